@@ -1,0 +1,1 @@
+"""ZeroMQ side of the daemon: the publisher."""

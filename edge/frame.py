@@ -1,0 +1,149 @@
+"""The data that every stage speaks: frames, encoded packets, detections and tracks."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.geometry import Boxes
+from edge.picture import Picture
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+Luma = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPacket:
+    """One H.264 access unit in Annex B or AVCC form, as its stream's `extradata` says.
+
+    `timestamp_ns` is on the clock of `Frame.timestamp_ns`, in presentation order: streams with
+    B-frames are not used for pre-roll.
+    """
+
+    data: bytes
+    timestamp_ns: int
+    keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedStream:
+    """What a muxer must know of a source that delivers H.264 by itself."""
+
+    width: int
+    height: int
+    extradata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One exposure in two views.
+
+    index: counts from 0 since the source was opened; a gap is a frame that nobody saw.
+    timestamp_ns: the sensor's monotonic time of exposure; for files, the start of play plus the
+        presentation time. Never goes back.
+    wall_ns: Unix time of the same instant, for people.
+    luma: (h, w) uint8, the small plane for motion, about 320 px wide. May be a view into a camera
+        buffer: copy what must outlive the frame.
+    main: the full picture in the camera's own pixel format.
+    packets: H.264 packets that the source delivered since the frame before (empty if it has none).
+    lease: returns the buffer to the camera when the last reference to it goes.
+    """
+
+    index: int
+    timestamp_ns: int
+    wall_ns: int
+    luma: Luma
+    main: Picture
+    packets: tuple[EncodedPacket, ...] = ()
+    lease: object | None = None
+
+    def detached(self) -> Frame:
+        """The same frame without a camera buffer behind it: a copy if leased, else itself."""
+        if self.lease is None:
+            return self
+        return Frame(
+            self.index,
+            self.timestamp_ns,
+            self.wall_ns,
+            self.luma.copy(),
+            self.main.copy(),
+            self.packets,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Struct of arrays, one row each.
+
+    boxes_xyxy: (n, 4) float32, pixels of the main picture (or of the model's input where the
+        detector just made them). scores: (n,) float32 in 0..1. class_ids: (n,) int64.
+    """
+
+    boxes_xyxy: Boxes
+    scores: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Detections:
+        return Detections(self.boxes_xyxy[rows], self.scores[rows], self.class_ids[rows])
+
+    @staticmethod
+    def empty() -> Detections:
+        return Detections(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+        )
+
+    @staticmethod
+    def concatenate(parts: list[Detections]) -> Detections:
+        if not parts:
+            return Detections.empty()
+        return Detections(
+            np.concatenate([p.boxes_xyxy for p in parts]),
+            np.concatenate([p.scores for p in parts]),
+            np.concatenate([p.class_ids for p in parts]),
+        )
+
+
+class TrackState(enum.StrEnum):
+    TENTATIVE = "tentative"
+    MOVING = "moving"
+    STATIONARY = "stationary"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one invocation saw of a track: score 0 and the predicted box where it saw nothing."""
+
+    frame_index: int
+    timestamp_ns: int
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A snapshot of one object over time.
+
+    box_xyxy: pixels of the main picture, predicted to the frame's time.
+    velocity_px_s: (vx, vy) of the box's centre.
+    looks: the newest last, bounded; includes misses.
+    """
+
+    id: int
+    label: str
+    score: float
+    box_xyxy: tuple[float, float, float, float]
+    velocity_px_s: tuple[float, float]
+    state: TrackState
+    first_ns: int
+    last_seen_ns: int
+    looks: tuple[Look, ...] = field(default=(), repr=False)

@@ -1,0 +1,123 @@
+"""Boxes, IoU, NMS, polygons and crop transforms: pure functions on arrays.
+
+Boxes are `(n, 4)` float32 `x0 y0 x1 y1`, pixels unless said otherwise; x1 and y1 are exclusive, so
+that width is x1 - x0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.float32]
+Box = tuple[float, float, float, float]
+Polygon = Sequence[tuple[float, float]]
+
+
+def area(boxes_xyxy: Boxes) -> npt.NDArray[np.float32]:
+    """(n, 4) -> (n,); a box with x1 < x0 or y1 < y0 has area 0."""
+    sides = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
+
+
+def intersection(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
+    """Areas shared: (n, 4), (m, 4) -> (n, m)."""
+    top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    bottom_right = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    sides = np.maximum(bottom_right - top_left, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1], np.float32)
+
+
+def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
+    """Intersection over union: (n, 4), (m, 4) -> (n, m) in 0..1; 0 where both are empty."""
+    shared = intersection(a_xyxy, b_xyxy)
+    union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+
+
+def covered(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
+    """The share of each a that lies in each b: (n, 4), (m, 4) -> (n, m) in 0..1."""
+    shared = intersection(a_xyxy, b_xyxy)
+    own = np.broadcast_to(area(a_xyxy)[:, None], shared.shape)
+    return np.asarray(np.divide(shared, own, out=np.zeros_like(shared), where=own > 0))
+
+
+def nms(
+    boxes_xyxy: Boxes,
+    scores: npt.NDArray[np.float32],
+    class_ids: npt.NDArray[np.int64],
+    max_iou: float,
+) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression per class.
+
+    Returns the kept rows, best score first; equal scores keep the order of the input.
+    """
+    order = np.argsort(-scores, kind="stable")
+    if len(order) < 2:
+        return order
+    overlap = iou(boxes_xyxy, boxes_xyxy) > max_iou
+    overlap &= class_ids[:, None] == class_ids[None, :]
+    suppressed = np.zeros(len(order), np.bool_)
+    kept = []
+    for row in order:
+        if not suppressed[row]:
+            kept.append(row)
+            suppressed |= overlap[row]
+    return np.array(kept, np.intp)
+
+
+def clip(boxes_xyxy: Boxes, width: float, height: float) -> Boxes:
+    """Boxes cut at the edges of a picture."""
+    limit = np.array([width, height, width, height], np.float32)
+    return np.asarray(np.clip(boxes_xyxy, 0, limit), np.float32)
+
+
+def point_in_polygon(x: float, y: float, polygon: Polygon) -> bool:
+    """Even-odd rule (Shimrat, 1962); points on the left or top edge count as inside."""
+    inside = False
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
+        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+            inside = not inside
+        x1, y1 = x2, y2
+    return inside
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A crop of the main picture and its place on a canvas: an exact affine map both ways.
+
+    crop_xyxy: whole pixels of the main picture. cell_xyxy: whole pixels of the canvas.
+    """
+
+    crop_xyxy: tuple[int, int, int, int]
+    cell_xyxy: tuple[int, int, int, int]
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Canvas pixels per main pixel, (x, y)."""
+        cx0, cy0, cx1, cy1 = self.crop_xyxy
+        dx0, dy0, dx1, dy1 = self.cell_xyxy
+        return (dx1 - dx0) / (cx1 - cx0), (dy1 - dy0) / (cy1 - cy0)
+
+    def to_canvas(self, boxes_xyxy: Boxes) -> Boxes:
+        """Main pixels -> canvas pixels, (n, 4)."""
+        scale, crop, cell = self._terms()
+        return np.asarray((boxes_xyxy - crop) * scale + cell, np.float32)
+
+    def to_main(self, boxes_xyxy: Boxes) -> Boxes:
+        """Canvas pixels -> main pixels, (n, 4)."""
+        scale, crop, cell = self._terms()
+        return np.asarray((boxes_xyxy - cell) / scale + crop, np.float32)
+
+    def _terms(self) -> tuple[Boxes, Boxes, Boxes]:
+        sx, sy = self.scale
+        crop, cell = self.crop_xyxy[:2] * 2, self.cell_xyxy[:2] * 2
+        return (
+            np.array((sx, sy, sx, sy), np.float32),
+            np.array(crop, np.float32),
+            np.array(cell, np.float32),
+        )
