@@ -14,8 +14,9 @@ from msgspec import Meta
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-PolygonPoints = Annotated[list[tuple[Share, Share]], Meta(min_length=3)]
+PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,8 +77,8 @@ class MotionSettings(Section, frozen=True):
         Share, _about("share of the picture that, changing at once, is light and not motion")
     ] = 0.5
     masks: Annotated[
-        list[PolygonPoints], _about("polygons in 0..1 in which motion is ignored")
-    ] = []
+        tuple[PolygonPoints, ...], _about("polygons in 0..1 in which motion is ignored")
+    ] = ()
 
 
 class RegionSettings(Section, frozen=True):
@@ -162,11 +163,12 @@ class TriggerRule(Section, frozen=True):
     """When a track becomes an event, and what is captured then."""
 
     name: Annotated[Name, _about("part of the topic and of the capture's file name")]
-    labels: Annotated[list[str], _about("labels of the model; empty = any")] = []
+    labels: Annotated[tuple[str, ...], _about("labels of the model; empty = any")] = ()
     min_score: Annotated[Share, _about("least score of a look that counts")] = 0.5
     zones: Annotated[
-        list[str], _about("zones that the bottom centre of the box must be in; empty = anywhere")
-    ] = []
+        tuple[str, ...],
+        _about("zones that the bottom centre of the box must be in; empty = anywhere"),
+    ] = ()
     confirm: Annotated[Count, _about("this many of the last `of_last` looks must agree")] = 2
     of_last: Annotated[Count, _about("looks that are counted for `confirm`")] = 3
     min_height: Annotated[Share, _about("least height of the box, as a share of the picture")] = 0.0
@@ -177,13 +179,13 @@ class TriggerRule(Section, frozen=True):
     )
     once_per_track: Annotated[bool, _about("a track triggers this rule only once")] = True
     schedule: Annotated[
-        list[Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]],
+        tuple[TimeSpan, ...],
         _about("local times HH:MM-HH:MM, may pass midnight; empty = always"),
-    ] = []
-    actions: Annotated[list[Literal["still", "clip"]], _about("what an event captures")] = [
+    ] = ()
+    actions: Annotated[tuple[Literal["still", "clip"], ...], _about("what an event captures")] = (
         "still",
         "clip",
-    ]
+    )
 
 
 class CaptureSettings(Section, frozen=True):
@@ -239,10 +241,6 @@ class HealthSettings(Section, frozen=True):
     ] = 5.0
 
 
-def _default_rules() -> list[TriggerRule]:
-    return [TriggerRule(name="person", labels=["person"])]
-
-
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
@@ -253,8 +251,8 @@ class Settings(Section, frozen=True):
     scheduler: SchedulerSettings = SchedulerSettings()
     model: ModelSettings = ModelSettings()
     tracker: TrackerSettings = TrackerSettings()
-    zones: list[Zone] = []
-    triggers: list[TriggerRule] = msgspec.field(default_factory=_default_rules)
+    zones: list[Zone] = ()
+    triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
     health: HealthSettings = HealthSettings()
