@@ -251,7 +251,7 @@ class Settings(Section, frozen=True):
     scheduler: SchedulerSettings = SchedulerSettings()
     model: ModelSettings = ModelSettings()
     tracker: TrackerSettings = TrackerSettings()
-    zones: list[Zone] = ()
+    zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
