@@ -135,6 +135,8 @@ class Track:
 
     box_xyxy: pixels of the main picture, predicted to the frame's time.
     velocity_px_s: (vx, vy) of the box's centre.
+    misses: looks in a row that should have seen it and did not.
+    has_moved: it was seen at least half its height away from where it appeared.
     looks: the newest last, bounded; includes misses.
     """
 
@@ -146,4 +148,6 @@ class Track:
     state: TrackState
     first_ns: int
     last_seen_ns: int
+    misses: int = 0
+    has_moved: bool = False
     looks: tuple[Look, ...] = field(default=(), repr=False)

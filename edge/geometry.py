@@ -55,17 +55,21 @@ def nms(
 
     Returns the kept rows, best score first; equal scores keep the order of the input.
     """
-    order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
     overlap = iou(boxes_xyxy, boxes_xyxy) > max_iou
     overlap &= class_ids[:, None] == class_ids[None, :]
-    suppressed = np.zeros(len(order), np.bool_)
+    return greedy(scores, overlap)
+
+
+def greedy(
+    scores: npt.NDArray[np.float32], excludes: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.intp]:
+    """Rows, best score first, less those that a kept one excludes: (n,), (n, n) -> (m,)."""
+    gone = np.zeros(len(scores), np.bool_)
     kept = []
-    for row in order:
-        if not suppressed[row]:
+    for row in np.argsort(-scores, kind="stable"):
+        if not gone[row]:
             kept.append(row)
-            suppressed |= overlap[row]
+            gone |= excludes[row]
     return np.array(kept, np.intp)
 
 

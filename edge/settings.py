@@ -87,12 +87,15 @@ class RegionSettings(Section, frozen=True):
     context: Annotated[
         float, Meta(ge=1, le=5), _about("side of a crop over the longer side of its blob")
     ] = 1.6
-    min_side_px: Annotated[
-        int, Meta(ge=16), _about("smallest crop, in pixels of the main picture")
-    ] = 96
+    merge_gap: Annotated[
+        Share, _about("blobs nearer than this share of their size are parts of one object")
+    ] = 0.1
     max_enlarge: Annotated[
         float, Meta(ge=1, le=8), _about("a crop is not enlarged further than this")
     ] = 1.5
+    max_shrink: Annotated[
+        float, Meta(ge=0.1, le=8), _about("a crop that a quarter canvas would shrink more gets one")
+    ] = 1.25
     gutter_px: Annotated[
         int, Meta(ge=0, le=64), _about("grey between the cells of a packed canvas")
     ] = 4
@@ -147,9 +150,9 @@ class TrackerSettings(Section, frozen=True):
     max_unseen_s: Annotated[Seconds, _about("a track that no look has seen for this long ends")] = (
         10.0
     )
-    stationary_px_s: Annotated[
-        float, Meta(ge=0), _about("below this speed a track is stationary, in box heights/100")
-    ] = 8.0
+    stationary_speed: Annotated[
+        float, Meta(ge=0), _about("a slower track is stationary; box heights per second")
+    ] = 0.1
 
 
 class Zone(Section, frozen=True):

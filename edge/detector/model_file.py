@@ -1,0 +1,141 @@
+"""One file is all that a configuration names: the TFLite flatbuffer with what a decoder must know.
+
+As TFLite metadata has it, associated files are a ZIP archive appended to the flatbuffer: the
+interpreter ignores it, and `unzip -l model.tflite` lists it. It may hold `labels.txt`, one a line,
+and, for a model without its own post-processing, `detector.json` (`DetectorSpec`) and `anchors.npy`
+(float32 (n, 4): cy cx h w in 0..1).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import ModelError
+
+LABELS, SPEC, ANCHORS = "labels.txt", "detector.json", "anchors.npy"
+FORMAT = 1
+MAX_MEMBER_BYTES = 16_000_000
+EPOCH = (1980, 1, 1, 0, 0, 0)  # in every archive, so that the same content has the same hash
+
+Anchors = npt.NDArray[np.float32]
+
+
+class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How raw boxes and scores are to be read.
+
+    box_scales: of the box code, for y x h w.
+    score: what turns a logit into a score.
+    first_class_column: 1 where column 0 of the scores is the background, else 0.
+    """
+
+    name: str
+    licence: str
+    box_scales: tuple[float, float, float, float]
+    score: Literal["sigmoid", "none"]
+    first_class_column: int
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model as read; `spec` and `anchors` are set together or not at all."""
+
+    path: Path
+    flatbuffer: bytes
+    labels: tuple[str, ...]
+    spec: DetectorSpec | None
+    anchors: Anchors | None
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model and what is attached to it. Raises ModelError with one sentence."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {path}: {error.strerror}") from error
+    if data[4:8] != b"TFL3":
+        raise ModelError(f"model {path}: not a TFLite model (it has {len(data)} bytes)")
+    members = _members(path, data)
+    labels = _labels(path, members)
+    if SPEC not in members:
+        return ModelFile(path, data, labels, None, None)
+    try:
+        spec = msgspec.json.decode(members[SPEC], type=DetectorSpec)
+        anchors = np.load(io.BytesIO(members[ANCHORS]), allow_pickle=False)
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        raise ModelError(f"model {path}: the attached {SPEC} or {ANCHORS} is damaged") from error
+    if spec.format != FORMAT or anchors.ndim != 2 or anchors.shape[1] != 4:
+        raise ModelError(f"model {path}: attached data of format {spec.format}, not {FORMAT}")
+    return ModelFile(path, data, labels, spec, np.asarray(anchors, np.float32))
+
+
+def attach(
+    path: Path,
+    flatbuffer: bytes,
+    *,
+    labels: tuple[str, ...],
+    spec: DetectorSpec | None = None,
+    anchors: Anchors | None = None,
+) -> None:
+    """Writes a model with its associated files, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        file.write(flatbuffer)
+        file.flush()
+        with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+            _add(archive, LABELS, "".join(f"{label}\n" for label in labels).encode())
+            if spec is not None and anchors is not None:
+                _add(archive, SPEC, msgspec.json.format(msgspec.json.encode(spec)))
+                _add(archive, ANCHORS, _npy(anchors))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    member = zipfile.ZipInfo(name, EPOCH)
+    member.external_attr = 0o644 << 16
+    archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+
+
+def _npy(array: Anchors) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _members(path: Path, data: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = [info for info in archive.infolist() if info.file_size <= MAX_MEMBER_BYTES]
+            return {info.filename: archive.read(info) for info in infos}
+    except zipfile.BadZipFile:
+        return {}  # nothing attached
+    except (OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise ModelError(f"model {path}: its attached files are damaged") from error
+
+
+def _labels(path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
+    """Attached, else beside the file as `<name>.labels.txt`."""
+    attached = members.get(LABELS)
+    if attached is None:  # models with TFLite metadata name the file as they like
+        texts = sorted(name for name in members if name.endswith(".txt"))
+        attached = members[texts[0]] if texts else None
+    if attached is None:
+        beside = path.with_suffix(".labels.txt")
+        if not beside.is_file():
+            raise ModelError(f"model {path}: no labels are attached to it, nor in {beside.name}")
+        attached = beside.read_bytes()
+    try:
+        return tuple(line.strip() for line in attached.decode().splitlines() if line.strip())
+    except UnicodeDecodeError as error:
+        raise ModelError(f"model {path}: its labels are not UTF-8 text") from error

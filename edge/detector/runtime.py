@@ -1,0 +1,81 @@
+"""The only importer of a TFLite runtime: `ai-edge-litert` where it installs, else `tflite-runtime`.
+
+Both have the same interpreter, by the same team under two names, and give the same answers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import ModelError, PermanentError
+
+RuntimeName = Literal["auto", "ai-edge-litert", "tflite-runtime"]
+MODULES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+
+
+class Interpreter(Protocol):
+    """What is used of the runtime's own class."""
+
+    def allocate_tensors(self) -> None: ...
+    def invoke(self) -> None: ...
+    def get_input_details(self) -> list[dict[str, Any]]: ...
+    def get_output_details(self) -> list[dict[str, Any]]: ...
+    def tensor(self, tensor_index: int) -> Any: ...
+    def get_tensor(self, tensor_index: int) -> npt.NDArray[Any]: ...
+
+
+def installed_runtimes() -> list[str]:
+    """Names of the runtimes that import here, the preferred one first."""
+    return [name for name in MODULES if _interpreter_class(name) is not None]
+
+
+def open_interpreter(
+    model: bytes, *, runtime: RuntimeName = "auto", threads: int = 1, keep_all: bool = False
+) -> Interpreter:
+    """An interpreter with its tensors allocated.
+
+    model: the flatbuffer, which the runtime keeps a reference to.
+    keep_all: intermediate tensors stay readable, for tests.
+    Raises PermanentError where the runtime isn't installed, ModelError where it refuses the model.
+    """
+    names = list(MODULES) if runtime == "auto" else [runtime]
+    for name in names:
+        interpreter_class = _interpreter_class(name)
+        if interpreter_class is None:
+            continue
+        try:
+            interpreter: Interpreter = interpreter_class(
+                model_content=model,
+                num_threads=threads,
+                experimental_preserve_all_tensors=keep_all,
+            )
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"{name} can't run the model: {reason}") from error
+        return interpreter
+    wanted = " or ".join(names)
+    raise PermanentError(f"no TFLite runtime is installed ({wanted}): pip install {names[0]}")
+
+
+def _interpreter_class(name: str) -> Any:
+    try:
+        return importlib.import_module(MODULES[name]).Interpreter
+    except (ImportError, AttributeError):  # a runtime built for another numpy fails like that
+        return None
+
+
+def quantization(detail: dict[str, Any]) -> tuple[float, int]:
+    """(scale, zero point) of a tensor; scale 0 where it isn't quantized."""
+    scale, zero_point = detail["quantization"]
+    return float(scale), int(zero_point)
+
+
+Tensor = npt.NDArray[np.generic]

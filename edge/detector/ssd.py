@@ -1,0 +1,100 @@
+"""Decoding of raw SSD outputs: only the few rows over the threshold are ever turned into floats.
+
+Box code: Ren et al., "Faster R-CNN", 2015, with the scales of the TensorFlow Object Detection API.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.detector.model_file import Anchors, DetectorSpec
+from edge.frame import Detections
+from edge.geometry import Boxes
+
+Quantization = tuple[float, int]
+NOT_QUANTIZED: Quantization = (0.0, 0)
+
+
+def decode_boxes(
+    codes: npt.NDArray[np.float32], anchors: Anchors, scales: tuple[float, float, float, float]
+) -> Boxes:
+    """Codes ty tx th tw (n, 4) relative to anchors cy cx h w (n, 4) -> x0 y0 x1 y1, same unit."""
+    ty, tx, th, tw = (codes / np.array(scales, np.float32)).T
+    cy, cx, h, w = anchors.T
+    y, x = ty * h + cy, tx * w + cx
+    half_h, half_w = np.exp(th) * h / 2, np.exp(tw) * w / 2
+    corners = np.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=1)
+    return np.asarray(corners, np.float32)
+
+
+def encode_boxes(
+    boxes_xyxy: Boxes, anchors: Anchors, scales: tuple[float, float, float, float]
+) -> npt.NDArray[np.float32]:
+    """The inverse of `decode_boxes`."""
+    x0, y0, x1, y1 = boxes_xyxy.T
+    cy, cx, h, w = anchors.T
+    ty, tx = ((y0 + y1) / 2 - cy) / h, ((x0 + x1) / 2 - cx) / w
+    th, tw = np.log((y1 - y0) / h), np.log((x1 - x0) / w)
+    codes = np.stack([ty, tx, th, tw], axis=1) * np.array(scales, np.float32)
+    return np.asarray(codes, np.float32)
+
+
+class SsdDecoder:
+    """Raw outputs of one model -> detections in its own unit, before NMS."""
+
+    def __init__(
+        self,
+        spec: DetectorSpec,
+        anchors: Anchors,
+        boxes_quantization: Quantization = NOT_QUANTIZED,
+        scores_quantization: Quantization = NOT_QUANTIZED,
+    ) -> None:
+        self._spec = spec
+        self._anchors = anchors
+        self._boxes_quantization = boxes_quantization
+        self._scores_quantization = scores_quantization
+
+    def __call__(
+        self,
+        codes: npt.NDArray[Any],
+        scores: npt.NDArray[Any],
+        min_score: float,
+        limit: int,
+    ) -> Detections:
+        """codes: (n, 4), scores: (n, columns), as the model gives them.
+
+        Boxes in 0..1 of the input. At most the `limit` best, so that a noisy picture can't make
+        the suppression that follows expensive.
+        """
+        classes = scores[:, self._spec.first_class_column :]
+        rows, class_ids = np.nonzero(classes >= self._raw_threshold(min_score))
+        kept = self._activated(classes[rows, class_ids])
+        if len(kept) > limit:
+            best = np.argpartition(-kept, limit)[:limit]
+            rows, class_ids, kept = rows[best], class_ids[best], kept[best]
+        offsets = _dequantized(codes[rows], self._boxes_quantization)
+        boxes = decode_boxes(offsets, self._anchors[rows], self._spec.box_scales)
+        return Detections(boxes, kept, class_ids.astype(np.int64))
+
+    def _raw_threshold(self, min_score: float) -> float:
+        """The least raw value whose score reaches `min_score`."""
+        share = min(max(min_score, 1e-6), 1 - 1e-6)
+        logit = math.log(share / (1 - share)) if self._spec.score == "sigmoid" else min_score
+        scale, zero_point = self._scores_quantization
+        return math.ceil(logit / scale - 1e-6) + zero_point if scale else logit
+
+    def _activated(self, raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        values = _dequantized(raw, self._scores_quantization)
+        if self._spec.score == "sigmoid":
+            values = 1 / (1 + np.exp(-values))
+        return values.astype(np.float32)
+
+
+def _dequantized(raw: npt.NDArray[Any], quantization: Quantization) -> npt.NDArray[np.float32]:
+    scale, zero_point = quantization
+    values = raw.astype(np.float32)
+    return (values - np.float32(zero_point)) * np.float32(scale) if scale else values
