@@ -1,0 +1,350 @@
+"""The daemon: the only place that starts threads, and where everything comes together.
+
+    source thread ──► mailbox of one frame ──► analysis thread ──► publisher
+          └──► recorder (pre-roll)                   └──► recorder (captures)
+
+The main thread supervises: signals, health, the service manager's watchdog. A thread that ends with
+an error ends the daemon, with a non-zero exit code; nothing lives on half dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import numpy as np
+import numpy.typing as npt
+
+from edge import outgoing
+from edge.bus.publisher import Publisher
+from edge.capture.recorder import Recorder
+from edge.capture.request import CaptureResult
+from edge.catalog import find_model
+from edge.config import check_labels
+from edge.detector import Detector
+from edge.errors import ConfigError, EdgeError, TemporaryError
+from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
+from edge.health import (
+    STALLED_ANALYSIS_S,
+    Progress,
+    Rates,
+    ServiceManager,
+    rss_bytes,
+    temperature_c,
+)
+from edge.mailbox import Mailbox
+from edge.messages import AnyMessage, Health
+from edge.pipeline import Analysis, Pipeline
+from edge.settings import Settings
+from edge.sources import open_source
+from edge.sources.base import Source, SourceInfo
+from edge.triggers import TriggerEvent
+
+SUPERVISE_S = 0.1
+PROBLEM_SHOWN_S = 60.0  # a problem stays in `health` this long after it was last heard of
+STOP_CAPTURES_S = 5.0
+
+log = logging.getLogger(__name__)
+Listener = Callable[[AnyMessage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A frame with the time at which it became known here."""
+
+    frame: Frame
+    received_ns: int
+
+
+class StalledError(TemporaryError):
+    """Frames wait and none is analysed."""
+
+
+class TimedDetector:
+    """A detector that keeps the count and the time of its invocations."""
+
+    def __init__(self, detector: Detector, progress: Progress) -> None:
+        self._detector = detector
+        self._progress = progress
+        self.labels = detector.labels
+        self.input_size = detector.input_size
+
+    def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
+        """As `Detector.detect`."""
+        start_ns = time.monotonic_ns()
+        found = self._detector.detect(canvas, min_score)
+        self._progress.invoked_ns += time.monotonic_ns() - start_ns
+        self._progress.invocations += 1
+        return found
+
+
+class Daemon:
+    """One camera, from start to stop. `listener` hears of every message as it is published."""
+
+    def __init__(self, settings: Settings, listener: Listener | None = None) -> None:
+        """Loads the model and checks what can be checked. Raises EdgeError."""
+        self._settings = settings
+        self._listener = listener
+        self.progress = Progress()
+        detector = Detector(settings.model, find_model(settings.model.file))
+        problems = check_labels(settings, detector.labels)
+        if problems:
+            raise ConfigError(problems)
+        self._model = detector.name
+        self._detector = TimedDetector(detector, self.progress)
+        self._source: Source = open_source(settings.source, settings.health.stall_s)
+        self._publisher = Publisher(settings.bus, settings.camera, secrets.token_hex(8))
+        self._recorder = Recorder(
+            settings.capture,
+            on_capture=self._on_capture,
+            on_error=self._note_problem,
+            model=self._model,
+            clips=any("clip" in rule.actions for rule in settings.triggers),
+        )
+        self._mailbox: Mailbox[_Received] = Mailbox()
+        self._info: SourceInfo | None = None
+        self._opened = threading.Event()
+        self._stop = threading.Event()
+        self._errors: list[BaseException] = []
+        self._problems: dict[str, float] = {}
+        self._looked: deque[Frame] = deque(
+            maxlen=max((rule.of_last for rule in settings.triggers), default=1)
+        )
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
+            for name, run in (("source", self._read), ("analysis", self._analyse))
+        ]
+
+    def stop(self) -> None:
+        """Ends `run` soon; callable from a signal handler or another thread."""
+        self._stop.set()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was thrown away, by queue."""
+        recorder = self._recorder.stats()
+        return {
+            "frames": self._mailbox.dropped,
+            "messages": self._publisher.dropped,
+            "clip_frames": recorder["frames_dropped"],
+            "captures": recorder["triggers_dropped"],
+        }
+
+    def run(self) -> None:
+        """Until the source ends or `stop` is called. Raises what ended it otherwise."""
+        started_ns = time.monotonic_ns()
+        manager, rates = ServiceManager(), Rates()
+        self._recorder.start()
+        self._publisher.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+            self._supervise(manager, rates, started_ns)
+        finally:
+            manager.stopping()
+            self._shut_down()
+            self._publish_health("stopping", rates, started_ns)
+            self._publisher.stop()
+        if self._errors:
+            raise self._errors[0]
+
+    def _supervise(self, manager: ServiceManager, rates: Rates, started_ns: int) -> None:
+        interval_ns = round(self._settings.health.interval_s * NS_PER_S)
+        due_ns, ready = started_ns, False
+        while not self._stop.wait(SUPERVISE_S) and not self._errors and not self._is_over():
+            if not ready and self.progress.frames:
+                ready = True
+                manager.ready(f"watching {self._settings.source.uri}")
+            manager.feed(self.progress)
+            self._check_progress()
+            if time.monotonic_ns() >= due_ns:
+                due_ns = time.monotonic_ns() + interval_ns
+                self._publish_health("running" if ready else "starting", rates, started_ns)
+                manager.status(
+                    f"{rates.fps:.1f} fps, {rates.invocations_per_s:.1f} invocations/s, "
+                    f"{self.progress.triggers} triggers"
+                )
+
+    def _check_progress(self) -> None:
+        """A frame that waits in vain means a hung analysis: end, and be started again."""
+        if self._publisher.error is not None:
+            self._errors.append(self._publisher.error)
+        quiet_s = (time.monotonic_ns() - self.progress.last_frame_ns) / NS_PER_S
+        if self._info is not None and self._info.live and quiet_s > self._settings.health.stall_s:
+            self._note_problem(f"no frame was analysed for {quiet_s:.0f} s")
+        if quiet_s > STALLED_ANALYSIS_S and self._mailbox.waiting:
+            self._errors.append(StalledError(f"analysis has hung for {quiet_s:.0f} s"))
+
+    def _is_over(self) -> bool:
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _shut_down(self) -> None:
+        """In the order of the flow, so that what is under way is finished."""
+        self._stop.set()
+        self._source.close()
+        self._mailbox.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(STALLED_ANALYSIS_S if not self._errors else 1.0)
+        try:
+            self._recorder.stop(STOP_CAPTURES_S)
+        except EdgeError as error:
+            self._note_problem(str(error))
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as error:
+            if not isinstance(error, EdgeError):
+                log.debug("thread ended", exc_info=True)
+            self._errors.append(error)
+        finally:
+            self._mailbox.close()
+            self._opened.set()
+
+    def _read(self) -> None:
+        """Source thread: gives every frame to the recorder and the newest to the analysis."""
+        self._info = self._source.open()
+        self._opened.set()
+        wait = not self._info.live and self._settings.source.fast
+        self._recorder.begin_stream(self._info)
+        while not self._stop.is_set() and (frame := self._source.read()) is not None:
+            received_ns = time.monotonic_ns()
+            self._recorder.offer(frame, wait=wait)
+            self._mailbox.put(_Received(frame, received_ns), wait=wait)
+
+    def _analyse(self) -> None:
+        """Analysis thread: a pipeline for the source's sizes, frame by frame."""
+        self._opened.wait()
+        if self._info is None:
+            return
+        first = self._mailbox.take()
+        if first is None:
+            return
+        size = (self._info.width, self._info.height)
+        pipeline = Pipeline(self._settings, self._detector, first.frame.luma.shape, size)
+        changes = outgoing.TrackChanges()
+        received: _Received | None = first
+        while received is not None:
+            analysis = pipeline(received.frame)
+            self._tell(analysis, received, changes, size)
+            self._count(analysis)
+            received = self._mailbox.take()
+
+    def _count(self, analysis: Analysis) -> None:
+        self.progress.frames += 1
+        self.progress.tracks = len(analysis.tracks)
+        self.progress.blobs = len(analysis.motion.blobs_xyxy)
+        self.progress.changed = analysis.motion.changed
+        self.progress.last_frame_ns = time.monotonic_ns()
+
+    def _tell(
+        self,
+        analysis: Analysis,
+        received: _Received,
+        changes: outgoing.TrackChanges,
+        size: tuple[int, int],
+    ) -> None:
+        frame = analysis.frame
+        if analysis.layouts:
+            self._looked.append(frame.detached())
+            self._publish(outgoing.detection(analysis, self._detector.labels, size), frame)
+        for message in changes(analysis, size):
+            self._publish(message, frame)
+        for event in analysis.triggers:
+            self._trigger(event, frame, received, size)
+
+    def _trigger(
+        self, event: TriggerEvent, frame: Frame, received: _Received, size: tuple[int, int]
+    ) -> None:
+        """Publishes first: the capture can wait the few milliseconds, subscribers should not."""
+        self.progress.triggers += 1
+        event_id = secrets.token_hex(8)
+        exposed_ns = received.received_ns if self._settings.source.fast else frame.timestamp_ns
+        latency_ms = max(0, time.monotonic_ns() - exposed_ns) / NS_PER_MS
+        best = self._looked_at(event.best.frame_index)
+        jpeg = None
+        if self._settings.bus.thumbnails:
+            jpeg = outgoing.thumbnail(best, event.best.box_xyxy)
+        self._publish(outgoing.trigger(event, event_id, size, latency_ms), frame, jpeg)
+        if event.rule.actions:
+            camera = self._settings.camera
+            self._recorder.trigger(
+                outgoing.capture_request(event, event_id, camera, best, frame, latency_ms)
+            )
+
+    def _looked_at(self, frame_index: int) -> Frame:
+        """A frame of the confirmation window; the newest should it have gone."""
+        matching = (frame for frame in self._looked if frame.index == frame_index)
+        return next(matching, self._looked[-1])
+
+    def _publish(self, message: AnyMessage, frame: Frame, jpeg: bytes | None = None) -> None:
+        self._publisher.publish(message, frame.timestamp_ns, frame.wall_ns, jpeg)
+        if self._listener is not None:
+            self._listener(message)
+
+    def _on_capture(self, result: CaptureResult) -> None:
+        """Called by the recorder's thread for each file that is whole on disk."""
+        self.progress.captures += 1
+        message = outgoing.capture(result)
+        self._publisher.publish(message, time.monotonic_ns(), time.time_ns())
+        if self._listener is not None:
+            self._listener(message)
+
+    def _note_problem(self, sentence: str) -> None:
+        if sentence not in self._problems:
+            log.warning("%s", sentence)
+        self._problems[sentence] = time.monotonic()
+
+    def _publish_health(self, state: str, rates: Rates, started_ns: int) -> None:
+        rates.read(self.progress)
+        now_s = time.monotonic()
+        self._problems = {
+            text: heard_s
+            for text, heard_s in list(self._problems.items())
+            if now_s - heard_s < PROBLEM_SHOWN_S
+        }
+        message = Health(
+            state="degraded" if state == "running" and self._problems else state,  # type: ignore[arg-type]
+            source=self._info.name if self._info else self._settings.source.uri,
+            model=self._model,
+            uptime_s=round((time.monotonic_ns() - started_ns) / NS_PER_S, 1),
+            fps=round(rates.fps, 2),
+            frames=self.progress.frames,
+            invocations=self.progress.invocations,
+            invocations_per_s=round(rates.invocations_per_s, 2),
+            inference_ms=round(self.progress.inference_ms, 2),
+            tracks=self.progress.tracks,
+            triggers=self.progress.triggers,
+            captures=self.progress.captures,
+            dropped=self.dropped,
+            rss_bytes=rss_bytes(),
+            temperature_c=temperature_c(),
+            problems=tuple(self._problems),
+        )
+        self._publisher.publish(message, time.monotonic_ns(), time.time_ns())
+        if self._listener is not None:
+            self._listener(message)
+
+
+def run(settings: Settings, listener: Listener | None = None) -> Daemon:
+    """Runs a daemon to its end in the main thread; SIGTERM and SIGINT stop it cleanly."""
+    daemon = Daemon(settings, listener)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        daemon.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        daemon.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return daemon

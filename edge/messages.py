@@ -1,0 +1,233 @@
+"""Every published message: its fields, its topic and its schema.
+
+A message on the wire is multipart: topic, JSON and, where there is one, a JPEG. The JSON begins
+with the message's `type`. Fields may be added within a schema version, so that readers ignore what
+they don't know; anything else raises the version.
+
+`sequence` counts all messages of a daemon and gives their order. `topic_sequence` counts those of
+one topic, so that a subscriber to any choice of topics can tell what it missed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.errors import PermanentError
+
+SCHEMA_VERSION = 1
+
+Count = Annotated[int, Meta(ge=0)]
+BoxPx = tuple[float, float, float, float]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Box = tuple[Share, Share, Share, Share]
+
+
+class MessageError(PermanentError):
+    """What came in is no message of this schema."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """Which daemon said it, when, and as which of its messages.
+
+    boot_id: random for each start of the daemon; the sequences begin at 1 with it.
+    wall_time: of the exposure, for people. timestamp_ns: the same instant, monotonic.
+    """
+
+    camera: str
+    boot_id: str
+    sequence: Count
+    topic_sequence: Count
+    wall_time: datetime
+    timestamp_ns: int
+    schema_version: int = SCHEMA_VERSION
+
+
+class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One detection. box: x0 y0 x1 y1 in 0..1 of the picture; box_px: the same in its pixels."""
+
+    label: str
+    score: Share
+    box: Box
+    box_px: BoxPx
+    track_id: int | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of all; `header` is put in by the publisher."""
+
+    header: Header | None = None
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        """What follows the kind and the camera in the topic."""
+        return ()
+
+
+class Detection(Message, frozen=True, kw_only=True, tag="detection"):
+    """What the looks at one frame found; sent for each frame that was looked at.
+
+    regions_px: the crops that were looked at, x0 y0 x1 y1 in pixels of the picture.
+    """
+
+    kind: ClassVar[str] = "detection"
+    frame_index: Count
+    width: Count
+    height: Count
+    invocations: Count
+    regions_px: tuple[BoxPx, ...]
+    detections: tuple[DetectedObject, ...]
+
+
+class Track(Message, frozen=True, kw_only=True, tag="track"):
+    """An object over time: begun, moved on, ended.
+
+    velocity: of the centre, in pictures per second (x, y). age_s: since it was first seen.
+    """
+
+    kind: ClassVar[str] = "track"
+    change: Literal["new", "update", "end"]
+    track_id: int
+    label: str
+    score: Share
+    state: Literal["tentative", "moving", "stationary", "gone"]
+    box: Box
+    box_px: BoxPx
+    velocity: tuple[float, float]
+    age_s: float
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        return self.label, self.change
+
+
+class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
+    """A rule was met. A JPEG of the object may follow as third part.
+
+    latency_ms: from the exposure of the frame that confirmed it to its publication.
+    captures: what will be captured; a `capture` message follows for each.
+    """
+
+    kind: ClassVar[str] = "trigger"
+    event_id: str
+    rule: str
+    zones: tuple[str, ...]
+    track_id: int
+    label: str
+    score: Share
+    box: Box
+    box_px: BoxPx
+    frame_index: Count
+    latency_ms: float
+    captures: tuple[str, ...]
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        return (self.rule,)
+
+
+class Capture(Message, frozen=True, kw_only=True, tag="capture"):
+    """A capture is on disk, whole. event_ids: the triggers it shows."""
+
+    kind: ClassVar[str] = "capture"
+    event_ids: tuple[str, ...]
+    rule: str
+    capture: Literal["still", "clip"]
+    path: str
+    sidecar: str
+    size_bytes: Count
+    duration_s: float | None = None
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        return (self.rule,)
+
+
+class Health(Message, frozen=True, kw_only=True, tag="health"):
+    """How the daemon is. `dropped` says, queue by queue, what was thrown away since the start."""
+
+    kind: ClassVar[str] = "health"
+    state: Literal["starting", "running", "degraded", "stopping"]
+    source: str
+    model: str
+    uptime_s: float
+    fps: float
+    frames: Count
+    invocations: Count
+    invocations_per_s: float
+    inference_ms: float
+    tracks: Count
+    triggers: Count
+    captures: Count
+    dropped: dict[str, Count]
+    rss_bytes: Count
+    temperature_c: float | None
+    problems: tuple[str, ...]
+
+
+AnyMessage = Detection | Track | Trigger | Capture | Health
+KINDS: tuple[type[AnyMessage], ...] = (Detection, Track, Trigger, Capture, Health)
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(AnyMessage)
+_version = msgspec.json.Decoder(dict[str, Any])
+
+
+def topic_of(message: AnyMessage, camera: str) -> str:
+    """`<kind>.<camera>[.<part>…]`, for instance `track.cam0.person.new`."""
+    return ".".join([message.kind, *map(topic_part, (camera, *message.topic_parts))])
+
+
+def topic_part(name: str) -> str:
+    """A name as one part of a topic: all but letters, digits, `_` and `-` becomes `_`."""
+    return re.sub(r"[^\w-]", "_", name)
+
+
+def encode(message: AnyMessage, jpeg: bytes | None = None) -> list[bytes]:
+    """The parts on the wire. The message must have its header."""
+    if message.header is None:
+        raise MessageError("a message can't be sent without its header")
+    topic = topic_of(message, message.header.camera).encode()
+    parts = [topic, _encoder.encode(message)]
+    return parts if jpeg is None else [*parts, jpeg]
+
+
+def decode(parts: list[bytes]) -> tuple[AnyMessage, bytes | None]:
+    """The message and its JPEG. Raises MessageError with one sentence for anything else."""
+    if not 2 <= len(parts) <= 3:
+        raise MessageError(f"a message has 2 or 3 parts, not {len(parts)}")
+    try:
+        message = _decoder.decode(parts[1])
+    except msgspec.MsgspecError as error:
+        raise MessageError(_explained(parts[1], str(error))) from error
+    if message.header is None:
+        raise MessageError("message without a header")
+    if message.header.schema_version != SCHEMA_VERSION:
+        raise MessageError(_explained(parts[1], ""))
+    return message, parts[2] if len(parts) == 3 else None
+
+
+def _explained(body: bytes, error: str) -> str:
+    """Says of another schema version that it is one, rather than what doesn't fit."""
+    try:
+        version = _version.decode(body)["header"]["schema_version"]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        version = SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
+        return f"message of schema version {version}; this program reads {SCHEMA_VERSION}"
+    return f"not a message: {error}"
+
+
+def schemas() -> dict[str, bytes]:
+    """JSON Schema of each kind of message, by kind, as `docs/schemas/` holds them."""
+    return {
+        kind.kind: msgspec.json.format(
+            msgspec.json.encode(msgspec.json.schema(kind), order="sorted"), indent=2
+        )
+        + b"\n"
+        for kind in KINDS
+    }
