@@ -229,7 +229,8 @@ class Daemon:
         if first is None:
             return
         size = (self._info.width, self._info.height)
-        pipeline = Pipeline(self._settings, self._detector, first.frame.luma.shape, size)
+        height, width = first.frame.luma.shape
+        pipeline = Pipeline(self._settings, self._detector, (height, width), size)
         changes = outgoing.TrackChanges()
         received: _Received | None = first
         while received is not None:
@@ -334,9 +335,15 @@ class Daemon:
             self._listener(message)
 
 
-def run(settings: Settings, listener: Listener | None = None) -> Daemon:
+def run(
+    settings: Settings,
+    listener: Listener | None = None,
+    on_start: Callable[[Daemon], None] | None = None,
+) -> Daemon:
     """Runs a daemon to its end in the main thread; SIGTERM and SIGINT stop it cleanly."""
     daemon = Daemon(settings, listener)
+    if on_start is not None:
+        on_start(daemon)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         daemon.stop()

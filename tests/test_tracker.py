@@ -1,0 +1,166 @@
+"""Identity over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.frame import NS_PER_S, Detections, TrackState
+from edge.settings import TrackerSettings
+from edge.tracker import Tracker
+
+SIZE = (1000, 600)
+WHOLE = np.array([[0, 0, *SIZE]], np.float32)
+NOWHERE = np.zeros((0, 4), np.float32)
+
+
+def found(*rows: tuple[float, float, float, float, float], label: int = 0) -> Detections:
+    """Rows of x0 y0 x1 y1 score."""
+    table = np.array(rows, np.float32).reshape(-1, 5)
+    return Detections(table[:, :4], table[:, 4], np.full(len(table), label, np.int64))
+
+
+def walker(t_s: float, speed: float = 50.0) -> tuple[float, float, float, float, float]:
+    x = 100 + speed * t_s
+    return (x, 200, x + 40, 300, 0.9)
+
+
+class Clip:
+    """Feeds a tracker frame by frame at 10 frames per second."""
+
+    def __init__(self, **settings: float) -> None:
+        self.tracker = Tracker(TrackerSettings(**settings), ("person", "dog"), 0.5, SIZE)  # type: ignore[arg-type]
+        self.index = 0
+
+    @property
+    def t_s(self) -> float:
+        return self.index / 10
+
+    def frame(self, detections: Detections | None = None, looked: np.ndarray = WHOLE) -> list[int]:
+        """None: a frame without any look."""
+        self.tracker.predict(self.index * NS_PER_S // 10)
+        ids: list[int] = []
+        if detections is not None:
+            ids = self.tracker.update(detections, looked, self.index).tolist()
+        self.index += 1
+        return ids
+
+
+def test_no_detections_make_no_tracks() -> None:
+    clip = Clip()
+    assert clip.frame(found()) == []
+    assert clip.tracker.tracks() == ()
+
+
+def test_a_track_is_confirmed_by_its_second_look() -> None:
+    clip = Clip(confirm_looks=2)
+    clip.frame(found(walker(0)))
+    assert clip.tracker.tracks()[0].state is TrackState.TENTATIVE
+    clip.frame(found(walker(0.1)))
+    assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
+
+
+def test_identity_is_kept_through_ten_missed_looks() -> None:
+    clip = Clip(max_misses=10)
+    for _ in range(10):
+        first = clip.frame(found(walker(clip.t_s)))
+    for _ in range(10):
+        clip.frame(found())
+    assert clip.tracker.tracks()[0].misses == 10
+    assert clip.frame(found(walker(clip.t_s))) == first
+    assert clip.tracker.tracks()[0].misses == 0
+
+
+def test_an_eleventh_missed_look_ends_the_track_once() -> None:
+    clip = Clip(max_misses=10)
+    for _ in range(3):
+        clip.frame(found(walker(clip.t_s)))
+    for _ in range(11):
+        clip.frame(found())
+    assert clip.tracker.tracks() == ()
+    (ended,) = clip.tracker.take_ended()
+    assert ended.state is TrackState.GONE
+    assert clip.tracker.take_ended() == ()
+
+
+def test_frames_without_a_look_are_no_misses() -> None:
+    clip = Clip(max_misses=1)
+    for _ in range(5):
+        clip.frame(found(walker(clip.t_s)))
+    for _ in range(20):
+        clip.frame()
+    elsewhere = np.array([[700, 0, 1000, 300]], np.float32)
+    clip.frame(found(), looked=elsewhere)
+    assert clip.tracker.tracks()[0].misses == 0
+
+
+def test_between_looks_the_box_moves_on() -> None:
+    clip = Clip()
+    for _ in range(20):
+        clip.frame(found(walker(clip.t_s)))
+    for _ in range(10):
+        clip.frame()
+    expected = walker(clip.t_s - 0.1)[:4]
+    assert clip.tracker.tracks()[0].box_xyxy == pytest.approx(expected, abs=5)
+    assert clip.tracker.tracks()[0].velocity_px_s == pytest.approx((50, 0), abs=5)
+
+
+def test_two_that_cross_keep_their_identities() -> None:
+    clip = Clip()
+    ids = []
+    for _ in range(60):
+        x = 100 + 60 * clip.t_s
+        left, right = (x, 200, x + 40, 300, 0.9), (500 - x, 230, 540 - x, 340, 0.9)
+        ids.append(clip.frame(found(left, right)))
+    assert ids[-1] == ids[0]
+    assert len(clip.tracker.tracks()) == 2
+
+
+def test_a_weak_detection_continues_a_track_but_begins_none() -> None:
+    clip = Clip()
+    weak = (*walker(0)[:4], 0.3)
+    assert clip.frame(found(weak)) == [0]
+    assert clip.tracker.tracks() == ()
+    (known,) = clip.frame(found(walker(0)))
+    assert clip.frame(found(weak)) == [known]
+
+
+def test_the_label_is_voted() -> None:
+    clip = Clip()
+    for _ in range(4):
+        clip.frame(found(walker(clip.t_s)))
+    clip.frame(found(walker(clip.t_s), label=1))
+    assert clip.tracker.tracks()[0].label == "person"
+    for _ in range(8):
+        clip.frame(found(walker(clip.t_s), label=1))
+    assert clip.tracker.tracks()[0].label == "dog"
+
+
+def test_standing_and_moving_are_told_apart() -> None:
+    clip = Clip()
+    standing = (600, 200, 640, 300, 0.9)
+    for _ in range(30):
+        clip.frame(found(walker(clip.t_s), standing))
+    moving, still = clip.tracker.tracks()
+    assert (moving.state, still.state) == (TrackState.MOVING, TrackState.STATIONARY)
+    assert moving.has_moved
+    assert not still.has_moved
+
+
+def test_a_track_that_leaves_the_picture_ends() -> None:
+    clip = Clip()
+    for _ in range(10):
+        clip.frame(found(walker(clip.t_s, speed=-80)))
+    for _ in range(20):
+        clip.frame()
+    assert clip.tracker.tracks() == ()
+    assert len(clip.tracker.take_ended()) == 1
+
+
+def test_a_long_unseen_track_ends_without_a_look() -> None:
+    clip = Clip(max_unseen_s=2.0)
+    for _ in range(3):
+        clip.frame(found((600, 200, 640, 300, 0.9)))
+    for _ in range(21):
+        clip.frame(found(), looked=NOWHERE)
+    assert clip.tracker.tracks() == ()
