@@ -1,0 +1,160 @@
+"""Motion: what is one, and what is only light, noise or a ghost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.frame import NS_PER_S
+from edge.motion import Motion, MotionDetector
+from edge.settings import MotionSettings
+
+SHAPE = (240, 320)
+MAIN = (1280, 960)
+SCALE = 4  # main pixels per luma pixel
+FPS = 10
+
+
+class Scene:
+    """A textured background in front of which a test puts things, fed at 10 frames a second."""
+
+    def __init__(self, noise: float = 2.0, **settings: object) -> None:
+        self.random = np.random.default_rng(1)
+        coarse = self.random.uniform(60, 170, (24, 32))
+        self.ground = np.kron(coarse, np.ones((10, 10)))
+        self.noise = noise
+        self.motion = MotionDetector(MotionSettings(**settings), SHAPE, MAIN)  # type: ignore[arg-type]
+        self.index = 0
+
+    def show(self, gain: float = 1.0, put: tuple[int, int, int, int] | None = None) -> Motion:
+        """`put`: a bright object, x0 y0 x1 y1 in luma pixels."""
+        picture = self.ground * gain
+        if put is not None:
+            x0, y0, x1, y1 = put
+            picture[y0:y1, x0:x1] = 230 * gain
+        picture = picture + self.random.normal(0, self.noise, SHAPE)
+        self.luma = np.clip(picture, 0, 255).astype(np.uint8)
+        self.index += 1
+        return self.motion(self.luma, self.index * NS_PER_S // FPS)
+
+    def settle(self, frames: int = 30) -> None:
+        for _ in range(frames):
+            self.show()
+
+
+def test_the_first_frame_is_a_new_scene() -> None:
+    motion = Scene().show()
+    assert motion.scene_change
+    assert motion.blobs_xyxy.shape == (0, 4)
+    assert motion.activity.shape == (0,)
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 6.0])
+def test_sensor_noise_is_no_motion(noise: float) -> None:
+    scene = Scene(noise)
+    scene.settle()
+    assert sum(len(scene.show().blobs_xyxy) for _ in range(50)) == 0
+
+
+def test_an_object_is_one_blob_where_it_is() -> None:
+    scene = Scene()
+    scene.settle()
+    motion = scene.show(put=(100, 80, 120, 120))
+    assert motion.blobs_xyxy * (1 / SCALE) == pytest.approx(np.array([[100, 80, 120, 120]]), abs=3)
+    assert motion.activity[0] > 0.8
+    assert motion.changed == pytest.approx(20 * 40 / (240 * 320), rel=0.2)
+
+
+def test_a_global_light_step_is_no_motion_and_hides_none() -> None:
+    scene = Scene()
+    scene.settle()
+    blobs = [len(scene.show(gain=1.3).blobs_xyxy) for _ in range(10)]
+    assert sum(blobs) == 0
+    motion = scene.show(gain=1.3, put=(100, 80, 120, 120))
+    assert len(motion.blobs_xyxy) == 1
+
+
+def test_slow_light_drift_is_no_motion() -> None:
+    scene = Scene()
+    scene.settle()
+    gains = np.linspace(1, 0.5, 200)
+    assert sum(len(scene.show(gain=float(gain)).blobs_xyxy) for gain in gains) == 0
+
+
+def test_a_change_of_most_of_the_picture_is_a_new_scene_once() -> None:
+    scene = Scene()
+    scene.settle()
+    scene.ground = 230 - scene.ground  # nothing that a gain explains, like an IR filter's click
+    changes = [scene.show() for _ in range(5)]
+    assert [motion.scene_change for motion in changes] == [True, False, False, False, False]
+    assert sum(len(motion.blobs_xyxy) for motion in changes) == 0
+
+
+def test_what_stands_becomes_inactive_and_then_background() -> None:
+    scene = Scene(absorb_s=5.0)
+    scene.settle()
+    there = (100, 80, 120, 120)
+    motions = [scene.show(put=there) for _ in range(150)]
+    assert motions[0].activity[0] > 0.8
+    assert motions[10].activity[0] < 0.1
+    assert len(motions[10].blobs_xyxy) == 1
+    assert len(motions[-1].blobs_xyxy) == 0
+
+
+def test_what_is_held_is_never_absorbed() -> None:
+    scene = Scene(absorb_s=5.0)
+    scene.settle()
+    there = (100, 80, 120, 120)
+    for _ in range(150):
+        scene.motion.hold(np.array([there], np.float32) * SCALE)
+        motion = scene.show(put=there)
+    assert len(motion.blobs_xyxy) == 1
+
+
+def test_a_ghost_is_gone_once_absorbed() -> None:
+    scene = Scene()
+    there = (100, 80, 120, 120)
+    scene.show(put=there)  # in the picture from the first frame, so that the background has it
+    for _ in range(30):
+        scene.show(put=there)
+    ghost = [scene.show() for _ in range(5)][-1]
+    assert len(ghost.blobs_xyxy) == 1
+    assert ghost.activity[0] < 0.1
+    scene.motion.absorb(tuple(ghost.blobs_xyxy[0].tolist()), scene.luma)
+    assert len(scene.show().blobs_xyxy) == 0
+
+
+def test_nothing_moves_in_a_mask() -> None:
+    left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    scene = Scene(masks=(left_half,))
+    scene.settle()
+    assert len(scene.show(put=(100, 80, 120, 120)).blobs_xyxy) == 0
+    assert len(scene.show(put=(220, 80, 240, 120)).blobs_xyxy) == 1
+
+
+def test_small_blobs_are_left_out() -> None:
+    scene = Scene(min_area=0.01)
+    scene.settle()
+    assert len(scene.show(put=(100, 80, 110, 100)).blobs_xyxy) == 0
+    assert len(scene.show(put=(100, 80, 140, 120)).blobs_xyxy) == 1
+
+
+def test_sensitivity_finds_fainter_objects() -> None:
+    counts = []
+    for sensitivity in (0.25, 4.0):
+        scene = Scene(noise=0.0, sensitivity=sensitivity)
+        scene.ground[:] = 215
+        scene.settle()
+        counts.append(len(scene.show(put=(100, 80, 140, 120)).blobs_xyxy))
+    assert counts == [0, 1]
+
+
+def test_the_callers_luma_is_neither_kept_nor_changed() -> None:
+    scene = Scene()
+    scene.settle()
+    scene.show(put=(100, 80, 120, 120))
+    before = scene.luma.copy()
+    scene.motion(scene.luma, scene.index * NS_PER_S)
+    assert np.array_equal(scene.luma, before)
+    scene.luma[:] = 0
+    assert not scene.show().scene_change

@@ -1,0 +1,165 @@
+"""Blobs to crops to canvases, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.frame import Detections
+from edge.picture import Picture, PixelFormat
+from edge.regions import GREY, Packer, combine, merge, square_crop, unpack
+from edge.settings import RegionSettings
+
+MAIN = (1280, 720)
+INPUT = (300, 300)
+
+
+def packer(**settings: object) -> Packer:
+    return Packer(RegionSettings(**settings), INPUT, MAIN)  # type: ignore[arg-type]
+
+
+def detections(*rows: tuple[float, float, float, float], score: float = 0.9) -> Detections:
+    boxes = np.array(rows, np.float32).reshape(-1, 4)
+    count = len(boxes)
+    return Detections(boxes, np.full(count, score, np.float32), np.zeros(count, np.int64))
+
+
+@st.composite
+def main_boxes(draw: st.DrawFn) -> np.ndarray:
+    count = draw(st.integers(1, 9))
+    rows = []
+    for _ in range(count):
+        w, h = draw(st.integers(4, 700)), draw(st.integers(4, 700))
+        x, y = draw(st.integers(0, MAIN[0] - w)), draw(st.integers(0, MAIN[1] - h))
+        rows.append((x, y, x + w, y + h))
+    return np.array(rows, np.float32)
+
+
+def test_merging_nothing_gives_nothing() -> None:
+    merged, owner = merge(np.zeros((0, 4), np.float32), 0.1)
+    assert merged.shape == (0, 4)
+    assert owner.shape == (0,)
+
+
+def test_fragments_are_merged_in_a_chain_and_others_are_not() -> None:
+    blobs = np.array(
+        [[0, 0, 10, 10], [500, 0, 510, 10], [0, 11, 10, 21], [0, 22, 10, 32]], np.float32
+    )
+    merged, owner = merge(blobs, 0.1)
+    assert merged.tolist() == [[0, 0, 10, 32], [500, 0, 510, 10]]
+    assert owner.tolist() == [0, 1, 0, 0]
+
+
+@given(main_boxes())
+def test_merged_boxes_hold_their_fragments(blobs: np.ndarray) -> None:
+    merged, owner = merge(blobs, 0.1)
+    assert (merged[owner][:, :2] <= blobs[:, :2]).all()
+    assert (merged[owner][:, 2:] >= blobs[:, 2:]).all()
+
+
+@given(
+    st.tuples(st.floats(-50, 1300), st.floats(-50, 800)),
+    st.floats(1, 2000),
+)
+def test_a_crop_lies_in_the_picture_and_is_square_where_it_can(
+    centre: tuple[float, float], side: float
+) -> None:
+    x, y = centre
+    x0, y0, x1, y1 = square_crop((x - 5, y - 5, x + 5, y + 5), side, MAIN)
+    assert 0 <= x0 <= x1 <= MAIN[0]
+    assert 0 <= y0 <= y1 <= MAIN[1]
+    if side <= MAIN[1]:
+        assert x1 - x0 == y1 - y0 == round(side)
+
+
+@given(main_boxes())
+def test_cells_do_not_overlap_and_show_their_subjects(boxes: np.ndarray) -> None:
+    layout, seen = packer().next(boxes)
+    assert seen[0]
+    assert 1 <= len(layout.cells) <= 4
+    painted = np.zeros(INPUT[::-1], np.int32)
+    for cell, subject in zip(layout.cells, layout.subjects_xyxy, strict=True):
+        x0, y0, x1, y1 = cell.cell_xyxy
+        painted[y0:y1, x0:x1] += 1
+        assert (np.array(cell.crop_xyxy[:2]) <= subject[:2] + 0.51).all()
+        assert (np.array(cell.crop_xyxy[2:]) >= subject[2:] - 0.51).all()
+    assert painted.max() == 1
+
+
+@given(main_boxes())
+def test_a_detection_of_a_subject_comes_back_where_it_was(boxes: np.ndarray) -> None:
+    layout, _ = packer(context=2.0).next(boxes)
+    for index, (cell, subject) in enumerate(zip(layout.cells, layout.subjects_xyxy, strict=True)):
+        on_canvas = cell.to_canvas(subject[None])
+        parts = unpack(layout, detections(*map(tuple, on_canvas.tolist())), MAIN)
+        if len(parts[index]):  # else the crop was cut by the picture so that it touches its border
+            assert np.abs(parts[index].boxes_xyxy[0] - subject).max() < 0.5
+
+
+def test_small_subjects_share_a_canvas_and_a_large_one_has_its_own() -> None:
+    small = [(100 + 300 * i, 100, 130 + 300 * i, 180) for i in range(4)]
+    layout, seen = packer().next(np.array(small, np.float32))
+    assert len(layout.cells) == 4
+    assert seen.all()
+    large = np.array([(100, 100, 400, 600), *small], np.float32)
+    layout, seen = packer().next(large)
+    assert len(layout.cells) == 1
+    assert seen[0]
+
+
+def test_without_packing_each_has_a_canvas() -> None:
+    small = np.array([(100, 100, 130, 180), (600, 100, 630, 180)], np.float32)
+    layout, seen = packer(pack=False).next(small)
+    assert len(layout.cells) == 1
+    assert seen.tolist() == [True, False]
+
+
+def test_what_a_neighbours_crop_shows_needs_no_cell() -> None:
+    near = np.array([(100, 100, 130, 180), (125, 110, 150, 170), (900, 1, 930, 80)], np.float32)
+    layout, seen = packer().next(near)
+    assert len(layout.cells) == 2
+    assert seen.all()
+
+
+def test_a_canvas_holds_the_crops_and_grey_between() -> None:
+    rgb = np.zeros((MAIN[1], MAIN[0], 3), np.uint8)
+    rgb[:, :640] = (200, 0, 0)
+    rgb[:, 640:] = (0, 0, 200)
+    boxes = np.array([(200, 300, 230, 380), (900, 300, 930, 380)], np.float32)
+    packing = packer(gutter_px=10)
+    layout, _ = packing.next(boxes)
+    canvas = packing.fill(layout, Picture(PixelFormat.RGB, (rgb,)))
+    left, right = (cell.cell_xyxy for cell in layout.cells)
+    assert canvas[left[1] : left[3], left[0] : left[2]].reshape(-1, 3).tolist()[0] == [200, 0, 0]
+    assert (canvas[right[1] : right[3], right[0] : right[2]] == (0, 0, 200)).all()
+    assert (canvas[:, left[2] : right[0]] == GREY).all()
+    assert (canvas[left[3] :] == GREY).all()
+
+
+def test_what_straddles_a_gutter_or_is_cut_by_a_crop_is_dropped() -> None:
+    boxes = np.array([(200, 300, 230, 380), (900, 300, 930, 380)], np.float32)
+    layout, _ = packer().next(boxes)
+    x0, _, x1, _ = layout.cells[0].cell_xyxy
+    straddling = (x1 - 30, 40, x1 + 34, 100)
+    cut = (x0, 40, x0 + 40, 100)
+    whole = (x0 + 40, 40, x0 + 70, 100)
+    first, second = unpack(layout, detections(straddling, cut, whole), MAIN)
+    assert len(first) == 1
+    assert len(second) == 0
+
+
+def test_at_the_edge_of_the_picture_nothing_is_cut() -> None:
+    layout, _ = packer().next(np.array([(0, 300, 30, 380)], np.float32))
+    touching = tuple(layout.cells[0].to_canvas(np.array([[0, 300, 30, 380]], np.float32))[0])
+    (found,) = unpack(layout, detections(touching), MAIN)
+    assert found.boxes_xyxy[0] == pytest.approx([0, 300, 30, 380], abs=0.5)
+
+
+def test_the_same_object_in_two_crops_counts_once() -> None:
+    full, part = detections((100, 100, 140, 200)), detections((102, 100, 138, 150), score=0.6)
+    other = detections((300, 100, 340, 200))
+    assert len(combine([full, part, other], 0.5)) == 2
+    crowd = Detections.concatenate([full, part])
+    assert len(combine([crowd, other], 0.5)) == 3  # of one crop: told apart by the detector
