@@ -1,0 +1,129 @@
+"""MP4 clips from H.264 packets, without encoding anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeAlias
+
+import av
+from av.stream import Stream
+
+from edge.capture.annexb import AnnexB
+from edge.capture.files import PartFile, capturing, part_of
+from edge.errors import CaptureError
+from edge.frame import NS_PER_S, EncodedPacket, EncodedStream
+
+_TICKS_PER_S = 90_000
+_LONE_FRAME_TICKS = _TICKS_PER_S // 25
+
+_Muxed: TypeAlias = "av.Packet[Stream]"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """A finished clip. wall_ns: Unix time of its first frame."""
+
+    path: Path
+    bytes: int
+    duration_s: float
+    frames: int
+    wall_ns: int
+
+
+class ClipWriter:
+    """Muxes packets to an MP4 whose frames have the times of their packets.
+
+    The file has its index in front (faststart), so that it plays while it is still being loaded,
+    and bears its name only when it is complete. `wall_offset_ns` is Unix time minus the packets'
+    clock. Every method raises CaptureError; after that only `abort` may follow.
+    """
+
+    def __init__(self, path: Path, stream: EncodedStream, wall_offset_ns: int = 0) -> None:
+        self.bytes = 0
+        self.frames = 0
+        self._path = path
+        self._annexb = AnnexB(stream)
+        self._wall_offset_ns = wall_offset_ns
+        self._first_ns = 0
+        self._last_tick = -1
+        self._duration_ticks = _LONE_FRAME_TICKS
+        with self._failing():
+            # By path and not by file object: FFmpeg reads the file to put the index in front.
+            # It opens it with the first packet.
+            self._container = av.open(
+                str(part_of(path.absolute())), "w", format="mp4", options={"movflags": "faststart"}
+            )
+            self._video = self._container.add_mux_stream(
+                "h264", width=stream.width, height=stream.height
+            )
+            self._video.time_base = Fraction(1, _TICKS_PER_S)
+            self._part = PartFile(path)
+
+    def feed(self, packet: EncodedPacket) -> None:
+        """Packets in order of time; what comes before the first key frame is left away."""
+        if not self.frames and not packet.keyframe:
+            return
+        if not self.frames:
+            self._begin(packet.timestamp_ns)
+            data = self._annexb.first_packet(packet.data)
+        else:
+            data = self._annexb.packet(packet.data)
+        with self._failing():
+            self._container.mux_one(self._timed(av.Packet(data), packet))
+        self.frames += 1
+        self.bytes += len(data)
+
+    def finish(self) -> ClipInfo:
+        """Completes the file and gives it its name. A clip without a frame is an error."""
+        if not self.frames:
+            raise CaptureError(f"{self._path} was not written: no video came in its time")
+        with self._failing():
+            self._container.close()
+            size = self._part.publish()
+        return ClipInfo(
+            self._path,
+            size,
+            (self._last_tick + self._duration_ticks) / _TICKS_PER_S,
+            self.frames,
+            self._first_ns + self._wall_offset_ns,
+        )
+
+    def abort(self) -> None:
+        """Leaves nothing behind."""
+        with suppress(OSError):
+            self._part.discard()
+        with suppress(OSError, av.FFmpegError):
+            self._container.close()
+
+    def _begin(self, first_ns: int) -> None:
+        self._first_ns = first_ns
+        wall_s = (first_ns + self._wall_offset_ns) / NS_PER_S
+        created = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="microseconds")
+        self._container.metadata["creation_time"] = created
+
+    def _timed(self, muxed: _Muxed, packet: EncodedPacket) -> _Muxed:
+        elapsed = round((packet.timestamp_ns - self._first_ns) * _TICKS_PER_S / NS_PER_S)
+        tick = max(self._last_tick + 1, elapsed)  # MP4 has no two frames at one time
+        if self.frames:
+            self._duration_ticks = tick - self._last_tick
+        self._last_tick = tick
+        muxed.stream = self._video
+        muxed.time_base = Fraction(1, _TICKS_PER_S)
+        muxed.pts = muxed.dts = tick
+        muxed.duration = self._duration_ticks  # counts for the last frame only
+        muxed.is_keyframe = packet.keyframe
+        return muxed
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with capturing(self._path):
+                yield
+        except av.FFmpegError as error:
+            reason = error.strerror or error
+            raise CaptureError(f"{self._path} could not be written: {reason}") from error

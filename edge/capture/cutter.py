@@ -1,0 +1,115 @@
+"""From frames and triggers to clips: what begins a clip, belongs to it and ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edge.capture.encoder import FrameEncoder
+from edge.capture.request import CaptureRequest
+from edge.capture.ring import PacketRing
+from edge.capture.window import ClipWindow
+from edge.capture.writer import CaptureGroup
+from edge.errors import CaptureError
+from edge.frame import NS_PER_S, EncodedPacket, EncodedStream, Frame
+from edge.settings import CaptureSettings
+
+_MAX_RING_BYTES = 48 << 20
+_TRIGGER_DELAY_S = 3.0  # the ring is longer than the pre-roll, as triggers come after their frame
+
+
+class ClipSink(Protocol):
+    """Where clips go: `CaptureWriter`, or something that hands on to it."""
+
+    def start_clip(
+        self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
+    ) -> None: ...
+
+    def join_clip(self, request: CaptureRequest) -> None: ...
+
+    def feed(self, packet: EncodedPacket) -> None: ...
+
+    def end_clip(self) -> None: ...
+
+
+class ClipCutter:
+    """Keeps the pre-roll and cuts clips out of the stream by frame time; knows no other clock.
+
+    Belongs to one thread.
+    """
+
+    def __init__(self, settings: CaptureSettings, sink: ClipSink) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._ring = PacketRing(settings.pre_roll_s + _TRIGGER_DELAY_S, _MAX_RING_BYTES)
+        self._window: ClipWindow | None = None
+        self._stream: EncodedStream | None = None
+        self._encoder: FrameEncoder | None = None
+        self._fps = 0.0
+
+    def begin_stream(self, fps: float, encoded: EncodedStream | None) -> None:
+        """encoded: set where packets will come, None where frames will.
+
+        Completes the open clip; nothing of the stream before goes into a later one.
+        """
+        self.end_clip()
+        self._ring.clear()
+        self._encoder = None
+        self._stream = encoded
+        self._fps = fps
+
+    def end_clip(self) -> None:
+        """Completes the open clip, if any; a late trigger may still cut one from the ring."""
+        if self._window is not None:
+            self._window = None
+            self._sink.end_clip()
+
+    def frame(self, frame: Frame) -> None:
+        """Encodes it. A new picture size or format begins a new stream."""
+        picture = frame.main
+        if self._encoder is None or not self._encoder.takes(picture):
+            self.begin_stream(self._fps, None)
+            self._encoder = FrameEncoder(
+                picture.width,
+                picture.height,
+                self._fps,
+                self._settings.clip_height_px,
+                picture.format,
+            )
+            self._stream = self._encoder.stream
+        self.packets(self._encoder.encode(frame))
+
+    def packets(self, packets: Sequence[EncodedPacket]) -> None:
+        for packet in packets:
+            self._ring.add(packet)
+            if self._window is None:
+                continue
+            if packet.timestamp_ns in self._window:
+                self._sink.feed(packet)
+            else:
+                self.end_clip()
+
+    def trigger(self, group: CaptureGroup, request: CaptureRequest) -> None:
+        """Joins the open clip, or starts one for this group.
+
+        All frames up to the trigger's have come before it, so that a window which ended earlier
+        gets no more of them. Raises CaptureError where there is no video at all.
+        """
+        if self._window is not None and request.timestamp_ns in self._window:
+            self._window.lengthen(request.timestamp_ns)
+            self._sink.join_clip(request)
+        else:
+            if self._stream is None:
+                raise CaptureError(f"event {request.event_id} has no clip: no video has come yet")
+            self.end_clip()
+            self._start_clip(group, self._stream, request.timestamp_ns)
+
+    def _start_clip(self, group: CaptureGroup, stream: EncodedStream, trigger_ns: int) -> None:
+        start_ns = trigger_ns - int(self._settings.pre_roll_s * NS_PER_S)
+        held = self._ring.since(start_ns)
+        first_ns = held[0].timestamp_ns if held else trigger_ns
+        self._window = ClipWindow.after(trigger_ns, first_ns, self._settings)
+        pre_roll = [packet for packet in held if packet.timestamp_ns in self._window]
+        self._sink.start_clip(group, stream, pre_roll)
+        if len(pre_roll) < len(held):  # the trigger came so late that its post-roll is over
+            self.end_clip()

@@ -1,0 +1,195 @@
+"""H.264 in software, for sources that deliver pictures only."""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import PictureType
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace
+
+from edge.errors import PermanentError
+from edge.frame import NS_PER_S, EncodedPacket, EncodedStream, Frame
+from edge.picture import Picture, PixelFormat
+
+_TICKS_PER_S = 90_000
+_KEYFRAME_INTERVAL_NS = NS_PER_S
+_DEFAULT_FPS = 25.0
+_CRF = 25
+_MAX_BITS_PER_PIXEL_S = 8  # 7 Mbit/s at 720p: a ceiling for noisy nights, not for usual scenes
+_FRAMES_WITHOUT_KEYFRAME = 10_000  # key frames are asked for by time, as frames may be dropped
+
+Plane = npt.NDArray[np.uint8]
+
+
+def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
+    """Size of the encoded picture: scaled down only if higher, and always even."""
+    if height <= max_height:
+        return width & ~1, height & ~1
+    even_height = max_height & ~1
+    return max(2, round(width * even_height / height / 2) * 2), even_height
+
+
+class FrameEncoder:
+    """Frames of one size and pixel format to H.264 packets, one for each at once.
+
+    libx264 without look-ahead and B-frames; a key frame about every second of frame time, with
+    its parameter sets in band. Frames may come at irregular times: each packet carries the
+    timestamp of its frame. Not for two threads at once.
+
+    Raises PermanentError where this build of PyAV has no libx264.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        fps: float,
+        max_height: int,
+        pixel_format: PixelFormat = PixelFormat.I420,
+    ) -> None:
+        self._takes = (width, height, pixel_format)
+        size = clip_size(width, height, max_height)
+        self.stream = EncodedStream(*size, extradata=b"")
+        self._canvas = _Canvas(*size, pixel_format)
+        self._context = _open_encoder(self._canvas.frame, fps or _DEFAULT_FPS)
+        self._pending: deque[int] = deque()
+        self._first_ns: int | None = None
+        self._last_tick = -1
+        self._next_key_ns = 0
+
+    def takes(self, picture: Picture) -> bool:
+        return self._takes == (picture.width, picture.height, picture.format)
+
+    def encode(self, frame: Frame) -> list[EncodedPacket]:
+        """The picture is copied or scaled once, into the buffer that the encoder reads."""
+        if self._first_ns is None:
+            self._first_ns = self._next_key_ns = frame.timestamp_ns
+        self._canvas.draw(frame.main)
+        image = self._canvas.frame
+        image.pts = self._tick(frame.timestamp_ns - self._first_ns)
+        key = frame.timestamp_ns >= self._next_key_ns
+        image.pict_type = PictureType.I if key else PictureType.NONE
+        if key:
+            self._next_key_ns = frame.timestamp_ns + _KEYFRAME_INTERVAL_NS
+        self._pending.append(frame.timestamp_ns)
+        return self._packets(image)
+
+    def flush(self) -> list[EncodedPacket]:
+        """What the encoder still holds (nothing, as it is set up); it takes no frame after this."""
+        return self._packets(None)
+
+    def _tick(self, elapsed_ns: int) -> int:
+        """The encoder wants times that rise; two frames of one instant get neighbouring ticks."""
+        self._last_tick = max(self._last_tick + 1, elapsed_ns * _TICKS_PER_S // NS_PER_S)
+        return self._last_tick
+
+    def _packets(self, image: av.VideoFrame | None) -> list[EncodedPacket]:
+        # Without B-frames packets come in the order of their frames.
+        return [
+            EncodedPacket(bytes(packet), self._pending.popleft(), packet.is_keyframe)
+            for packet in self._context.encode(image)
+        ]
+
+
+class _Canvas:
+    """The one buffer that frames are drawn into and the encoder reads.
+
+    It is reused for every frame: x264 has copied the picture when `encode` returns. NV12 stays
+    NV12, which is what x264 works on; the other formats become I420.
+    """
+
+    def __init__(self, width: int, height: int, pixel_format: PixelFormat) -> None:
+        self.frame = av.VideoFrame(
+            width, height, "nv12" if pixel_format is PixelFormat.NV12 else "yuv420p"
+        )
+        self.frame.time_base = Fraction(1, _TICKS_PER_S)
+        self._planes = [_plane_view(plane) for plane in self.frame.planes]
+        if pixel_format is PixelFormat.NV12:
+            self._planes[1] = self._planes[1].reshape(height // 2, -1, 2)
+        self._planes = [
+            plane[: height >> (n > 0), : width >> (n > 0)] for n, plane in enumerate(self._planes)
+        ]
+        self._packed = np.empty((height * 3 // 2, width), np.uint8)
+
+    def draw(self, picture: Picture) -> None:
+        if picture.format is PixelFormat.RGB:
+            self._draw_rgb(picture.planes[0], cv2.COLOR_RGB2YUV_I420)
+        elif picture.format is PixelFormat.BGR:
+            self._draw_rgb(picture.planes[0], cv2.COLOR_BGR2YUV_I420)
+        else:
+            for source, target in zip(picture.planes, self._planes, strict=True):
+                _scale(source, target)
+
+    def _draw_rgb(self, plane: Plane, code: int) -> None:
+        """Scaled first, so that only what is encoded is converted."""
+        height, width = self._planes[0].shape
+        small = plane
+        if plane.shape[:2] != (height, width):
+            small = np.empty((height, width, 3), np.uint8)
+            _scale(plane, small)
+        cv2.cvtColor(small, code, dst=self._packed)
+        flat, at = self._packed.reshape(-1), 0
+        for target in self._planes:
+            np.copyto(target, flat[at : at + target.size].reshape(target.shape))
+            at += target.size
+
+
+def _plane_view(plane: VideoPlane) -> Plane:
+    """(rows, line size) uint8, padding included: writing into it writes into the video frame."""
+    buffer = cast(memoryview, plane)  # PyAV's planes are buffers, which Python 3.11 can't type
+    return np.frombuffer(buffer, np.uint8).reshape(-1, plane.line_size)
+
+
+def _scale(source: Plane, target: Plane) -> None:
+    """Into the target's own memory; an odd last row or column is left away, not squeezed."""
+    height, width = target.shape[:2]
+    if source.shape[0] - height in (0, 1) and source.shape[1] - width in (0, 1):
+        np.copyto(target, source[:height, :width])
+        return
+    # Linear reads two pixels each way, which is enough down to half the size, and is the fastest.
+    area = source.shape[0] > 2 * height
+    cv2.resize(
+        source,
+        (width, height),
+        dst=target,
+        interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR,
+    )
+
+
+def _open_encoder(image: av.VideoFrame, fps: float) -> av.VideoCodecContext:
+    try:
+        context = av.CodecContext.create("libx264", "w")
+    except av.FFmpegError as error:
+        raise PermanentError(
+            "clips need an encoder for H.264, but the installed PyAV has no libx264: "
+            "install PyAV's own wheel (pip install av)"
+        ) from error
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height = image.width, image.height
+    context.pix_fmt = image.format.name
+    context.time_base = Fraction(1, _TICKS_PER_S)
+    context.framerate = Fraction(fps).limit_denominator(1001)
+    context.thread_count = 1
+    context.gop_size = _FRAMES_WITHOUT_KEYFRAME
+    context.max_b_frames = 0
+    # Picture's YUV is BT.601, limited range; unsaid, players take HD for BT.709.
+    context.colorspace = Colorspace.ITU601
+    context.color_range = ColorRange.MPEG
+    max_bits_per_s = _MAX_BITS_PER_PIXEL_S * image.width * image.height
+    context.options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "forced-idr": "1",
+        "crf": str(_CRF),
+        "maxrate": str(max_bits_per_s),
+        "bufsize": str(2 * max_bits_per_s),
+    }
+    context.open()
+    return context

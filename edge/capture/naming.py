@@ -1,0 +1,49 @@
+"""Where captures lie and what they are called: camera/date/time_rule_track, in local time."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from edge.capture.files import part_of
+from edge.frame import NS_PER_MS, NS_PER_S
+
+STILL_SUFFIX: Final = ".jpg"
+CLIP_SUFFIX: Final = ".mp4"
+SIDECAR_SUFFIX: Final = ".json"
+SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deleting
+DATE_FOLDER: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def local_time(wall_ns: int) -> datetime:
+    """With this machine's zone, whole milliseconds, exact: no float has seen the nanoseconds."""
+    seconds, rest_ns = divmod(wall_ns, NS_PER_S)
+    return datetime.fromtimestamp(seconds).astimezone().replace(microsecond=rest_ns // 1000)
+
+
+def folder_of(root: Path, camera: str, wall_ns: int) -> Path:
+    """One folder a day: captures/<camera>/<YYYY-MM-DD>."""
+    return root / sanitized(camera) / f"{local_time(wall_ns):%Y-%m-%d}"
+
+
+def free_stem(folder: Path, wall_ns: int, rule: str, track_id: int | None) -> str:
+    """One name an event: <HHMMSS.mmm>_<rule>_<track id>; then -2, -3 … if that is taken."""
+    milliseconds = wall_ns % NS_PER_S // NS_PER_MS
+    stem = f"{local_time(wall_ns):%H%M%S}.{milliseconds:03d}_{sanitized(rule)}"
+    if track_id is not None:
+        stem += f"_{track_id}"
+    candidates = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
+    return next(name for name in candidates if not _is_taken(folder, name))
+
+
+def sanitized(name: str) -> str:
+    """Safe as a part of a path on any file system."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64] or "-"
+
+
+def _is_taken(folder: Path, stem: str) -> bool:
+    finals = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
+    return any(path.exists() or part_of(path).exists() for path in finals)

@@ -1,0 +1,68 @@
+"""What goes into the recorder and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.frame import Frame
+
+Action = Literal["still", "clip"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """The object that an event is about, as its sidecar tells it.
+
+    box_xyxy_px: pixels of the main picture. box_xyxy: the same box in 0..1.
+    """
+
+    id: int
+    label: str
+    score: float
+    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRequest:
+    """One trigger event that asks for files.
+
+    timestamp_ns: of the frame that triggered, on the clock of `Frame.timestamp_ns`.
+    wall_ns: Unix time of the same instant; it names the files.
+    still: the picture to keep, already detached from the camera; None without the action "still".
+    track: None for a capture that a person asked for.
+    latency_ms: from exposure to the event.
+    """
+
+    event_id: str
+    rule: str
+    camera: str
+    wall_ns: int
+    timestamp_ns: int
+    actions: tuple[Action, ...]
+    still: Frame | None = None
+    track: TrackInfo | None = None
+    latency_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureResult:
+    """One finished file.
+
+    wall_ns: Unix time of the still, or of the clip's first frame.
+    event_ids: all events that the file belongs to, that of `rule` first.
+    duration_s, frames: of a clip; 0 and 1 for a still.
+    """
+
+    kind: Action
+    camera: str
+    rule: str
+    event_ids: tuple[str, ...]
+    path: Path
+    sidecar: Path
+    bytes: int
+    wall_ns: int
+    duration_s: float = 0.0
+    frames: int = 1

@@ -1,0 +1,62 @@
+"""The pre-roll: the last seconds of encoded video, always decodable from its first packet."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from edge.frame import NS_PER_S, EncodedPacket
+
+
+class PacketRing:
+    """Whole groups of pictures, each from its key frame on.
+
+    The oldest group goes as soon as the rest still covers `seconds` back from the newest packet,
+    or when all exceed `max_bytes`. A group that alone exceeds `max_bytes` goes too, and the ring
+    stays empty until the next key frame. Not for two threads at once.
+    """
+
+    def __init__(self, seconds: float, max_bytes: int) -> None:
+        self._span_ns = int(seconds * NS_PER_S)
+        self._max_bytes = max_bytes
+        self._groups: deque[list[EncodedPacket]] = deque()
+        self._group_bytes: deque[int] = deque()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups))
+
+    def add(self, packet: EncodedPacket) -> None:
+        """Packets come in order of time; what comes before the first key frame is of no use."""
+        if packet.keyframe:
+            self._groups.append([])
+            self._group_bytes.append(0)
+        elif not self._groups:
+            return
+        self._groups[-1].append(packet)
+        self._group_bytes[-1] += len(packet.data)
+        self.bytes += len(packet.data)
+        self._trim(packet.timestamp_ns - self._span_ns)
+
+    def since(self, timestamp_ns: int) -> list[EncodedPacket]:
+        """All packets from the last key frame at or before the time; all there are if none is."""
+        first = 0
+        for index, group in enumerate(self._groups):
+            if group[0].timestamp_ns <= timestamp_ns:
+                first = index
+        groups = list(self._groups)[first:]
+        return [packet for group in groups for packet in group]
+
+    def clear(self) -> None:
+        self._groups.clear()
+        self._group_bytes.clear()
+        self.bytes = 0
+
+    def _trim(self, covered_ns: int) -> None:
+        while len(self._groups) > 1 and self._groups[1][0].timestamp_ns <= covered_ns:
+            self._drop_oldest()
+        while self.bytes > self._max_bytes:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._groups.popleft()
+        self.bytes -= self._group_bytes.popleft()

@@ -1,0 +1,105 @@
+"""The JSON beside each capture: what triggered it and which files belong to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from edge.capture.files import capturing, write_whole
+from edge.capture.naming import local_time
+from edge.capture.request import CaptureRequest
+
+WRITER: Final = "edge-trigger"
+
+
+class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """box_xyxy_px: pixels of the main picture; box_xyxy: the same in 0..1."""
+
+    id: int
+    label: str
+    score: float
+    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy: tuple[float, float, float, float]
+
+
+class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`time` is of exposure, ISO 8601 with zone; latency is from exposure to the event."""
+
+    event_id: str
+    rule: str
+    time: str
+    latency_ms: float
+    track: TrackEntry | None = None
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`time` is of the still, or of the clip's first frame."""
+
+    name: str
+    kind: Literal["still", "clip"]
+    bytes: int
+    width: int
+    height: int
+    time: str
+    duration_s: float | None = None
+    frames: int | None = None
+
+
+class Sidecar(msgspec.Struct, kw_only=True):
+    """One group of files under one stem. The first event named it; the others lengthened it."""
+
+    written_by: str = WRITER
+    schema_version: int = 1
+    camera: str
+    model: str
+    events: list[EventEntry]
+    files: list[FileEntry] = msgspec.field(default_factory=list)
+
+    def write(self, path: Path) -> int:
+        """Replaces the one before, if any; returns its bytes. Raises CaptureError."""
+        data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        write_whole(path, data, replace=True)
+        return len(data)
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """None for a file that isn't one of ours. Raises CaptureError where it can't be read."""
+    with capturing(path, "read"):
+        data = path.read_bytes()
+    try:
+        sidecar = msgspec.json.decode(data, type=Sidecar)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return sidecar if sidecar.written_by == WRITER else None
+
+
+def event_entry(request: CaptureRequest) -> EventEntry:
+    track = request.track
+    return EventEntry(
+        event_id=request.event_id,
+        rule=request.rule,
+        time=iso_time(request.wall_ns),
+        latency_ms=round(request.latency_ms, 1),
+        track=None
+        if track is None
+        else TrackEntry(
+            id=track.id,
+            label=track.label,
+            score=round(track.score, 3),
+            box_xyxy_px=_rounded(track.box_xyxy_px, 1),
+            box_xyxy=_rounded(track.box_xyxy, 4),
+        ),
+    )
+
+
+def iso_time(wall_ns: int) -> str:
+    return local_time(wall_ns).isoformat(timespec="milliseconds")
+
+
+def _rounded(
+    box: tuple[float, float, float, float], digits: int
+) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = (round(float(side), digits) for side in box)
+    return x0, y0, x1, y1

@@ -1,0 +1,92 @@
+"""A live source that comes back: lost, waited for, opened again."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import threading
+from collections.abc import Callable
+
+from edge.errors import EdgeError, SourceLostError
+from edge.frame import Frame
+from edge.settings import SourceSettings
+from edge.sources.base import Source, SourceInfo
+
+FIRST_PAUSE_S = 1.0
+JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
+
+Listener = Callable[[str], None]
+
+
+class Reconnecting:
+    """Wraps a live source. Indices go on and times don't go back over a loss.
+
+    The first `open` is tried once, so that a wrong address is told at once. A source that comes
+    back with another size of picture ends in SourceLostError: the stages are made for one size.
+    """
+
+    def __init__(
+        self, source: Source, settings: SourceSettings, on_event: Listener | None = None
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._on_event = on_event or (lambda _: None)
+        self._closed = threading.Event()
+        self._info: SourceInfo | None = None
+        self._index_offset = 0
+        self._next_index = 0
+        self._last_ns = 0
+
+    def open(self) -> SourceInfo:
+        """As the wrapped source."""
+        self._closed.clear()
+        self._info = self._source.open()
+        return self._info
+
+    def read(self) -> Frame | None:
+        """The next frame, over losses; None once closed."""
+        while not self._closed.is_set():
+            try:
+                frame = self._source.read()
+            except SourceLostError as error:
+                if self._closed.is_set():
+                    return None
+                self._on_event(str(error))
+                self._reopen()
+                continue
+            return None if frame is None else self._continued(frame)
+        return None
+
+    def close(self) -> None:
+        """Ends a wait for the source, too."""
+        self._closed.set()
+        self._source.close()
+
+    def _reopen(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        self._index_offset = self._next_index
+        while True:
+            self._source.close()
+            jittered_s = pause_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+            if self._closed.wait(min(jittered_s, self._settings.retry_max_s)):
+                return
+            try:
+                info = self._source.open()
+            except EdgeError:  # also what is permanent at the first open: it has worked before
+                pause_s = min(2 * pause_s, self._settings.retry_max_s)
+                continue
+            break
+        assert self._info is not None
+        if (info.width, info.height) != (self._info.width, self._info.height):
+            raise SourceLostError(
+                f"source {info.name} came back with {info.width}x{info.height} pixels instead of "
+                f"{self._info.width}x{self._info.height}"
+            )
+        self._on_event(f"source {info.name} is back")
+
+    def _continued(self, frame: Frame) -> Frame:
+        self._last_ns = max(self._last_ns, frame.timestamp_ns)
+        self._next_index = frame.index + self._index_offset + 1
+        if self._index_offset == 0 and self._last_ns == frame.timestamp_ns:
+            return frame
+        return dataclasses.replace(frame, index=self._next_index - 1, timestamp_ns=self._last_ns)

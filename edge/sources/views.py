@@ -1,0 +1,26 @@
+"""The two views of a frame: what the sources that decode pictures share."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edge.frame import Luma
+from edge.picture import Picture
+
+
+def even(length: int) -> int:
+    """The next even number down: chroma has half the resolution."""
+    return length & ~1
+
+
+def luma_size(width: int, height: int, luma_width_px: int) -> tuple[int, int]:
+    """(width, height) of the plane for motion: same aspect, never larger than the picture."""
+    narrow = min(luma_width_px, width)
+    return narrow, max(2, round(height * narrow / width))
+
+
+def luma_of(picture: Picture, luma_width_px: int) -> Luma:
+    """A fresh (h, w) uint8 plane, averaged down so that noise goes too."""
+    size = luma_size(picture.width, picture.height, luma_width_px)
+    return np.asarray(cv2.resize(picture.luma(), size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,160 @@
+"""Frames and files that the tests of `edge.capture` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from edge.capture.encoder import FrameEncoder
+from edge.capture.recorder import Recorder
+from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
+from edge.frame import NS_PER_S, EncodedPacket, Frame
+from edge.picture import Picture, PixelFormat
+from edge.settings import CaptureSettings
+from edge.sources.base import SourceInfo
+
+START_NS = 5_000 * NS_PER_S  # a monotonic clock that has been running
+WALL_NS = 1_767_268_799_250_000_000  # 2026-01-01 11:59:59.250 UTC
+SECOND = NS_PER_S
+_BITS = 12
+
+
+def wall(timestamp_ns: int) -> int:
+    return WALL_NS + timestamp_ns - START_NS
+
+
+def marked_luma(index: int, width: int = 320, height: int = 240) -> np.ndarray:
+    """A moving gradient with the frame's index in black and white blocks along the top."""
+    luma = np.add.outer(np.arange(height) // 2, np.arange(width) // 2 + 3 * index) % 160 + 40
+    side = width // _BITS
+    for bit in range(_BITS):
+        luma[:side, bit * side : (bit + 1) * side] = 235 if index >> bit & 1 else 16
+    return luma.astype(np.uint8)
+
+
+def read_mark(luma: np.ndarray) -> int:
+    side = luma.shape[1] // _BITS
+    middles = [luma[side // 2, bit * side + side // 2] > 125 for bit in range(_BITS)]
+    return sum(1 << bit for bit, is_set in enumerate(middles) if is_set)
+
+
+def picture(index: int, width: int = 320, height: int = 240, form: str = "I420") -> Picture:
+    luma = marked_luma(index, width, height)
+    chroma = (height // 2, width // 2)
+    u, v = np.full(chroma, 110, np.uint8), np.full(chroma, 150, np.uint8)
+    if form == "I420":
+        return Picture(PixelFormat.I420, (luma, u, v))
+    if form == "NV12":
+        return Picture(PixelFormat.NV12, (luma, np.dstack([u, v])))
+    rgb = Picture(PixelFormat.I420, (luma, u, v)).rgb()
+    if form == "RGB":
+        return Picture(PixelFormat.RGB, (rgb,))
+    return Picture(PixelFormat.BGR, (np.ascontiguousarray(rgb[..., ::-1]),))
+
+
+def frame(index: int, timestamp_ns: int | None = None, fps: float = 10.0, **size: Any) -> Frame:
+    at = START_NS + int(index * NS_PER_S / fps) if timestamp_ns is None else timestamp_ns
+    main = picture(index, **size)
+    return Frame(index, at, wall(at), cv2.resize(main.luma(), (160, 120)), main)
+
+
+def packets(
+    count: int, fps: float = 10.0, packed: FrameEncoder | None = None
+) -> list[EncodedPacket]:
+    encoder = packed or FrameEncoder(320, 240, fps, 720)
+    return [packet for n in range(count) for packet in encoder.encode(frame(n, fps=fps))]
+
+
+def request(timestamp_ns: int, event: str = "e1", **fields: Any) -> CaptureRequest:
+    given: dict[str, Any] = {
+        "rule": "person",
+        "camera": "cam0",
+        "actions": ("clip",),
+        "track": TrackInfo(7, "person", 0.91234, (10.04, 20, 110, 220), (0.1, 0.2, 0.3, 0.4)),
+        "latency_ms": 87.25,
+    }
+    return CaptureRequest(
+        event_id=event, wall_ns=wall(timestamp_ns), timestamp_ns=timestamp_ns, **(given | fields)
+    )
+
+
+def footage(path: Path, limit: int) -> Iterator[Frame]:
+    """Decoded frames as a file source gives them: views into the decoder's planes."""
+    with av.open(str(path)) as container:
+        for index, decoded in enumerate(container.decode(video=0)):
+            if index == limit:
+                return
+            planes = []
+            for plane in decoded.planes:
+                rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                planes.append(rows[:, : plane.width])
+            at = START_NS + int(decoded.time * NS_PER_S)
+            main = Picture(PixelFormat.I420, tuple(planes))
+            yield Frame(index, at, wall(at), cv2.resize(planes[0], (320, 240)), main)
+
+
+@dataclass
+class Played:
+    """A video file, decoded whole. times_s count from its own start."""
+
+    times_s: list[float] = field(default_factory=list)
+    lumas: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def marks(self) -> list[int]:
+        return [read_mark(luma) for luma in self.lumas]
+
+
+def play(path: Path) -> Played:
+    played = Played()
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        video.thread_count = 1
+        for decoded in container.decode(video):
+            played.times_s.append(decoded.time)
+            played.lumas.append(decoded.to_ndarray()[: decoded.height])
+        assert len(played.times_s) == video.frames, "the index and the frames disagree"
+    return played
+
+
+def source_info(**fields: Any) -> SourceInfo:
+    given: dict[str, Any] = {"width": 320, "height": 240, "fps": 10.0, "live": False}
+    return SourceInfo("test", **(given | fields))
+
+
+class Captures:
+    """A recorder with what it said."""
+
+    def __init__(self, directory: Path, clips: bool = True, **settings: Any) -> None:
+        given = {"min_free_bytes": 0, "directory": str(directory)}
+        self.results: list[CaptureResult] = []
+        self.errors: list[str] = []
+        self.recorder = Recorder(
+            CaptureSettings(**(given | settings)),
+            on_capture=self.results.append,
+            on_error=self.errors.append,
+            model="person_ssdlite",
+            clips=clips,
+        )
+
+    def __enter__(self) -> Captures:
+        self.recorder.start()
+        self.recorder.begin_stream(source_info())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.recorder.stop()
+
+    @property
+    def clips(self) -> list[CaptureResult]:
+        return [result for result in self.results if result.kind == "clip"]
+
+    @property
+    def stills(self) -> list[CaptureResult]:
+        return [result for result in self.results if result.kind == "still"]
