@@ -1,0 +1,49 @@
+# `make run` and `make test` do all the set-up themselves; `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VIDEO := .cache/vtest.avi
+
+.PHONY: help run test lint bench install uninstall lock schemas clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
+	@scripts/run-demo $(BIN)/edge
+
+test: $(VENV)/ready ## Everything that can be tested here
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready ## Work per stage and frame, as ratios measured in one run
+	$(BIN)/python -m edge.bench
+
+install: ## On a Pi: /opt/edge with the system's picamera2, and the service
+	scripts/install-pi
+
+uninstall: ## Undo `make install`; configuration and captures stay
+	scripts/install-pi --remove
+
+lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
+	scripts/lock $(BIN)
+
+schemas: $(VENV)/ready ## Write what is generated: schemas, default configuration, key reference
+	$(BIN)/python scripts/generate.py
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "edge needs Python 3.11 to 3.13; choose one with: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
