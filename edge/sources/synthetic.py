@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import parse_qsl
 
 import cv2
@@ -90,7 +92,7 @@ class SyntheticScene:
         return Picture(PixelFormat.I420, (luma, *chroma))
 
     def truth(self, index: int) -> Truth:
-        """Ids (n,) and boxes (n, 4), main pixels, of the objects in the picture, cut at its edge."""
+        """Ids (n,) and boxes (n, 4) of the objects in the picture, cut at its edge."""
         time_s = index / self._options.fps
         width, height = self._options.width, self._options.height
         ids, boxes = [], []
@@ -116,7 +118,7 @@ class SyntheticScene:
             case "cloud":
                 centre = (time_s / 10 % 1) * 6 - 3
                 shade = 1 - 0.3 * np.exp(-((self._shadow_x - centre) ** 2) / 0.8)
-                return (luma * shade).astype(np.int16)
+                return np.asarray(luma * shade, np.int16)
             case _:
                 return luma.astype(np.int16)
         return np.asarray(cv2.convertScaleAbs(luma, alpha=gain), np.int16)
@@ -188,7 +190,10 @@ def _parsed(uri: str) -> tuple[str, SceneOptions]:
     if name not in SCENES:
         told = "; ".join(f"{scene}: {about}" for scene, about in SCENES.items())
         raise SourceError(f"source {uri}: there is no scene {name!r}. Scenes are {told}")
-    kinds = {field.name: type(field.default) for field in fields(SceneOptions)}
+    kinds: dict[str, Callable[[str], Any]] = {
+        field.name: int if isinstance(field.default, int) else float
+        for field in fields(SceneOptions)
+    }
     values = {}
     for key, text in parse_qsl(query, keep_blank_values=True):
         if key not in kinds:
