@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-VIDEO := .cache/vtest.avi
 
-.PHONY: help run test lint bench install uninstall lock schemas clean
+.PHONY: help run test lint lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -21,16 +20,7 @@ lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/ready ## Work per stage and frame, as ratios measured in one run
-	$(BIN)/python -m edge.bench
-
-install: ## On a Pi: /opt/edge with the system's picamera2, and the service
-	scripts/install-pi
-
-uninstall: ## Undo `make install`; configuration and captures stay
-	scripts/install-pi --remove
-
-lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
+unlock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)
 
 schemas: $(VENV)/ready ## Write what is generated: schemas, default configuration, key reference

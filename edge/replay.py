@@ -20,8 +20,8 @@ from edge.detector import Detector
 from edge.errors import PermanentError
 from edge.frame import NS_PER_S, Frame, TrackState
 from edge.outgoing import thumbnail
-from edge.pipeline import Analysis, Pipeline
 from edge.picture import Plane
+from edge.pipeline import Analysis, Pipeline
 from edge.report import Entry, Sample, render
 from edge.settings import Settings
 from edge.sources import open_source
