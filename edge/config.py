@@ -265,7 +265,7 @@ def commented() -> str:
             name = row.key.rpartition(".")[2]
             limits = f" ({row.range})" if row.range else ""
             parts.append(
-                f"# {row.description}{limits}\n#{name} = {row.default or _example(name)}\n"
+                f"# {row.description}{limits}\n#{name} = {row.default or _example(row.key)}\n"
             )
     return "".join(parts)
 

@@ -1,0 +1,144 @@
+"""The daemon as its users have it: a process, its exit code, its events and its files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+
+EDGE = [sys.executable, "-m", "edge.cli"]
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def edge(*arguments: object, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+    command = [*EDGE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd="/tmp")
+
+
+def run_options(folder: Path) -> list[object]:
+    return ["--capture-dir", folder / "captures", "--endpoint", f"ipc://{folder}/e.ipc"]
+
+
+def test_real_footage_gives_triggers_stills_clips_and_every_event(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    options = run_options(tmp_path)
+    watching = subprocess.Popen(
+        [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1)
+    done = edge("run", "--fast", "--source", shared_data / "vtest.avi", *options)
+    events, told = watching.communicate(timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert " 0 missing" in told
+    messages = [json.loads(line) for line in events.splitlines()]
+    assert messages[-1]["state"] == "stopping"
+    triggers = [m for m in messages if m["type"] == "trigger"]
+    captures = [m for m in messages if m["type"] == "capture"]
+    assert len(triggers) >= 5
+    assert all(m["jpeg_bytes"] > 1000 for m in triggers)
+    assert {m["capture"] for m in captures} == {"still", "clip"}
+    sequences = [m["header"]["sequence"] for m in messages]
+    assert sequences == list(range(sequences[0], sequences[-1] + 1))
+    stills = sorted((tmp_path / "captures").rglob("*.jpg"))
+    assert len(stills) >= 5
+    assert all(cv2.imread(str(still)).shape == (576, 768, 3) for still in stills)
+    for clip in (tmp_path / "captures").rglob("*.mp4"):
+        with av.open(str(clip)) as container:
+            assert sum(1 for _ in container.decode(video=0)) > 20
+    sidecar = json.loads(next((tmp_path / "captures").rglob("*.json")).read_text())
+    assert sidecar["events"][0]["rule"] == "person"
+
+
+def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*EDGE, "run", "--source", "synthetic:walk?duration=0", *map(str, run_options(tmp_path))],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    told, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+    assert " frames, " in told
+
+
+def test_a_light_that_is_switched_triggers_nothing(tmp_path: Path) -> None:
+    for scene in ("step", "infrared", "flicker", "noise"):
+        source = f"synthetic:{scene}?duration=12"
+        done = edge("run", "--fast", "--source", source, *run_options(tmp_path))
+        assert " 0 triggers" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--source", "/nowhere.mp4"], 1, "there is no such file"),
+        (["--source", "synthetic:nothing"], 1, "there is no scene"),
+        (["--source", "rstp://host/x"], 1, "did you mean rtsp"),
+        (["--source", __file__], 1, "test_daemon.py"),
+        (["--model", "persn_ssdlite_mobilenet_v2_int8"], 1, "did you mean person_ssdlite"),
+        (["--model", __file__], 1, "not a TFLite model"),
+        (["--config", "/nowhere.toml"], 2, "No such file"),
+        (["--set", "motion.flor=1"], 2, "did you mean floor"),
+        (["--set", "nonsense"], 2, "KEY=VALUE"),
+        (["--capture-dir", __file__], 1, "test_daemon.py"),
+        (["--unknown"], 2, "No such option"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    arguments: list[str], code: int, said: str, tmp_path: Path
+) -> None:
+    base = ["--source", "synthetic:still?duration=1", *run_options(tmp_path)]
+    done = edge("run", *base, *arguments, timeout_s=30)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_daemon_on_the_endpoint_is_told_so(tmp_path: Path) -> None:
+    options = list(map(str, run_options(tmp_path)))
+    source = ["--source", "synthetic:still?duration=0"]
+    with subprocess.Popen([*EDGE, "run", *source, *options], stdout=subprocess.DEVNULL) as first:
+        time.sleep(2.5)
+        second = edge("run", *source, *options, timeout_s=30)
+        first.terminate()
+    assert second.returncode == 1
+    assert "another daemon publishes there" in second.stderr
+
+
+def test_replay_makes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "a.mp4", tmp_path / "r.html"
+    done = edge("replay", shared_data / "TUD-Campus.mp4", "--out", out, "--report", report)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(out)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 71
+    page = report.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "<polyline" in page
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["models", "list"], ["config", "show"], ["config", "explain"], ["--version"]],
+)
+def test_commands_that_only_tell(arguments: list[str]) -> None:
+    done = edge(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_doctor_finds_a_missing_source_and_passes_a_good_one(tmp_path: Path) -> None:
+    common = ["--set", f"capture.directory={tmp_path}", "--set", "capture.min_free_bytes=0"]
+    good = edge("doctor", "--set", "source.uri=synthetic:still", *common)
+    bad = edge("doctor", "--json", "--set", "source.uri=/nowhere.mp4", *common)
+    assert good.returncode == 0, good.stdout
+    assert bad.returncode == 1
+    assert [f["name"] for f in json.loads(bad.stdout) if f["state"] == "fail"] == ["source"]

@@ -1,0 +1,209 @@
+"""The default model, the runtimes, and decoding of raw SSD outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.catalog import fetch, find_model, load_catalog, model_info
+from edge.detector import Detector, read_model
+from edge.detector.detector import input_table
+from edge.detector.model_file import DetectorSpec, attach
+from edge.detector.runtime import installed_runtimes, open_interpreter, quantization
+from edge.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
+from edge.errors import ModelError, TemporaryError
+from edge.geometry import iou, nms
+from edge.settings import ModelSettings
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+PERSON = MODELS / "person_ssdlite_mobilenet_v2_int8.tflite"
+COCO_ZIP = "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.zip"
+SCALES = (10.0, 10.0, 5.0, 5.0)
+
+
+def canvases(video: Path, count: int) -> list[np.ndarray]:
+    """300-px crops, evenly over the footage."""
+    with av.open(str(video)) as container:
+        frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    step = len(frames) // count
+    return [np.ascontiguousarray(f[138:438, 234:534]) for f in frames[::step][:count]]
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    shared: Path = request.getfixturevalue("shared_models")
+    return fetch("coco_ssd_mobilenet_v1", tmp_path_factory.mktemp("models"), shared / COCO_ZIP)
+
+
+def test_the_default_model_is_the_one_of_the_card() -> None:
+    digest = hashlib.sha256(PERSON.read_bytes()).hexdigest()
+    assert (MODELS / "SHA256SUMS").read_text().split()[0] == digest
+    assert digest in (MODELS / "README.md").read_text()
+    model = read_model(PERSON)
+    assert model.labels == ("person",)
+    assert model.anchors is not None
+    assert model.anchors.shape == (1917, 4)
+
+
+def test_the_default_model_finds_people_and_nothing_on_grey(shared_data: Path) -> None:
+    detector = Detector(ModelSettings(), PERSON)
+    crops = canvases(shared_data / "vtest.avi", 10)
+    found = [detector.detect(crop) for crop in crops]
+    assert sum(len(f) > 0 for f in found) >= 8
+    assert all(((f.boxes_xyxy > -60) & (f.boxes_xyxy < 360)).all() for f in found)
+    again = detector.detect(crops[0])
+    assert np.array_equal(again.boxes_xyxy, found[0].boxes_xyxy)
+    assert len(detector.detect(np.full((300, 300, 3), 127, np.uint8))) == 0
+
+
+def test_both_runtimes_give_the_same_detections(shared_data: Path) -> None:
+    if installed_runtimes() != ["ai-edge-litert", "tflite-runtime"]:
+        pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
+    one, other = (
+        Detector(ModelSettings(runtime=name), PERSON)  # type: ignore[arg-type]
+        for name in ("ai-edge-litert", "tflite-runtime")
+    )
+    compared = 0
+    for canvas in canvases(shared_data / "vtest.avi", 20):
+        a, b = one.detect(canvas, 0.4), other.detect(canvas, 0.4)
+        sure_a, sure_b = a.boxes_xyxy[a.scores > 0.5], b.boxes_xyxy
+        if len(sure_a):
+            assert len(sure_b)
+            assert iou(sure_a, sure_b).max(axis=1).min() > 0.9
+            best = iou(sure_a, sure_b).argmax(axis=1)
+            step = 0.25 * 0.1  # of the logit, through the sigmoid's steepest slope
+            assert np.abs(a.scores[a.scores > 0.5] - b.scores[best]).max() <= step
+            compared += len(sure_a)
+    assert compared > 10
+
+
+def test_decoding_equals_the_models_own_operator(coco: Path, shared_data: Path) -> None:
+    model = read_model(coco)
+    interpreter = open_interpreter(model.flatbuffer, threads=2, keep_all=True)
+    tensors = {d["name"]: d for d in interpreter.get_tensor_details()}  # type: ignore[attr-defined]
+    raw_boxes = next(
+        d for n, d in tensors.items() if list(d["shape"]) in ([1, 1917, 4], [1, 1917, 1, 4])
+        and ("Squeeze" in n or "box_enc" in n)
+    )  # fmt: skip
+    raw_scores, raw_anchors = tensors["convert_scores"], tensors["anchors"]
+    scale, zero = quantization(raw_anchors)
+    (detail,) = interpreter.get_input_details()
+    spec = DetectorSpec(
+        name="coco", licence="", box_scales=SCALES, score="none", first_class_column=1
+    )
+    outputs = sorted(interpreter.get_output_details(), key=lambda d: str(d["name"]))
+    compared = 0
+    for canvas in canvases(shared_data / "vtest.avi", 5):
+        interpreter.tensor(detail["index"])()[0][:] = canvas
+        interpreter.invoke()
+        boxes, classes, scores, _ = (interpreter.get_tensor(d["index"])[0] for d in outputs)
+        anchors = (interpreter.get_tensor(raw_anchors["index"]).astype(np.float32) - zero) * scale
+        decode = SsdDecoder(spec, anchors, quantization(raw_boxes), quantization(raw_scores))
+        codes = interpreter.get_tensor(raw_boxes["index"]).reshape(1917, 4)
+        found = decode(codes, interpreter.get_tensor(raw_scores["index"])[0], 0.3, 1000)
+        found = found[nms(found.boxes_xyxy, found.scores, found.class_ids, 0.6)]
+        own = boxes[scores > 0.4][:, [1, 0, 3, 2]]
+        for box, label, score in zip(own, classes, scores, strict=False):
+            same = found.class_ids == int(label)
+            overlap = iou(box[None], found.boxes_xyxy[same])[0]
+            assert overlap.max() > 0.98
+            assert abs(found.scores[same][overlap.argmax()] - score) < 0.01
+            compared += 1
+    assert compared >= 5
+
+
+@given(st.lists(st.tuples(*[st.floats(0.05, 0.9)] * 4), min_size=1, max_size=20))
+def test_boxes_survive_encoding(rows: list[tuple[float, float, float, float]]) -> None:
+    table = np.array(rows, np.float32)
+    boxes = np.concatenate([table[:, :2], table[:, :2] + table[:, 2:]], axis=1)
+    anchors = np.full((len(boxes), 4), 0.4, np.float32)
+    back = decode_boxes(encode_boxes(boxes, anchors, SCALES), anchors, SCALES)
+    assert np.abs(back - boxes).max() < 1e-4
+
+
+@given(st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
+def test_the_raw_threshold_selects_what_the_real_one_would(least: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    spec = DetectorSpec(
+        name="x", licence="", box_scales=SCALES, score="sigmoid", first_class_column=1
+    )
+    raw = random.integers(-128, 128, (50, 3)).astype(np.int8)
+    decode = SsdDecoder(spec, np.full((50, 4), 0.5, np.float32), (0.1, 0), (0.07, 20))
+    found = decode(np.zeros((50, 4), np.int8), raw, least, 1000)
+    scores = 1 / (1 + np.exp(-(raw[:, 1:].astype(np.float64) - 20) * 0.07))
+    assert abs(len(found) - (scores >= least).sum()) <= ((np.abs(scores - least) < 1e-5).sum())
+
+
+@pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
+def test_input_levels_are_quantized_to_the_nearest(kind: type, zero: int) -> None:
+    detail = {"dtype": kind, "quantization": (2 / 255, zero)}
+    levels = input_table(detail, Path("m")).view(kind).astype(np.float32)
+    real = np.arange(256) / 127.5 - 1
+    assert np.abs((levels - zero) * (2 / 255) - real).max() <= 2 / 255
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "not a TFLite model"), (b"x" * 999, "not a TFLite model"),
+     (b"\x1c\0\0\0TFL3" + b"\0" * 40, "no labels")],
+)  # fmt: skip
+def test_files_that_are_no_model(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        Detector(ModelSettings(), path)
+
+
+def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    attach(path, PERSON.read_bytes()[:100_000], labels=("person",))
+    with pytest.raises(ModelError):
+        Detector(ModelSettings(), path)
+
+
+def test_names_are_found_and_misspelt_ones_explained(tmp_path: Path) -> None:
+    assert find_model("person_ssdlite_mobilenet_v2_int8") == PERSON
+    assert find_model(str(PERSON)) == PERSON
+    with pytest.raises(ModelError, match="did you mean person_ssdlite"):
+        find_model("person_ssdlite_mobilenet")
+    with pytest.raises(ModelError, match="there is no such file"):
+        find_model(str(tmp_path / "absent.tflite"))
+
+
+def test_a_fetched_model_is_one_file_with_its_labels(coco: Path) -> None:
+    model = model_info(str(coco))
+    assert model.labels[0] == "person"
+    assert len(model.labels) == 90
+    assert Detector(ModelSettings(), coco).input_size == (300, 300)
+
+
+def test_what_is_not_the_catalogues_archive_is_not_installed(tmp_path: Path) -> None:
+    wrong = io.BytesIO()
+    with zipfile.ZipFile(wrong, "w") as archive:
+        archive.writestr("../detect.tflite", "evil")
+    size = load_catalog()["coco_ssd_mobilenet_v1"].size_bytes
+    for content, said in (
+        (wrong.getvalue(), "cut off"),
+        (bytes(size), "SHA-256"),
+        (bytes(size + 1), "too long"),
+    ):
+        (tmp_path / "a.zip").write_bytes(content)
+        with pytest.raises(ModelError, match=said):
+            fetch("coco_ssd_mobilenet_v1", tmp_path / "out", tmp_path / "a.zip")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_offline_is_one_sentence_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(TemporaryError, match="use --from FILE"):
+        fetch("coco_ssd_mobilenet_v1", tmp_path)

@@ -1,0 +1,225 @@
+"""Sources of frames, on real files and streams."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import SourceError, SourceLostError
+from edge.frame import Frame
+from edge.motion import MotionDetector
+from edge.picture import PixelFormat
+from edge.settings import MotionSettings, SourceSettings
+from edge.sources import open_source
+from edge.sources.base import Source, SourceInfo
+from edge.sources.reconnect import Reconnecting
+from edge.sources.synthetic import SCENES, SceneOptions, SyntheticScene
+from edge.sources.views import luma_of
+
+
+def source(uri: object, **settings: object) -> Source:
+    return open_source(SourceSettings(uri=str(uri), **settings))  # type: ignore[arg-type]
+
+
+def frames(uri: object, limit: int = 10_000, **settings: object) -> list[Frame]:
+    opened = source(uri, **({"fast": True} | settings))
+    opened.open()
+    read = []
+    while len(read) < limit and (frame := opened.read()) is not None:
+        read.append(frame)
+    opened.close()
+    return read
+
+
+def video(
+    path: Path, codec: str = "libx264", pix_fmt: str = "yuv420p", size: tuple[int, int] = (320, 240),
+    count: int = 30, form: str | None = None,
+) -> Path:  # fmt: skip
+    """A film whose grey level is 60 + 4 a frame."""
+    options = {"bf": "0", "g": "10"} if codec == "libx264" else {}
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        for index in range(count):
+            image = np.full((size[1], size[0], 3), 60 + 4 * index, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "size", "suffix"),
+    [
+        ("libx264", "yuv420p", (320, 240), ".mp4"),
+        ("mjpeg", "yuvj420p", (320, 240), ".avi"),
+        ("mjpeg", "yuvj422p", (322, 242), ".avi"),
+        ("libx264", "yuv444p", (321, 241), ".mkv"),
+    ],
+)
+def test_every_kind_of_video_gives_both_views(
+    tmp_path: Path, codec: str, pix_fmt: str, size: tuple[int, int], suffix: str
+) -> None:
+    read = frames(video(tmp_path / f"v{suffix}", codec, pix_fmt, size))
+    assert [frame.index for frame in read] == list(range(30))
+    assert {(f.main.width, f.main.height) for f in read} == {(size[0] & ~1, size[1] & ~1)}
+    assert all(frame.main.format is PixelFormat.I420 for frame in read)
+    assert read[0].luma.shape[1] == 320
+    for index in (0, 15, 29):
+        level = read[index].main.rgb((10, 10, 50, 50)).mean()
+        assert level == pytest.approx(60 + 4 * index, abs=3)
+    steps = np.diff([frame.timestamp_ns for frame in read])
+    assert steps == pytest.approx(np.full(29, 1e8), rel=0.02)
+
+
+def test_h264_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    path = video(tmp_path / "v.mp4")
+    info = source(path).open()
+    assert info.encoded is not None
+    read = frames(path, fps=5)
+    packets = [packet for frame in read for packet in frame.packets]
+    assert 14 <= len(read) <= 16
+    assert len(packets) >= 28
+    assert packets[0].keyframe
+    assert all(p.timestamp_ns <= f.timestamp_ns for f in read for p in f.packets)
+
+
+def test_own_pace_takes_its_time_and_a_close_ends_the_wait(tmp_path: Path) -> None:
+    path = video(tmp_path / "v.mp4")
+    start_s = time.monotonic()
+    frames(path, limit=6, fast=False)
+    assert 0.45 < time.monotonic() - start_s < 2
+    slow = source(path, fps=0.2)
+    slow.open()
+    slow.read()
+    threading.Timer(0.2, slow.close).start()
+    start_s = time.monotonic()
+    slow.read()
+    assert time.monotonic() - start_s < 2
+
+
+def test_a_loop_goes_on_and_time_never_back(tmp_path: Path) -> None:
+    read = frames(video(tmp_path / "v.mp4", count=8), limit=30, loop=True)
+    assert len(read) == 30
+    assert np.diff([frame.timestamp_ns for frame in read]).min() > 0
+
+
+def test_a_truncated_file_plays_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = video(tmp_path / "v.avi", "mjpeg", "yuvj420p").read_bytes()
+    (tmp_path / "t.avi").write_bytes(whole[: len(whole) * 2 // 3])
+    assert 5 < len(frames(tmp_path / "t.avi")) < 30
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    for index in range(5):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((101, 201, 3), 40 * index, np.uint8))
+    (tmp_path / "2b.png").write_bytes(b"no image")
+    read = frames(tmp_path)
+    assert [int(frame.main.rgb().mean()) for frame in read] == [0, 40, 80, 120, 160]
+    assert (read[0].main.width, read[0].main.height) == (200, 100)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("/nowhere.mp4", "there is no such file"),
+        ("rstp://x", "did you mean rtsp"),
+        ("synthetic:what", "Scenes are still"),
+        ("synthetic:walk?speed=3", "unknown option 'speed'"),
+        ("synthetic:walk?fps=x", "is no number"),
+    ],
+)
+def test_what_can_not_be_a_source(uri: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        source(uri)
+
+
+def test_what_can_not_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    for uri in (tmp_path / "text.mp4", tmp_path):
+        with pytest.raises(SourceError, match=str(tmp_path)):
+            source(uri).open()
+    with pytest.raises(SourceLostError, match="v4l2:/dev/video99"):
+        source("v4l2:/dev/video99").open()
+
+
+def test_a_stream_that_breaks_off_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = video(tmp_path / "v.ts", form="mpegts").read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(film)  # and then the connection ends
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.1)
+    heard: list[str] = []
+    settings = SourceSettings(uri=f"http://127.0.0.1:{server.server_port}/v.ts")
+    stream = open_source(settings, 5.0, heard.append)
+    assert isinstance(stream, Reconnecting)
+    assert stream.open().live
+    read = [stream.read() for _ in range(70)]
+    stream.close()
+    server.shutdown()
+    assert [frame.index for frame in read if frame] == list(range(70))
+    assert np.diff([frame.timestamp_ns for frame in read if frame]).min() >= 0
+    assert len(heard) == 4  # lost, back, lost, back
+    assert stream.read() is None
+
+
+def test_another_size_after_a_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.0)
+    sizes = iter([(640, 480), (320, 240)])
+
+    class Changing:
+        def open(self) -> SourceInfo:
+            return SourceInfo("c", *next(sizes), 10.0, live=True)
+
+        def read(self) -> Frame | None:
+            raise SourceLostError("gone")
+
+        def close(self) -> None:
+            pass
+
+    stream = Reconnecting(Changing(), SourceSettings())
+    stream.open()
+    with pytest.raises(SourceLostError, match="320x240"):
+        stream.read()
+
+
+@pytest.mark.parametrize("name", [n for n in SCENES if n not in ("walk", "busy", "shake", "cloud")])
+def test_light_and_noise_are_no_motion(name: str) -> None:
+    scene = SyntheticScene(name, SceneOptions())
+    motion = MotionDetector(MotionSettings(), (240, 320), (640, 480))
+    seen = [motion(luma_of(scene.render(i), 320), i * 40_000_000) for i in range(400)]
+    assert sum(len(m.blobs_xyxy) for m in seen[50:]) == 0
+
+
+def test_walkers_are_motion_where_the_truth_says() -> None:
+    scene = SyntheticScene("walk", SceneOptions())
+    motion = MotionDetector(MotionSettings(), (240, 320), (640, 480))
+    covered = []
+    for index in range(400):
+        blobs = motion(luma_of(scene.render(index), 320), index * 40_000_000).blobs_xyxy
+        for x0, y0, x1, y1 in scene.truth(index)[1] if index > 50 else []:
+            if x1 - x0 > 20:
+                x, y = (x0 + x1) / 2, (y0 + y1) / 2
+                covered.append(any(a <= x <= c and b <= y <= d for a, b, c, d in blobs))
+    assert len(covered) > 300
+    assert np.mean(covered) > 0.98
