@@ -40,9 +40,13 @@ def frames(uri: object, limit: int = 10_000, **settings: object) -> list[Frame]:
 
 
 def video(
-    path: Path, codec: str = "libx264", pix_fmt: str = "yuv420p", size: tuple[int, int] = (320, 240),
-    count: int = 30, form: str | None = None,
-) -> Path:  # fmt: skip
+    path: Path,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (320, 240),
+    count: int = 30,
+    form: str | None = None,
+) -> Path:
     """A film whose grey level is 60 + 4 a frame."""
     options = {"bf": "0", "g": "10"} if codec == "libx264" else {}
     with av.open(str(path), "w", format=form) as container:

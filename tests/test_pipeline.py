@@ -1,0 +1,77 @@
+"""The stages together, on real footage with ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.catalog import find_model
+from edge.detector import Detector
+from edge.frame import TrackState
+from edge.geometry import iou
+from edge.pipeline import Analysis, Pipeline
+from edge.settings import Settings, SourceSettings
+from edge.sources import open_source
+
+
+def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
+    settings = settings or Settings()
+    source = open_source(SourceSettings(uri=str(uri), fast=True))
+    info = source.open()
+    detector = Detector(settings.model, find_model(settings.model.file))
+    done: list[Analysis] = []
+    while (frame := source.read()) is not None:
+        if not done:
+            height, width = frame.luma.shape
+            pipeline = Pipeline(settings, detector, (height, width), (info.width, info.height))
+        done.append(pipeline(frame))
+    source.close()
+    return done
+
+
+def truth(path: Path) -> dict[int, np.ndarray]:
+    table = np.loadtxt(path, delimiter=",")
+    table[:, 4:6] += table[:, 2:4]
+    return {int(n) - 1: table[table[:, 0] == n][:, 2:6].astype(np.float32) for n in table[:, 0]}
+
+
+def test_people_are_tracked_on_every_frame_for_half_an_invocation(shared_data: Path) -> None:
+    done = analyses(shared_data / "vtest.avi")
+    people = truth(shared_data / "PETS09-S2L1.gt.txt")
+    right = told = there = 0
+    for index, analysis in enumerate(done):
+        boxes = np.array(
+            [t.box_xyxy for t in analysis.tracks
+             if t.state is not TrackState.TENTATIVE and t.misses < 3], np.float32,
+        ).reshape(-1, 4)  # fmt: skip
+        real = people.get(index, np.zeros((0, 4), np.float32))
+        overlap = iou(real, boxes)
+        while overlap.size and overlap.max() >= 0.5:
+            a, b = np.unravel_index(int(overlap.argmax()), overlap.shape)
+            overlap[a], overlap[:, b] = -1, -1
+            right += 1
+        told, there = told + len(boxes), there + len(real)
+    assert sum(len(a.layouts) for a in done) / len(done) <= 0.5
+    assert right / told > 0.80
+    assert right / there > 0.75
+
+
+def test_a_still_scene_costs_one_look_in_a_minute() -> None:
+    done = analyses("synthetic:still?duration=50&fps=10")
+    assert sum(len(a.layouts) for a in done) == 1
+    assert done[0].motion.scene_change
+
+
+@pytest.mark.parametrize("scene", ["step", "infrared", "drift", "flicker"])
+def test_light_costs_at_most_one_look_a_change_and_triggers_nothing(scene: str) -> None:
+    done = analyses(f"synthetic:{scene}?duration=20&fps=10")
+    assert sum(len(a.layouts) for a in done) <= 4
+    assert not any(a.triggers for a in done)
+
+
+def test_what_is_not_a_person_is_looked_at_less_and_less() -> None:
+    done = analyses("synthetic:walk?duration=30&fps=10")
+    assert sum(len(a.layouts) for a in done) <= 5 * 30
+    assert not any(a.triggers for a in done)
