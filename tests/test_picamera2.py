@@ -25,7 +25,7 @@ class Request:
         stream = self._camera.granted[name]
         (width, height), stride = stream["size"], stream["stride"]
         luma = np.full((height, stride), 255, np.uint8)
-        luma[:, :width] = 50 + self._number
+        luma[:, :width] = 50 + self._number % 200
         if stream["format"] == "NV12":
             chroma = np.full((height // 2, stride), 128, np.uint8)
         else:
