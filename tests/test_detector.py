@@ -17,7 +17,12 @@ from edge.catalog import fetch, find_model, load_catalog, model_info
 from edge.detector import Detector, read_model
 from edge.detector.detector import input_table
 from edge.detector.model_file import DetectorSpec, attach
-from edge.detector.runtime import installed_runtimes, open_interpreter, quantization
+from edge.detector.runtime import (
+    Interpreter,
+    installed_runtimes,
+    open_interpreter,
+    quantization,
+)
 from edge.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.errors import ModelError, TemporaryError
 from edge.geometry import iou, nms
@@ -67,28 +72,29 @@ def test_the_default_model_finds_people_and_nothing_on_grey(shared_data: Path) -
 def test_both_runtimes_give_the_same_detections(shared_data: Path) -> None:
     if installed_runtimes() != ["ai-edge-litert", "tflite-runtime"]:
         pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
-    one, other = (
-        Detector(ModelSettings(runtime=name), PERSON)  # type: ignore[arg-type]
-        for name in ("ai-edge-litert", "tflite-runtime")
-    )
     model = read_model(PERSON)
-    outputs = open_interpreter(model.flatbuffer).get_output_details()
-    step, _ = next(quantization(d) for d in outputs if d["shape"][-1] == 2)
+    both = [open_interpreter(model.flatbuffer, runtime=name) for name in installed_runtimes()]
     compared = 0
     for canvas in canvases(shared_data / "vtest.avi", 20):
-        found, others = one.detect(canvas, 0.5), other.detect(canvas, 0.3)
-        if len(found) == 0:
-            continue
-        overlap = iou(found.boxes_xyxy, others.boxes_xyxy)
-        assert overlap.max(axis=1).min() > 0.9
-        apart = logit(found.scores) - logit(others.scores[overlap.argmax(axis=1)])
-        assert np.abs(apart).max() <= 1.01 * step
-        compared += len(found)
+        (codes, logits), (other_codes, other_logits) = (raw(one, canvas) for one in both)
+        sure = logits[:, 1] > 1  # the zero point: a score over 0.5
+        apart = np.abs(logits - other_logits)[sure]
+        # A rounding of the first layers can add up: nearly all are within one step of each other.
+        assert apart.size == 0 or (apart <= 1).mean() > 0.9
+        assert apart.max(initial=0) <= 2
+        assert np.abs(codes - other_codes)[sure].max(initial=0) <= 6  # of 0.009 of an anchor
+        compared += int(sure.sum())
     assert compared > 10
 
 
-def logit(scores: np.ndarray) -> np.ndarray:
-    return np.log(scores / (1 - scores))
+def raw(interpreter: Interpreter, canvas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantized box codes and logits, (1917, 4) and (1917, 2)."""
+    (detail,) = interpreter.get_input_details()
+    interpreter.tensor(detail["index"])()[0][:] = (canvas ^ 0x80).view(np.int8)
+    interpreter.invoke()
+    by_columns = {d["shape"][-1]: d["index"] for d in interpreter.get_output_details()}
+    codes, logits = (interpreter.get_tensor(by_columns[n])[0].astype(int) for n in (4, 2))
+    return codes, logits
 
 
 def test_decoding_equals_the_models_own_operator(coco: Path, shared_data: Path) -> None:
