@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PREFIX ?= /opt/edge
+BINDIR ?= /usr/local/bin
+SYSCONFDIR ?= /etc/edge
 
-.PHONY: help run test lint lock schemas clean
+.PHONY: help run test lint bench install lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -20,7 +23,18 @@ lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unlock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
+unbench: $(VENV)/ready ## CPU of a frame and of an invocation, as ratios measured in one run
+	$(BIN)/python -m edge.bench
+
+install: ## On a Pi, as root: PREFIX=/opt/edge with the system's picamera2, and the command `edge`
+	$(PYTHON) -m venv --system-site-packages $(PREFIX)
+	$(PREFIX)/bin/pip install --quiet --require-hashes -r requirements.run.lock
+	$(PREFIX)/bin/pip install --quiet --no-deps .
+	install -d $(SYSCONFDIR) $(BINDIR)
+	test -e $(SYSCONFDIR)/edge.toml || install -m 644 systemd/edge.toml $(SYSCONFDIR)/edge.toml
+	ln -sf $(PREFIX)/bin/edge $(BINDIR)/edge
+
+lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)
 
 schemas: $(VENV)/ready ## Write what is generated: schemas, default configuration, key reference

@@ -79,10 +79,8 @@ def test_both_runtimes_give_the_same_detections(shared_data: Path) -> None:
         (codes, logits), (other_codes, other_logits) = (raw(one, canvas) for one in both)
         sure = logits[:, 1] > 1  # the zero point: a score over 0.5
         apart = np.abs(logits - other_logits)[sure]
-        # A rounding of the first layers can add up: nearly all are within one step of each other.
-        assert apart.size == 0 or (apart <= 1).mean() > 0.9
-        assert apart.max(initial=0) <= 2
-        assert np.abs(codes - other_codes)[sure].max(initial=0) <= 6  # of 0.009 of an anchor
+        assert apart.max(initial=0) <= 1
+        assert np.abs(codes - other_codes)[sure].max(initial=0) <= 2  # of 0.009 of an anchor
         compared += int(sure.sum())
     assert compared > 10
 
