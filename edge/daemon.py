@@ -99,7 +99,9 @@ class Daemon:
             raise ConfigError(problems)
         self._model = detector.name
         self._detector = TimedDetector(detector, self.progress)
-        self._source: Source = open_source(settings.source, settings.health.stall_s)
+        self._source: Source = open_source(
+            settings.source, settings.health.stall_s, self._note_problem
+        )
         self._publisher = Publisher(settings.bus, settings.camera, secrets.token_hex(8))
         self._recorder = Recorder(
             settings.capture,

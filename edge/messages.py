@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from inspect import cleandoc
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -226,8 +227,18 @@ def schemas() -> dict[str, bytes]:
     """JSON Schema of each kind of message, by kind, as `docs/schemas/` holds them."""
     return {
         kind.kind: msgspec.json.format(
-            msgspec.json.encode(msgspec.json.schema(kind), order="sorted"), indent=2
+            msgspec.json.encode(_dedented(msgspec.json.schema(kind)), order="sorted"), indent=2
         )
         + b"\n"
         for kind in KINDS
     }
+
+
+def _dedented(schema: Any) -> Any:
+    """Descriptions come from docstrings, which Python strips of indentation from 3.13 on."""
+    if isinstance(schema, dict):
+        return {
+            key: cleandoc(value) if key == "description" else _dedented(value)
+            for key, value in schema.items()
+        }
+    return schema
