@@ -23,7 +23,7 @@ lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unbench: $(VENV)/ready ## CPU of a frame and of an invocation, as ratios measured in one run
+bench: $(VENV)/ready ## CPU of a frame and of an invocation, as ratios measured in one run
 	$(BIN)/python -m edge.bench
 
 install: ## On a Pi, as root: PREFIX=/opt/edge with the system's picamera2, and the command `edge`

@@ -1,0 +1,66 @@
+"""`edge check-config` and `edge config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge.commands.options import FILE, configured, settings_of
+
+
+@click.command("check-config")
+@click.argument("file", type=FILE, required=False)
+def check_config(file: Path | None) -> None:
+    """Checks a configuration and lists every problem in it."""
+    from edge.catalog import find_model
+    from edge.config import check_labels, load
+    from edge.detector import read_model
+    from edge.errors import ConfigError, ModelError
+
+    settings = load(file)
+    try:
+        labels = read_model(find_model(settings.model.file)).labels
+    except ModelError as error:
+        raise ConfigError(str(error)) from error
+    problems = check_labels(settings, labels)
+    if problems:
+        raise ConfigError(problems)
+    click.echo("configuration is valid")
+
+
+@click.group("config")
+def config_group() -> None:
+    """Shows and explains the configuration."""
+
+
+@config_group.command()
+@configured
+@click.option("--commented", is_flag=True, help="The defaults as a commented file to start from.")
+def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
+    """Prints the whole configuration as TOML, defaults included."""
+    from edge import config as configuration
+
+    if commented:
+        click.echo(configuration.commented(), nl=False)
+    else:
+        click.echo(configuration.to_toml(settings_of(config, assignments)), nl=False)
+
+
+@config_group.command()
+@click.argument("key", required=False)
+@click.option("--markdown", is_flag=True, help="As a table for a document.")
+def explain(key: str | None, markdown: bool) -> None:
+    """Explains every key, or those that begin with KEY."""
+    from edge import config as configuration
+
+    if markdown:
+        click.echo(configuration.markdown(), nl=False)
+        return
+    rows = [row for row in configuration.explain() if not key or row.key.startswith(key)]
+    if not rows:
+        raise click.UsageError(f"no key begins with {key}")
+    for row in rows:
+        click.secho(row.key, bold=True, nl=False)
+        limits = f", {row.range}" if row.range else ""
+        click.echo(f"  {row.type}{limits}, default {row.default}\n    {row.description}")

@@ -1,0 +1,55 @@
+"""`edge watch`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from edge.commands.options import configured, settings_of
+
+
+@click.command()
+@configured
+@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: the configuration's.")
+@click.option("--topic", multiple=True, metavar="PREFIX", help="For instance trigger. or health.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for a pipe.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many events.")
+@click.option("--timeout", type=float, metavar="S", help="Stop when none came for so long.")
+@click.option("--until-stopped", is_flag=True, help="Stop when the daemon stops.")
+def watch(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    endpoint: tuple[str, ...],
+    topic: tuple[str, ...],
+    as_json: bool,
+    count: int | None,
+    timeout: float | None,
+    until_stopped: bool,
+) -> None:
+    """Prints the events of a running daemon."""
+    from rich.console import Console
+
+    from edge import watch as watching
+    from edge.client import Gap, Subscriber
+
+    def tell(gap: Gap) -> None:
+        print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)
+
+    endpoints = endpoint or (settings_of(config, assignments).bus.endpoint,)
+    console = Console(highlight=False, soft_wrap=True)
+    received = 0
+    with Subscriber(endpoints, topic or ("",), on_gap=tell) as subscriber:
+        try:
+            for event in watching.events(
+                subscriber, count=count, until_stopped=until_stopped, timeout_s=timeout
+            ):
+                received += 1
+                if as_json:
+                    print(watching.as_json(event), flush=True)
+                else:
+                    console.print(watching.as_text(event))
+        except KeyboardInterrupt:
+            pass
+        print(f"{received} messages, {subscriber.gaps.missing} missing", file=sys.stderr)
