@@ -31,16 +31,18 @@ def test_real_footage_gives_triggers_stills_clips_and_every_event(
     shared_data: Path, tmp_path: Path
 ) -> None:
     options = run_options(tmp_path)
-    watching = subprocess.Popen(
-        [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    printed = tmp_path / "events.jsonl"  # not a pipe: nobody reads it while the daemon runs
+    with printed.open("w") as out:
+        watching = subprocess.Popen(
+            [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
+            stdout=out, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
     time.sleep(1)
     done = edge("run", "--fast", "--source", shared_data / "vtest.avi", *options)
-    events, told = watching.communicate(timeout=20)
+    _, told = watching.communicate(timeout=20)
     assert done.returncode == 0, done.stderr
     assert " 0 missing" in told
-    messages = [json.loads(line) for line in events.splitlines()]
+    messages = [json.loads(line) for line in printed.read_text().splitlines()]
     assert messages[-1]["state"] == "stopping"
     triggers = [m for m in messages if m["type"] == "trigger"]
     captures = [m for m in messages if m["type"] == "capture"]
