@@ -24,6 +24,7 @@ COMMANDS = {  # name: where it is, what `edge --help` says of it
     "replay": ("replay:replay", "Plays footage and shows what would have been done."),
     "config": ("config:config_group", "Shows and explains the configuration."),
     "check-config": ("config:check_config", "Checks a configuration and lists every problem."),
+    "keys": ("keys:keys", "Makes keys for TCP and says whose are allowed."),
     "models": ("models:models", "Lists, describes and fetches models."),
     "doctor": ("doctor:doctor", "Looks for what is wrong here and says how to mend it."),
 }

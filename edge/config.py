@@ -173,11 +173,17 @@ def _contradictions(settings: Settings, told: Locate) -> Iterator[str]:
             yield f"{told(f'{at}.min_height')}: it exceeds max_height, so that nothing fits"
     yield from _repeated(zones, "zones", told)
     yield from _repeated([rule.name for rule in settings.triggers], "triggers", told)
-    if settings.bus.endpoint.startswith("tcp://") and not settings.bus.insecure:
-        yield (
-            f"{told('bus.endpoint')}: TCP is open to everybody who can reach it; say "
-            "bus.insecure = true to allow that, or use ipc://"
-        )
+    for name in ("endpoint", "control"):
+        open_tcp = getattr(settings.bus, name).startswith("tcp://") and not settings.bus.keys
+        if open_tcp and not settings.bus.insecure:
+            yield (
+                f"{told(f'bus.{name}')}: TCP is open to everybody who can reach it; set bus.keys "
+                "(see `edge keys`), or say bus.insecure = true to allow that"
+            )
+    if settings.bus.keys and settings.bus.insecure:
+        yield f"{told('bus.insecure')}: it contradicts bus.keys; leave one of them out"
+    if settings.bus.control == settings.bus.endpoint:
+        yield f"{told('bus.control')}: events go out there; commands need an endpoint of their own"
     capture = settings.capture
     if capture.pre_roll_s + capture.post_roll_s > capture.max_clip_s:
         yield f"{told('capture.max_clip_s')}: shorter than pre_roll_s and post_roll_s together"
@@ -352,6 +358,8 @@ def _type_words(kind: Any) -> str:
             return "list of texts"
         case inspect.StrType(pattern=pattern) if pattern and "A-Z" in pattern:
             return "name of letters, digits, _ and -"
+        case inspect.StrType(pattern=pattern) if pattern and "none" in pattern:
+            return "auto, none, ipc://… or tcp://…"
         case inspect.StrType(pattern=pattern) if pattern:
             return "ipc://… or tcp://…"
         case _:

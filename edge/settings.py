@@ -216,13 +216,21 @@ class CaptureSettings(Section, frozen=True):
 
 
 class BusSettings(Section, frozen=True):
-    """ZeroMQ publisher."""
+    """ZeroMQ sockets: events go out of one, commands come into the other."""
 
     endpoint: Annotated[
         str,
         Meta(pattern=r"^(ipc|tcp|inproc)://.+"),
-        _about("ipc://PATH, or tcp://HOST:PORT with insecure = true"),
+        _about("ipc://PATH, or tcp://HOST:PORT with `keys`"),
     ] = "ipc:///tmp/edge-cam0.ipc"
+    control: Annotated[
+        str,
+        Meta(pattern=r"^(auto|none|(ipc|tcp|inproc)://.+)$"),
+        _about("where commands come in; auto = beside an ipc:// endpoint with `-control`, or none"),
+    ] = "auto"
+    keys: Annotated[
+        str, _about("folder of `edge keys`: tcp:// is encrypted, and only for allowed clients")
+    ] = ""
     high_water_mark: Annotated[
         Count, _about("messages kept for a subscriber that doesn't read, before its own are lost")
     ] = 1000
