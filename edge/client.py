@@ -1,4 +1,4 @@
-"""What other programs import: a typed subscriber.
+"""What other programs import: a typed subscriber and a control client.
 
 from edge.client import Subscriber
 
@@ -9,6 +9,7 @@ with Subscriber("ipc:///tmp/edge-cam0.ipc", topics=["trigger."]) as subscriber:
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,8 +18,10 @@ from typing import Self
 import zmq
 import zmq.asyncio
 
+from edge.bus.door import heartbeat
+from edge.bus.keys import ClientKeys, Socket
 from edge.errors import BusError
-from edge.messages import AnyMessage, decode
+from edge.messages import AnyMessage, Header, decode
 
 DEFAULT_HIGH_WATER_MARK = 10_000
 
@@ -41,24 +44,49 @@ class Gap:
     missing: int
 
 
+@dataclass(slots=True)
+class _Heard:
+    """Of one topic: the newest message, and the newest that was no repeat (0 = none yet)."""
+
+    boot_id: str
+    newest: int = 0
+    newest_live: int = 0
+
+
 class GapCounter:
     """Compares the sequence of each topic; a new boot id begins anew.
 
     What was published before the first message seen of a topic isn't counted: nobody subscribed.
+    Repeats for late joiners fill no gap and make none.
     """
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[str, int]] = {}
+        self._heard: dict[str, _Heard] = {}
         self.missing = 0
+
+    def is_known(self, event: Event) -> bool:
+        """Whether it is a repeat, made for another subscriber, of what came here already."""
+        header = _header(event)
+        heard = self._heard.get(event.topic)
+        return (
+            header.repeated
+            and heard is not None
+            and heard.boot_id == header.boot_id
+            and header.topic_sequence <= heard.newest
+        )
 
     def note(self, event: Event) -> Gap | None:
         """The gap before this message, if there is one."""
-        header = event.message.header
-        assert header is not None
-        boot_id, last = self._last.get(event.topic, (header.boot_id, header.topic_sequence - 1))
-        self._last[event.topic] = (header.boot_id, header.topic_sequence)
+        header = _header(event)
+        heard = self._heard.get(event.topic)
+        if heard is None or heard.boot_id != header.boot_id:
+            heard = self._heard[event.topic] = _Heard(header.boot_id)
+        heard.newest = max(heard.newest, header.topic_sequence)
+        if header.repeated:
+            return None
+        last, heard.newest_live = heard.newest_live, header.topic_sequence
         missing = header.topic_sequence - last - 1
-        if boot_id != header.boot_id or missing <= 0:
+        if not last or missing <= 0:
             return None
         self.missing += missing
         return Gap(event.topic, header.boot_id, missing)
@@ -67,9 +95,10 @@ class GapCounter:
 class Subscriber:
     """Events of one or more daemons, as an iterator or an asynchronous iterator.
 
-    One object serves one of the two. `gaps.missing` counts what was lost; `on_gap` hears of each
-    loss as it is found. Raises BusError for an endpoint that can't be connected, and MessageError
-    for a message of another schema.
+    The first are the last health and the open tracks, with `message.header.repeated`, of daemons
+    that run already. One object serves one of the two iterators. `gaps.missing` counts what was
+    lost; `on_gap` hears of each loss as it is found. Raises BusError for an endpoint that can't be
+    connected, and MessageError for a message of another schema.
     """
 
     def __init__(
@@ -77,10 +106,14 @@ class Subscriber:
         endpoints: str | Iterable[str],
         topics: Iterable[str] = ("",),
         *,
+        keys: ClientKeys | None = None,
         on_gap: Callable[[Gap], None] | None = None,
         high_water_mark: int = DEFAULT_HIGH_WATER_MARK,
     ) -> None:
-        """`topics` are prefixes; the empty one is everything. Waits for daemons yet to start."""
+        """`topics` are prefixes; the empty one is everything. Waits for daemons yet to start.
+
+        keys: for `tcp://` endpoints of daemons that have `bus.keys`.
+        """
         self.gaps = GapCounter()
         self._on_gap = on_gap
         self._context = zmq.Context()
@@ -90,19 +123,21 @@ class Subscriber:
         self._async_socket: zmq.asyncio.Socket | None = None
         for topic in topics:
             self._socket.subscribe(topic)
-        for endpoint in [endpoints] if isinstance(endpoints, str) else endpoints:
-            try:
-                self._socket.connect(endpoint)
-            except zmq.ZMQError as error:
-                self.close()
-                raise BusError(f"can't connect to {endpoint}: {error.strerror or error}") from error
+        try:
+            _connect(self._socket, [endpoints] if isinstance(endpoints, str) else endpoints, keys)
+        except BusError:
+            self.close()
+            raise
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None when the time is up."""
-        timeout_ms = None if timeout_s is None else round(timeout_s * 1000)
-        if not self._socket.poll(timeout_ms):
-            return None
-        return self._event(self._socket.recv_multipart())
+        end_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_ms = None if end_s is None else max(0, round((end_s - time.monotonic()) * 1000))
+            if not self._socket.poll(left_ms):
+                return None
+            if event := self._event(self._socket.recv_multipart()):
+                return event
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self.receive()) is not None:
@@ -111,7 +146,8 @@ class Subscriber:
     async def __aiter__(self) -> AsyncIterator[Event]:
         self._async_socket = zmq.asyncio.Socket(shadow=self._socket)
         while True:
-            yield self._event(await self._async_socket.recv_multipart())
+            if event := self._event(await self._async_socket.recv_multipart()):
+                yield event
 
     def close(self) -> None:
         if self._async_socket is not None:
@@ -130,10 +166,30 @@ class Subscriber:
     ) -> None:
         self.close()
 
-    def _event(self, parts: list[bytes]) -> Event:
+    def _event(self, parts: list[bytes]) -> Event | None:
+        """None for what came already."""
         message, jpeg = decode(parts)
         event = Event(parts[0].decode(), message, jpeg)
+        if self.gaps.is_known(event):
+            return None
         gap = self.gaps.note(event)
         if gap is not None and self._on_gap is not None:
             self._on_gap(gap)
         return event
+
+
+def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) -> None:
+    """Those of TCP last: keys hold for every connection made after they are set."""
+    heartbeat(socket)
+    for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.startswith("tcp://")):
+        if keys is not None and endpoint.startswith("tcp://"):
+            keys.apply(socket)
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise BusError(f"can't connect to {endpoint}: {error.strerror or error}") from error
+
+
+def _header(event: Event) -> Header:
+    assert event.message.header is not None  # `decode` takes none without
+    return event.message.header

@@ -37,6 +37,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     boot_id: random for each start of the daemon; the sequences begin at 1 with it.
     wall_time: of the exposure, for people. timestamp_ns: the same instant, monotonic.
+    repeated: it was published before, as just this message, and is sent again for a late joiner.
     """
 
     camera: str
@@ -46,6 +47,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     wall_time: datetime
     timestamp_ns: int
     schema_version: int = SCHEMA_VERSION
+    repeated: bool = False
 
 
 class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):

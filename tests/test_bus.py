@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import zmq
 
-from edge.bus.publisher import Publisher
-from edge.client import Gap, Subscriber
+from edge.bus.publisher import QUEUE_LENGTH, Publisher
+from edge.client import Event, Gap, Subscriber
 from edge.errors import BusError
 from edge.messages import (
+    AnyMessage,
     Capture,
     Health,
     MessageError,
@@ -35,11 +36,36 @@ def capture(number: int, rule: str = "person") -> Capture:
     )  # fmt: skip
 
 
-def track(label: str) -> Track:
+def track(label: str, number: int = 1, change: str = "new") -> Track:
     return Track(
-        change="new", track_id=1, label=label, score=0.5, state="moving", box=(0, 0, 1, 1),
-        box_px=(0, 0, 9, 9), velocity=(0, 0), age_s=0,
+        change=change, track_id=number, label=label, score=0.5, state="moving",  # type: ignore[arg-type]
+        box=(0, 0, 1, 1), box_px=(0, 0, 9, 9), velocity=(0, 0), age_s=0,
     )  # fmt: skip
+
+
+def health(frames: int) -> Health:
+    return Health(
+        state="running", source="s", model="m", uptime_s=1, fps=1, frames=frames, invocations=0,
+        invocations_per_s=0, inference_ms=0, tracks=0, triggers=0, captures=0, dropped={},
+        rss_bytes=0, temperature_c=None, problems=(),
+    )  # fmt: skip
+
+
+def told(message: AnyMessage | None) -> tuple[object, ...]:
+    match message:
+        case Track():
+            return (message.track_id, message.change, message.header.repeated)
+        case Health():
+            return (message.frames, message.header.repeated)
+        case _:
+            return ()
+
+
+def received(subscriber: Subscriber, timeout_s: float = 0.3) -> list[Event]:
+    events = []
+    while (event := subscriber.receive(timeout_s)) is not None:
+        events.append(event)
+    return events
 
 
 @pytest.fixture
@@ -147,6 +173,104 @@ def test_a_stalled_subscriber_costs_nobody_anything(endpoint: str) -> None:
     assert publisher.dropped == 0
 
 
+def test_a_stalled_subscriber_costs_its_high_water_mark_at_most(endpoint: str) -> None:
+    publisher = started(endpoint, high_water_mark=50, linger_ms=0)
+    with Subscriber(endpoint, high_water_mark=1) as stalled:
+        subscribed(stalled, publisher)
+        for number in range(600):
+            publisher.publish(capture(number), 0, 0, bytes(100_000))
+            if number % 100 == 0:
+                time.sleep(0.1)  # or else it is the publisher's own queue that drops
+        time.sleep(0.5)
+        events = received(stalled)
+        publisher.publish(capture(0), 0, 0)
+        assert stalled.receive(2) is not None
+    publisher.stop()
+    assert publisher.dropped == 0
+    assert 25 <= len(events) < 100  # the mark, and what the kernel's buffers take
+    assert len(events) + stalled.gaps.missing == 600
+
+
+def test_a_late_joiner_hears_of_the_last_health_and_the_open_tracks(endpoint: str) -> None:
+    publisher = started(endpoint)
+    for message in (
+        health(1), track("cat", 1), track("dog", 2), track("cat", 1, "update"), track("dog", 3),
+        track("dog", 2, "end"), health(2), capture(1),
+    ):  # fmt: skip
+        publisher.publish(message, 0, 0)
+    with Subscriber(endpoint) as subscriber:
+        events = received(subscriber)
+        assert [told(event.message) for event in events] == [
+            (1, "update", True), (3, "new", True), (2, True)
+        ]  # fmt: skip
+        assert [event.message.header.sequence for event in events] == [4, 5, 7]
+        publisher.publish(health(3), 0, 0)
+        publisher.publish(track("dog", 3, "end"), 0, 0)
+        assert [told(event.message) for event in received(subscriber)] == [
+            (3, False), (3, "end", False)
+        ]  # fmt: skip
+        assert subscriber.gaps.missing == 0
+    with Subscriber(endpoint, topics=["track.cam0.cat."]) as subscriber:
+        assert [told(event.message) for event in received(subscriber)] == [(1, "update", True)]
+    publisher.stop()
+
+
+def test_repeats_for_others_are_not_heard_twice_and_hide_no_gap(endpoint: str) -> None:
+    publisher = started(endpoint)
+    with Subscriber(endpoint, topics=["health."]) as first:
+        publisher.publish(health(1), 0, 0)
+        assert first.receive(2) is not None
+        publisher.publish(health(2), 0, 0)
+        assert told(first.receive(2).message) == (2, False)
+        for _ in range(3):
+            with Subscriber(endpoint, topics=["health."]) as other:
+                assert told(other.receive(2).message) == (2, True)
+        publisher._topic_sequences["health.cam0"] += 2  # as if two were lost on their way
+        publisher.publish(health(4), 0, 0)
+        events = received(first)
+    publisher.stop()
+    assert [told(event.message) for event in events] == [(4, False)]
+    assert first.gaps.missing == 2
+
+
+def test_repeats_to_fifty_who_join_at_once_cost_others_nothing(endpoint: str) -> None:
+    publisher = started(endpoint)
+    with Subscriber(endpoint) as steady, zmq.Context() as context:
+        subscribed(steady, publisher)
+        publisher.publish(health(1), 0, 0)
+        for number in range(300):
+            if number % 6 == 0:
+                comer = context.socket(zmq.SUB)
+                comer.subscribe("")
+                comer.connect(endpoint)
+                comer.close(0)
+            publisher.publish(capture(number), 0, 0)
+        events = received(steady)
+    publisher.stop()
+    assert len(events) == 301
+    assert steady.gaps.missing == 0
+
+
+def test_a_track_whose_end_the_queue_dropped_is_not_repeated(endpoint: str) -> None:
+    publisher = Publisher(BusSettings(endpoint=endpoint), "cam0", "b007")
+    publisher.publish(track("cat", 1), 0, 0)
+    publisher.publish(track("cat", 1, "end"), 0, 0)
+    for number in range(QUEUE_LENGTH):
+        publisher.publish(capture(number), 0, 0)
+    publisher.start()
+    with Subscriber(endpoint, topics=["track."]) as subscriber:
+        assert received(subscriber) == []
+    publisher.stop()
+    assert publisher.dropped == 2
+
+
+def test_the_socket_is_the_groups_too_and_nobody_elses(endpoint: str) -> None:
+    publisher = started(endpoint)
+    mode = Path(endpoint.removeprefix("ipc://")).stat().st_mode
+    publisher.stop()
+    assert mode & 0o777 == 0o660
+
+
 def test_a_second_daemon_on_the_endpoint_is_refused(endpoint: str) -> None:
     publisher = started(endpoint)
     with pytest.raises(BusError, match="another daemon publishes there"):
@@ -168,6 +292,7 @@ def test_a_tcp_port_in_use_is_refused() -> None:
         ("tcp://127.0.0.1:5999", "insecure = true"),
         ("ipc:///nowhere/at/all/e.ipc", "No such file or directory"),
         (f"ipc:///tmp/{'x' * 120}", "107 bytes"),
+        ("ipc://@edge", "a path is needed"),
     ],
 )
 def test_endpoints_that_can_not_be(endpoint: str, said: str) -> None:

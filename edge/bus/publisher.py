@@ -3,69 +3,65 @@
 `publish` puts a message on a bounded queue and returns. Sequence numbers are given there, so that
 what the queue had to drop is a gap that every subscriber sees. A slow subscriber fills its own
 high-water mark and loses its own messages.
+
+Whoever subscribes is sent the last health and the open tracks again, each as it was published but
+for its `repeated`. ZeroMQ sends a message to all who want its topic, so that others get it a second
+time; they know it by its sequence.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
+import time
 from collections import Counter, deque
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO
 
 import msgspec
 import zmq
 
-from edge.errors import BusError
+from edge.bus.door import Door
+from edge.bus.latest import Latest
 from edge.frame import NS_PER_S
 from edge.messages import AnyMessage, Header, encode, topic_of
 from edge.settings import BusSettings
 
 QUEUE_LENGTH = 1000
-IPC_PATH_BYTES = 107  # sun_path of a Unix socket
+IDLE_MS = 1000
+MAX_SUBSCRIPTION_BYTES = 1024
+MAX_SUBSCRIPTIONS = 1000  # that are looked at before the next message is sent
+REPEAT_EVERY_S = 0.1  # however many join, what is repeated for them goes out once in this time
 
 log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """PUB socket behind a queue that drops its oldest and counts them in `dropped`."""
+    """XPUB socket behind a queue that drops its oldest and counts them in `dropped`."""
 
     def __init__(self, settings: BusSettings, camera: str, boot_id: str) -> None:
         self._settings = settings
         self._camera = camera
         self._boot_id = boot_id
         self._queue: deque[tuple[AnyMessage, bytes | None]] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._stopping = False
         self._sequence = 0
         self._topic_sequences: Counter[str] = Counter()
-        self._lock_file: IO[bytes] | None = None
-        self._socket: zmq.Socket[bytes] | None = None
+        self._latest = Latest()
+        self._joined: set[bytes] = set()
+        self._repeat_due_s = 0.0
+        self._door: Door | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.dropped = 0
         self.error: BaseException | None = None
 
     def start(self) -> None:
         """Binds and starts the thread. Raises BusError with one sentence."""
-        endpoint = self._settings.endpoint
-        if endpoint.startswith("tcp://") and not self._settings.insecure:
-            raise BusError(
-                f"bus.endpoint {endpoint}: TCP is open to everybody who can reach it; say "
-                "bus.insecure = true to allow that, or use ipc://"
-            )
-        if endpoint.startswith("ipc://"):
-            self._lock_file = _lock(Path(endpoint.removeprefix("ipc://")))
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
-        self._socket.set(zmq.SNDHWM, self._settings.high_water_mark)
-        self._socket.set(zmq.LINGER, self._settings.linger_ms)
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._close()
-            raise BusError(_bind_problem(endpoint, error)) from error
+        door = Door(self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
+        door.socket.set(zmq.SNDHWM, self._settings.high_water_mark)
+        door.socket.set(zmq.XPUB_VERBOSE, 1)  # tells of every subscriber, not of the first alone
+        door.open()
+        self._door = door
         self._thread.start()
 
     def publish(
@@ -74,7 +70,7 @@ class Publisher:
         """Never waits; callable from any thread. The times are those of the exposure."""
         topic = topic_of(message, self._camera)
         wall_time = datetime.fromtimestamp(wall_ns / NS_PER_S, UTC)
-        with self._changed:
+        with self._lock:
             self._sequence += 1
             self._topic_sequences[topic] += 1
             header = Header(
@@ -86,10 +82,11 @@ class Publisher:
                 timestamp_ns=timestamp_ns,
             )
             if len(self._queue) >= QUEUE_LENGTH:
-                self._queue.popleft()
+                self._latest.note(self._queue.popleft()[0])  # lost, and yet true
                 self.dropped += 1
-            self._queue.append((_with_header(message, header), jpeg))
-            self._changed.notify()
+            self._queue.append((msgspec.structs.replace(message, header=header), jpeg))
+        if self._door is not None:
+            self._door.wake()
 
     @property
     def published(self) -> int:
@@ -98,68 +95,63 @@ class Publisher:
 
     def stop(self) -> None:
         """Sends what is queued, waits `linger_ms` at most for subscribers, and unbinds."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join(self._settings.linger_ms / 1000 + 5)
-        self._close()
+        self._stopping = True
+        if self._door is None:
+            return
+        self._door.wake()
+        self._thread.join(self._settings.linger_ms / 1000 + 5)
+        self._door.close()
+        self._door = None
 
     def _run(self) -> None:
-        assert self._socket is not None
+        assert self._door is not None
         try:
-            while (entry := self._next()) is not None:
-                self._socket.send_multipart(encode(*entry))
+            while not self._stopping:
+                if self._door.wait(self._patience_ms()):
+                    self._hear(self._door.socket)
+                if not self._door.settling:
+                    self._send_queued(self._door.socket)
+                    self._repeat(self._door.socket)
+            self._send_queued(self._door.socket)
         except BaseException as error:  # whatever ends this thread must end the daemon
             log.exception("publisher ended")
             self.error = error
 
+    def _patience_ms(self) -> int:
+        assert self._door is not None
+        return round(REPEAT_EVERY_S * 1000) if self._joined or self._door.settling else IDLE_MS
+
+    def _send_queued(self, socket: zmq.Socket[bytes]) -> None:
+        while (entry := self._next()) is not None:
+            socket.send_multipart(encode(*entry))
+
     def _next(self) -> tuple[AnyMessage, bytes | None] | None:
-        """The oldest message; None once stopping and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping)
-            return self._queue.popleft() if self._queue else None
+        """The oldest message; None where there is none."""
+        with self._lock:
+            if not self._queue:
+                return None
+            entry = self._queue.popleft()
+            self._latest.note(entry[0])
+            return entry
 
-    def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._context.term()  # waits for subscribers, `linger_ms` at most
-            self._socket = None
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+    def _hear(self, socket: zmq.Socket[bytes]) -> None:
+        """Notes who subscribed to what; a subscription is a 1 before its topic."""
+        for _ in range(MAX_SUBSCRIPTIONS):
+            try:
+                heard = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if heard[:1] == b"\x01":
+                self._joined.add(heard[1:])
+        if len(self._joined) > MAX_SUBSCRIPTIONS:
+            self._joined = {b""}
 
-
-def _with_header(message: AnyMessage, header: Header) -> AnyMessage:
-    return msgspec.structs.replace(message, header=header)
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """ZeroMQ silently takes an ipc path from whoever has it: a lock beside it forbids that."""
-    if len(str(path).encode()) > IPC_PATH_BYTES:
-        raise BusError(
-            f"bus.endpoint ipc://{path}: a socket's path has {IPC_PATH_BYTES} bytes at most"
-        )
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        lock_file = lock_path.open("wb")
-    except OSError as error:
-        raise BusError(
-            f"bus.endpoint ipc://{path}: can't write {lock_path.name} in {path.parent}: "
-            f"{error.strerror}"
-        ) from error
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock_file.close()
-        raise BusError(
-            f"bus.endpoint ipc://{path}: another daemon publishes there; stop it or choose another "
-            "endpoint"
-        ) from error
-    return lock_file
-
-
-def _bind_problem(endpoint: str, error: zmq.ZMQError) -> str:
-    if error.errno == zmq.EADDRINUSE:
-        return f"bus.endpoint {endpoint}: in use by another program; choose another endpoint"
-    return f"bus.endpoint {endpoint}: can't be bound: {error.strerror or error}"
+    def _repeat(self, socket: zmq.Socket[bytes]) -> None:
+        if not self._joined or time.monotonic() < self._repeat_due_s:
+            return
+        self._repeat_due_s = time.monotonic() + REPEAT_EVERY_S
+        with self._lock:
+            repeats = self._latest.repeats(self._joined)
+        self._joined.clear()
+        for message in repeats:
+            socket.send_multipart(encode(message))

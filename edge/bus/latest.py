@@ -1,0 +1,57 @@
+"""What a subscriber who comes late should know: how the daemon is, and which tracks are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from edge.messages import AnyMessage, Health, Track, topic_of
+
+MAX_TRACKS = 256
+
+
+class Latest:
+    """The last health, and the last message of each open track; beyond 256 the oldest go."""
+
+    def __init__(self) -> None:
+        self._health: Health | None = None
+        self._tracks: dict[int, Track] = {}
+
+    def note(self, message: AnyMessage) -> None:
+        """Every published message, in order."""
+        match message:
+            case Health():
+                self._health = message
+            case Track(change="end"):
+                self._tracks.pop(message.track_id, None)
+            case Track():
+                self._tracks.pop(message.track_id, None)
+                self._tracks[message.track_id] = message
+                if len(self._tracks) > MAX_TRACKS:
+                    del self._tracks[next(iter(self._tracks))]
+
+    def repeats(self, prefixes: Iterable[bytes]) -> list[AnyMessage]:
+        """Those under any of the topics, in the order of their sequence and marked as repeated."""
+        known: list[AnyMessage] = [*self._tracks.values()]
+        if self._health is not None:
+            known.append(self._health)
+        asked = tuple(prefixes)
+        found = [message for message in known if _topic(message).startswith(asked)]
+        return sorted(map(_repeated, found), key=_sequence)
+
+
+def _topic(message: AnyMessage) -> bytes:
+    assert message.header is not None
+    return topic_of(message, message.header.camera).encode()
+
+
+def _sequence(message: AnyMessage) -> int:
+    assert message.header is not None
+    return message.header.sequence
+
+
+def _repeated(message: AnyMessage) -> AnyMessage:
+    assert message.header is not None
+    header = msgspec.structs.replace(message.header, repeated=True)
+    return msgspec.structs.replace(message, header=header)
