@@ -69,18 +69,22 @@ def test_the_default_model_finds_people_and_nothing_on_grey(shared_data: Path) -
     assert len(detector.detect(np.full((300, 300, 3), 127, np.uint8))) == 0
 
 
-def test_both_runtimes_give_the_same_detections(shared_data: Path) -> None:
+@pytest.mark.parametrize("delegates", [False, True])
+def test_both_runtimes_give_the_same_detections(shared_data: Path, delegates: bool) -> None:
+    """The same kernels agree to the bit; the fastest of each differ by their rounding."""
     if installed_runtimes() != ["ai-edge-litert", "tflite-runtime"]:
         pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
     model = read_model(PERSON)
-    both = [open_interpreter(model.flatbuffer, runtime=name) for name in installed_runtimes()]
+    both = [
+        open_interpreter(model.flatbuffer, runtime=name, delegates=delegates)
+        for name in installed_runtimes()
+    ]
     compared = 0
     for canvas in canvases(shared_data / "vtest.avi", 20):
         (codes, logits), (other_codes, other_logits) = (raw(one, canvas) for one in both)
         sure = logits[:, 1] > 1  # the zero point: a score over 0.5
-        apart = np.abs(logits - other_logits)[sure]
-        assert apart.max(initial=0) <= 1
-        assert np.abs(codes - other_codes)[sure].max(initial=0) <= 2  # of 0.009 of an anchor
+        assert np.abs(logits - other_logits)[sure].max(initial=0) <= int(delegates)
+        assert np.abs(codes - other_codes)[sure].max(initial=0) <= 2 * delegates  # of 0.009 anchors
         compared += int(sure.sum())
     assert compared > 10
 

@@ -1,6 +1,7 @@
 """The only importer of a TFLite runtime: `ai-edge-litert` where it installs, else `tflite-runtime`.
 
-Both have the same interpreter, by the same team under two names, and give the same answers.
+Both have the same interpreter, by the same team under two names. With the same kernels they answer
+alike to the bit; each by default takes its fastest, and these round differently by a step or two.
 """
 
 from __future__ import annotations
@@ -37,12 +38,18 @@ def installed_runtimes() -> list[str]:
 
 
 def open_interpreter(
-    model: bytes, *, runtime: RuntimeName = "auto", threads: int = 1, keep_all: bool = False
+    model: bytes,
+    *,
+    runtime: RuntimeName = "auto",
+    threads: int = 1,
+    keep_all: bool = False,
+    delegates: bool = True,
 ) -> Interpreter:
     """An interpreter with its tensors allocated.
 
     model: the flatbuffer, which the runtime keeps a reference to.
     keep_all: intermediate tensors stay readable, for tests.
+    delegates: as fast as the runtime can; without, the kernels that both runtimes share.
     Raises PermanentError where the runtime isn't installed, ModelError where it refuses the model.
     """
     names = list(MODULES) if runtime == "auto" else [runtime]
@@ -55,6 +62,7 @@ def open_interpreter(
                 model_content=model,
                 num_threads=threads,
                 experimental_preserve_all_tensors=keep_all,
+                experimental_op_resolver_type=_resolver(name, delegates),
             )
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -63,6 +71,11 @@ def open_interpreter(
         return interpreter
     wanted = " or ".join(names)
     raise PermanentError(f"no TFLite runtime is installed ({wanted}): pip install {names[0]}")
+
+
+def _resolver(name: str, delegates: bool) -> Any:
+    kinds = importlib.import_module(MODULES[name]).OpResolverType
+    return kinds.AUTO if delegates else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def _interpreter_class(name: str) -> Any:
