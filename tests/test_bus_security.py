@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zmq.auth
 
 from edge.bus import keys
+from edge.bus.publisher import Publisher
+from edge.client import ClientKeys, Subscriber
 from edge.config import load
 from edge.errors import BusError, ConfigError
+from edge.messages import Capture, Health
+from edge.settings import BusSettings
 
 EDGE = [sys.executable, "-m", "edge.cli", "keys"]
 
@@ -97,3 +105,152 @@ def test_tcp_needs_keys_or_says_that_it_is_insecure() -> None:
         assert load(None, {key: "tcp://*:5555", "bus.insecure": True}).bus.insecure
     with pytest.raises(ConfigError, match="contradicts"):
         load(None, {"bus.keys": "keys", "bus.insecure": True})
+
+
+class Bus:
+    """A publisher behind CURVE on a real TCP port, and the clients' keys."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "keys"
+        self.clients = folder / "clients"
+        keys.new_pair(self.folder, keys.SERVER)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        settings = BusSettings(endpoint=self.endpoint, keys=str(self.folder), linger_ms=100)
+        self.publisher = Publisher(settings, "cam0", "b007")
+        self.publisher.start()
+        self.number = 0
+
+    def keys_of(self, name: str, *, allowed: bool = True) -> ClientKeys:
+        secret = keys.new_pair(self.clients, name)
+        if allowed:
+            keys.allow(self.folder, secret.with_suffix(".key"))
+        return ClientKeys.read(secret, self.folder / "server.key")
+
+    def publish(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.number += 1
+            message = Capture(
+                event_ids=(), rule="r", capture="still", path="p", sidecar="s",
+                size_bytes=self.number,
+            )  # fmt: skip
+            self.publisher.publish(message, 0, 0)
+
+    def publish_health(self) -> None:
+        self.publisher.publish(
+            Health(
+                state="running", source="s", model="m", uptime_s=1, fps=1, frames=1, invocations=0,
+                invocations_per_s=0, inference_ms=0, tracks=0, triggers=0, captures=0, dropped={},
+                rss_bytes=0, temperature_c=None, problems=(),
+            ), 0, 0,
+        )  # fmt: skip
+
+    def reaches(self, subscriber: Subscriber, timeout_s: float = 1.0) -> bool:
+        """Whether anything comes of what is published meanwhile."""
+        end_s = time.monotonic() + timeout_s
+        while time.monotonic() < end_s:
+            self.publish()
+            if subscriber.receive(0.02) is not None:
+                return True
+        return False
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    bus = Bus(tmp_path)
+    yield bus
+    bus.publisher.stop()
+    assert bus.publisher.error is None
+
+
+def test_an_allowed_client_receives(bus: Bus) -> None:
+    with Subscriber(bus.endpoint, keys=bus.keys_of("laptop")) as subscriber:
+        assert bus.reaches(subscriber, 3)
+
+
+def test_who_has_no_key_receives_nothing(bus: Bus) -> None:
+    with Subscriber(bus.endpoint) as subscriber:
+        assert not bus.reaches(subscriber)
+
+
+def test_who_has_a_key_that_is_not_allowed_receives_nothing_until_it_is(bus: Bus) -> None:
+    stranger = bus.keys_of("stranger", allowed=False)
+    with Subscriber(bus.endpoint, keys=stranger) as subscriber:
+        assert not bus.reaches(subscriber)
+    keys.allow(bus.folder, bus.clients / "stranger.key")
+    with Subscriber(bus.endpoint, keys=stranger) as subscriber:
+        assert bus.reaches(subscriber, 3)
+
+
+def test_who_takes_the_server_for_another_receives_nothing(bus: Bus) -> None:
+    own = keys.Certificate.read(keys.new_pair(bus.clients, "laptop"))
+    keys.allow(bus.folder, bus.clients / "laptop.key")
+    with Subscriber(bus.endpoint, keys=ClientKeys(own, own)) as subscriber:
+        assert not bus.reaches(subscriber)
+
+
+def test_a_damaged_file_among_the_allowed_shuts_out_only_its_own(bus: Bus) -> None:
+    laptop = bus.keys_of("laptop")
+    (bus.folder / "allowed" / "broken.key").write_bytes(b"\xff\x00")
+    with Subscriber(bus.endpoint, keys=laptop) as subscriber:
+        assert bus.reaches(subscriber, 3)
+
+
+def test_who_is_revoked_is_cut_off_and_the_others_miss_nothing(bus: Bus) -> None:
+    revoked, loyal = bus.keys_of("revoked"), bus.keys_of("loyal")
+    with (
+        Subscriber(bus.endpoint, keys=revoked) as shut_out,
+        Subscriber(bus.endpoint, keys=loyal) as subscriber,
+    ):
+        assert bus.reaches(shut_out, 3)
+        assert bus.reaches(subscriber, 3)
+        keys.revoke(bus.folder, "revoked")
+        received = []
+        for _ in range(250):  # over the moment at which the socket is bound anew
+            bus.publish()
+            while (event := subscriber.receive(0.01)) is not None:
+                received.append(event.message.size_bytes)
+        while (event := subscriber.receive(1)) is not None:
+            received.append(event.message.size_bytes)
+        assert received[-1] == bus.number
+        assert subscriber.gaps.missing == 0
+        while shut_out.receive(0.2) is not None:
+            pass
+        assert not bus.reaches(shut_out)
+    with Subscriber(bus.endpoint, keys=revoked) as again:
+        assert not bus.reaches(again)
+
+
+def test_rubbish_on_the_port_harms_nobody(bus: Bus) -> None:
+    host, port = bus.endpoint.removeprefix("tcp://").split(":")
+    for junk in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\xff" + bytes(9), bytes(1000), b"\xff" * 10**6):
+        with (
+            socket.create_connection((host, int(port))) as stranger,
+            contextlib.suppress(OSError),
+        ):
+            stranger.sendall(junk)
+    with Subscriber(bus.endpoint, keys=bus.keys_of("laptop")) as subscriber:
+        assert bus.reaches(subscriber, 3)
+
+
+def test_a_client_must_hold_its_own_secret(tmp_path: Path) -> None:
+    secret = keys.new_pair(tmp_path, "laptop")
+    with pytest.raises(BusError, match="a public key"):
+        ClientKeys.read(secret.with_suffix(".key"), secret.with_suffix(".key"))
+    with pytest.raises(BusError, match="No such file"):
+        ClientKeys.read(tmp_path / "nowhere", secret)
+
+
+def test_watch_takes_keys(bus: Bus) -> None:
+    bus.keys_of("laptop")
+    bus.publish_health()
+    own, server = bus.clients / "laptop.key_secret", bus.folder / "server.key"
+    watch = [*EDGE[:-1], "watch", "--json", "--count", "1", "--timeout", "5"]
+    watch += ["--endpoint", bus.endpoint, "--key", str(own)]
+    done = subprocess.run(
+        [*watch, "--server-key", str(server)], capture_output=True, text=True, timeout=30
+    )
+    assert '"repeated":true' in done.stdout, done.stderr
+    half = subprocess.run(watch, capture_output=True, text=True, timeout=30)
+    assert (half.returncode, "belong together" in half.stderr) == (2, True)

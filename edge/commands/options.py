@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from edge.bus.keys import ClientKeys
     from edge.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,3 +41,24 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
     return load(config, overrides)
+
+
+def keyed(command: Command) -> Command:
+    """The options of a command that connects to a daemon; `client_keys` takes their values."""
+    for option in (
+        click.option("--server-key", type=FILE, metavar="FILE", help="tcp://: the daemon's key."),
+        click.option("--key", type=FILE, metavar="FILE", help="tcp://: your own .key_secret."),
+    ):
+        command = option(command)
+    return command
+
+
+def client_keys(key: Path | None, server_key: Path | None) -> ClientKeys | None:
+    """None where neither is given. Raises BusError for files that are no keys."""
+    if key is None and server_key is None:
+        return None
+    if key is None or server_key is None:
+        raise click.UsageError("--key and --server-key belong together")
+    from edge.bus.keys import ClientKeys
+
+    return ClientKeys.read(key, server_key)

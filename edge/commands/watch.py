@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from edge.commands.options import configured, settings_of
+from edge.commands.options import client_keys, configured, keyed, settings_of
 
 
 @click.command()
 @configured
 @click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: the configuration's.")
+@keyed
 @click.option("--topic", multiple=True, metavar="PREFIX", help="For instance trigger. or health.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for a pipe.")
 @click.option("--count", type=click.IntRange(1), help="Stop after so many events.")
@@ -22,6 +23,8 @@ def watch(
     config: Path | None,
     assignments: tuple[str, ...],
     endpoint: tuple[str, ...],
+    key: Path | None,
+    server_key: Path | None,
     topic: tuple[str, ...],
     as_json: bool,
     count: int | None,
@@ -40,7 +43,8 @@ def watch(
     endpoints = endpoint or (settings_of(config, assignments).bus.endpoint,)
     console = Console(highlight=False, soft_wrap=True)
     received = 0
-    with Subscriber(endpoints, topic or ("",), on_gap=tell) as subscriber:
+    keys = client_keys(key, server_key)
+    with Subscriber(endpoints, topic or ("",), keys=keys, on_gap=tell) as subscriber:
         try:
             for event in watching.events(
                 subscriber, count=count, until_stopped=until_stopped, timeout_s=timeout
