@@ -13,17 +13,51 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeVar
 
 import zmq
 import zmq.asyncio
 
 from edge.bus.door import heartbeat
 from edge.bus.keys import ClientKeys, Socket
-from edge.errors import BusError
-from edge.messages import AnyMessage, Header, decode
+from edge.errors import BusError, PermanentError, TemporaryError
+from edge.messages import (
+    AnyCommand,
+    AnyMessage,
+    AnyReply,
+    CaptureCommand,
+    CaptureReply,
+    DoneReply,
+    FailureReply,
+    Header,
+    MessageError,
+    PauseCommand,
+    ReloadCommand,
+    ResumeCommand,
+    SnapshotCommand,
+    SnapshotReply,
+    StatusCommand,
+    StatusReply,
+    decode,
+    decode_reply,
+    encode_command,
+)
 
 DEFAULT_HIGH_WATER_MARK = 10_000
+
+R = TypeVar("R", bound=AnyReply)
+
+
+class CommandError(PermanentError):
+    """The daemon did nothing; `code` says why, as `edge.messages.FailureReply` explains."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+class NoAnswerError(TemporaryError):
+    """No daemon there, or none that lets this client in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +212,86 @@ class Subscriber:
         return event
 
 
+class Control:
+    """Commands to a daemon, one after the other. Not thread-safe.
+
+    Each method raises CommandError where the daemon refuses, NoAnswerError where none answers in
+    time (whether it acted isn't known then), and MessageError for a reply of another schema.
+    """
+
+    def __init__(
+        self, endpoint: str, *, keys: ClientKeys | None = None, timeout_s: float = 10.0
+    ) -> None:
+        """endpoint: the daemon's `bus.control`. Raises BusError if it can't be one."""
+        self._endpoint = endpoint
+        self._timeout_ms = round(timeout_s * 1000)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REQ)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.REQ_RELAXED, 1)  # after a command without answer, the next can be sent
+        self._socket.set(zmq.REQ_CORRELATE, 1)  # and isn't answered by what comes late
+        try:
+            _connect(self._socket, [endpoint], keys)
+        except BusError:
+            self.close()
+            raise
+
+    def status(self) -> StatusReply:
+        return self._ask(StatusCommand(), StatusReply)[0]
+
+    def capture(self, *captures: Literal["still", "clip"]) -> CaptureReply:
+        """Captures now; without arguments, a still."""
+        return self._ask(CaptureCommand(captures=captures or ("still",)), CaptureReply)[0]
+
+    def pause(self, duration_s: float | None = None) -> DoneReply:
+        """Until `resume`, or for so long."""
+        return self._ask(PauseCommand(duration_s=duration_s), DoneReply)[0]
+
+    def resume(self) -> DoneReply:
+        return self._ask(ResumeCommand(), DoneReply)[0]
+
+    def reload(self) -> DoneReply:
+        return self._ask(ReloadCommand(), DoneReply)[0]
+
+    def snapshot(self, max_width_px: int = 1280) -> tuple[SnapshotReply, bytes]:
+        """The picture as it is now, with its JPEG."""
+        reply, jpeg = self._ask(SnapshotCommand(max_width_px=max_width_px), SnapshotReply)
+        return reply, jpeg or b""
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, command: AnyCommand, kind: type[R]) -> tuple[R, bytes | None]:
+        try:
+            self._socket.send(encode_command(command), zmq.NOBLOCK)
+            answered = bool(self._socket.poll(self._timeout_ms))
+        except zmq.Again:  # never connected, and the last command still waits to be sent
+            answered = False
+        if not answered:
+            raise NoAnswerError(
+                f"no answer from {self._endpoint} within {self._timeout_ms / 1000:g} s: no daemon "
+                "takes commands there, or it doesn't allow your key"
+            )
+        reply, jpeg = decode_reply(self._socket.recv_multipart())
+        if isinstance(reply, FailureReply):
+            raise CommandError(reply.code, reply.text)
+        if not isinstance(reply, kind):
+            raise MessageError(f"{type(reply).__name__} is no answer to {type(command).__name__}")
+        return reply, jpeg
+
+
 def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) -> None:
     """Those of TCP last: keys hold for every connection made after they are set."""
     heartbeat(socket)
@@ -185,7 +299,7 @@ def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) 
         if keys is not None and endpoint.startswith("tcp://"):
             keys.apply(socket)
         try:
-            socket.connect(endpoint)
+            socket.connect(endpoint.replace("tcp://*:", "tcp://127.0.0.1:"))
         except zmq.ZMQError as error:
             raise BusError(f"can't connect to {endpoint}: {error.strerror or error}") from error
 

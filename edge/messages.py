@@ -1,4 +1,4 @@
-"""Every published message: its fields, its topic and its schema.
+"""Every message: its fields, its topic and its schema.
 
 A message on the wire is multipart: topic, JSON and, where there is one, a JPEG. The JSON begins
 with the message's `type`. Fields may be added within a schema version, so that readers ignore what
@@ -6,6 +6,9 @@ they don't know; anything else raises the version.
 
 `sequence` counts all messages of a daemon and gives their order. `topic_sequence` counts those of
 one topic, so that a subscriber to any choice of topics can tell what it missed.
+
+A command is one JSON object that begins with its `command`, and is answered by a JSON object that
+begins with its `reply`. Fields that a command doesn't have are refused.
 """
 
 from __future__ import annotations
@@ -13,14 +16,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from inspect import cleandoc
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edge.errors import PermanentError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Count = Annotated[int, Meta(ge=0)]
 BoxPx = tuple[float, float, float, float]
@@ -170,13 +174,109 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     rss_bytes: Count
     temperature_c: float | None
     problems: tuple[str, ...]
+    paused: bool = False
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Health
 KINDS: tuple[type[AnyMessage], ...] = (Detection, Track, Trigger, Capture, Health)
 
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
+              tag_field="command"):  # fmt: skip
+    """Base of all commands."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class StatusCommand(Command, frozen=True, kw_only=True, tag="status"):
+    """How is the daemon? Answered by `status`."""
+
+
+class CaptureCommand(Command, frozen=True, kw_only=True, tag="capture"):
+    """Captures now. Answered by `capture`; a `capture` message is published for each file."""
+
+    captures: Annotated[tuple[Literal["still", "clip"], ...], Meta(min_length=1, max_length=2)] = (
+        "still",
+    )
+
+
+class PauseCommand(Command, frozen=True, kw_only=True, tag="pause"):
+    """No frame is analysed and nothing triggers until `resume`, or for so long."""
+
+    duration_s: Annotated[float, Meta(gt=0, le=7 * 86_400)] | None = None
+
+
+class ResumeCommand(Command, frozen=True, kw_only=True, tag="resume"):
+    """Ends a pause."""
+
+
+class ReloadCommand(Command, frozen=True, kw_only=True, tag="reload"):
+    """Reads the configuration again. A bad one is refused, and the old one stays."""
+
+
+class SnapshotCommand(Command, frozen=True, kw_only=True, tag="snapshot"):
+    """The picture as it is now. Answered by `snapshot` with a JPEG as second part."""
+
+    max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply"):
+    """Base of all replies."""
+
+    schema_version: int = SCHEMA_VERSION
+
+
+class StatusReply(Reply, frozen=True, kw_only=True, tag="status"):
+    """health: as last published; None before the first."""
+
+    camera: str
+    boot_id: str
+    paused: bool
+    health: Health | None
+
+
+class CaptureReply(Reply, frozen=True, kw_only=True, tag="capture"):
+    """It has begun; `capture` messages with this event id tell of the files."""
+
+    event_id: str
+    captures: tuple[str, ...]
+
+
+class DoneReply(Reply, frozen=True, kw_only=True, tag="done"):
+    """`text` is one sentence for a person."""
+
+    text: str
+
+
+class SnapshotReply(Reply, frozen=True, kw_only=True, tag="snapshot"):
+    """The size of the JPEG and the time of its exposure."""
+
+    width: Count
+    height: Count
+    wall_time: datetime
+    timestamp_ns: int
+
+
+class FailureReply(Reply, frozen=True, kw_only=True, tag="failure"):
+    """Nothing was done; `text` says why in one sentence.
+
+    malformed: no command of this schema. too_many: of this client's commands; wait a second.
+    refused: it can't be done, or not now. failed: a fault of the daemon; its log says more.
+    """
+
+    code: Literal["malformed", "too_many", "refused", "failed"]
+    text: str
+
+
+AnyCommand = (
+    StatusCommand | CaptureCommand | PauseCommand | ResumeCommand | ReloadCommand | SnapshotCommand
+)
+AnyReply = StatusReply | CaptureReply | DoneReply | SnapshotReply | FailureReply
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(AnyMessage)
+_command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_reply_decoder: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
 _version = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -205,7 +305,7 @@ def decode(parts: list[bytes]) -> tuple[AnyMessage, bytes | None]:
         raise MessageError(f"a message has 2 or 3 parts, not {len(parts)}")
     try:
         message = _decoder.decode(parts[1])
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise MessageError(_explained(parts[1], str(error))) from error
     if message.header is None:
         raise MessageError("message without a header")
@@ -214,11 +314,40 @@ def decode(parts: list[bytes]) -> tuple[AnyMessage, bytes | None]:
     return message, parts[2] if len(parts) == 3 else None
 
 
+def encode_command(command: AnyCommand) -> bytes:
+    return _encoder.encode(command)
+
+
+def decode_command(body: bytes) -> AnyCommand:
+    """Raises MessageError with one sentence for anything else."""
+    try:
+        return _command_decoder.decode(body)
+    except MALFORMED as error:
+        raise MessageError(f"not a command: {error}") from error
+
+
+def encode_reply(reply: AnyReply, jpeg: bytes | None = None) -> list[bytes]:
+    """The parts on the wire, behind the envelope."""
+    parts = [_encoder.encode(reply)]
+    return parts if jpeg is None else [*parts, jpeg]
+
+
+def decode_reply(parts: list[bytes]) -> tuple[AnyReply, bytes | None]:
+    """The reply and its JPEG. Raises MessageError with one sentence for anything else."""
+    if not 1 <= len(parts) <= 2:
+        raise MessageError(f"a reply has 1 or 2 parts, not {len(parts)}")
+    try:
+        reply = _reply_decoder.decode(parts[0])
+    except MALFORMED as error:
+        raise MessageError(f"not a reply: {error}") from error
+    return reply, parts[1] if len(parts) == 2 else None
+
+
 def _explained(body: bytes, error: str) -> str:
     """Says of another schema version that it is one, rather than what doesn't fit."""
     try:
         version = _version.decode(body)["header"]["schema_version"]
-    except (msgspec.MsgspecError, KeyError, TypeError):
+    except (*MALFORMED, KeyError, TypeError):
         version = SCHEMA_VERSION
     if version != SCHEMA_VERSION:
         return f"message of schema version {version}; this program reads {SCHEMA_VERSION}"
@@ -226,13 +355,15 @@ def _explained(body: bytes, error: str) -> str:
 
 
 def schemas() -> dict[str, bytes]:
-    """JSON Schema of each kind of message, by kind, as `docs/schemas/` holds them."""
+    """JSON Schema of each kind of message and of commands and replies, as in `docs/schemas/`."""
+    types: dict[str, Any] = {kind.kind: kind for kind in KINDS}
+    types |= {"command": AnyCommand, "reply": AnyReply}
     return {
-        kind.kind: msgspec.json.format(
+        name: msgspec.json.format(
             msgspec.json.encode(_dedented(msgspec.json.schema(kind)), order="sorted"), indent=2
         )
         + b"\n"
-        for kind in KINDS
+        for name, kind in types.items()
     }
 
 

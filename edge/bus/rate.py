@@ -1,0 +1,25 @@
+"""How often one peer may ask."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+
+class RateLimit:
+    """A token bucket for each of so many peers; the one heard of longest ago is forgotten first."""
+
+    def __init__(self, per_s: float, burst: int, peers: int) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._peers = peers
+        self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # tokens, time
+
+    def allows(self, peer: bytes, now_s: float) -> bool:
+        """Takes a token from the peer's bucket; False where there is none. Time goes forward."""
+        tokens, then_s = self._buckets.pop(peer, (float(self._burst), now_s))
+        tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
+        allowed = tokens >= 1
+        self._buckets[peer] = (tokens - allowed, now_s)
+        if len(self._buckets) > self._peers:
+            self._buckets.popitem(last=False)
+        return allowed

@@ -1,0 +1,342 @@
+"""Commands over real sockets: what is asked for is done, and nothing else does anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import zmq
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edge.bus import control, keys
+from edge.bus.control import ControlServer, answer
+from edge.bus.door import control_endpoint
+from edge.bus.rate import RateLimit
+from edge.client import ClientKeys, CommandError, Control, NoAnswerError
+from edge.errors import BusError, CaptureError
+from edge.messages import (
+    CaptureReply,
+    DoneReply,
+    FailureReply,
+    ResumeCommand,
+    SnapshotReply,
+    StatusReply,
+    decode_reply,
+    encode_command,
+)
+from edge.settings import BusSettings
+
+
+class Recorded:
+    """Commands that only note that they were given."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.fault: Exception | None = None
+
+    def _call(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.fault is not None:
+            raise self.fault
+
+    def status(self) -> StatusReply:
+        self._call("status")
+        return StatusReply(camera="cam0", boot_id="b007", paused=False, health=None)
+
+    def capture(self, captures: tuple[Literal["still", "clip"], ...]) -> CaptureReply:
+        self._call("capture", captures)
+        return CaptureReply(event_id="e", captures=captures)
+
+    def pause(self, duration_s: float | None) -> DoneReply:
+        self._call("pause", duration_s)
+        return DoneReply(text="paused")
+
+    def resume(self) -> DoneReply:
+        self._call("resume")
+        return DoneReply(text="resumed")
+
+    def reload(self) -> DoneReply:
+        self._call("reload")
+        return DoneReply(text="reloaded")
+
+    def snapshot(self, max_width_px: int) -> tuple[SnapshotReply, bytes]:
+        self._call("snapshot", max_width_px)
+        now = datetime.now(UTC)
+        return SnapshotReply(width=4, height=3, wall_time=now, timestamp_ns=1), b"\xff\xd8"
+
+
+class Served:
+    def __init__(self, **bus: object) -> None:
+        self.settings = BusSettings(linger_ms=100, **bus)  # type: ignore[arg-type]
+        self.endpoint = control_endpoint(self.settings)
+        self.commands = Recorded()
+        self.server = ControlServer(self.settings, self.commands)
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+        assert self.server.error is None
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(endpoint=f"ipc://{tmp_path}/e.ipc")
+    yield served
+    served.stop()
+
+
+@contextlib.contextmanager
+def raw(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
+    """A client that keeps to no protocol."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.set(zmq.LINGER, 0)
+        dealer.set(zmq.RCVTIMEO, 3000)
+        dealer.connect(endpoint)
+        yield dealer
+
+
+def test_each_command_is_done_and_answered(served: Served) -> None:
+    with Control(served.endpoint) as client:
+        assert client.status().boot_id == "b007"
+        assert client.capture().captures == ("still",)
+        assert client.capture("still", "clip").event_id == "e"
+        assert client.pause().text == "paused"
+        assert client.pause(60).text == "paused"
+        assert client.resume().text == "resumed"
+        assert client.reload().text == "reloaded"
+        reply, jpeg = client.snapshot(640)
+        assert (reply.width, jpeg) == (4, b"\xff\xd8")
+    assert served.commands.calls == [
+        ("status",), ("capture", ("still",)), ("capture", ("still", "clip")), ("pause", None),
+        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640),
+    ]  # fmt: skip
+
+
+def test_what_the_daemon_refuses_and_what_goes_wrong_are_told_apart(served: Served) -> None:
+    with Control(served.endpoint) as client:
+        served.commands.fault = CaptureError("no space left")
+        with pytest.raises(CommandError, match="no space left") as refused:
+            client.capture()
+        served.commands.fault = ZeroDivisionError("oh")
+        with pytest.raises(CommandError, match="ZeroDivisionError") as failed:
+            client.status()
+        served.commands.fault = None
+        with pytest.raises(CommandError, match="duration_s") as malformed:
+            client.pause(-1)
+        assert client.resume().text == "resumed"
+    codes = [caught.value.code for caught in (refused, failed, malformed)]
+    assert codes == ["refused", "failed", "malformed"]
+
+
+def test_nobody_there_is_told_in_time_and_the_next_command_works(tmp_path: Path) -> None:
+    bus = {"endpoint": f"ipc://{tmp_path}/e.ipc"}
+    with Control(f"ipc://{tmp_path}/e.ipc-control", timeout_s=0.2) as client:
+        with pytest.raises(NoAnswerError, match=r"within 0\.2 s"):
+            client.status()
+        served = Served(**bus)
+        time.sleep(0.3)
+        assert client.resume().text == "resumed"
+    served.stop()
+
+
+def test_where_commands_come_in() -> None:
+    for settings_, endpoint in (
+        (BusSettings(endpoint="ipc:///tmp/a"), "ipc:///tmp/a-control"),
+        (BusSettings(endpoint="tcp://*:5", keys="k"), ""),
+        (BusSettings(endpoint="tcp://*:5", control="tcp://*:6"), "tcp://*:6"),
+        (BusSettings(control="none"), ""),
+    ):
+        assert control_endpoint(settings_) == endpoint
+
+
+def test_without_an_endpoint_there_is_no_server() -> None:
+    server = ControlServer(BusSettings(control="none"), Recorded())
+    server.start()
+    assert not any(thread.name == "control" for thread in threading.enumerate())
+    server.stop()
+
+
+def test_the_socket_is_the_groups_too_and_nobody_elses(served: Served) -> None:
+    path = Path(served.endpoint.removeprefix("ipc://"))
+    assert path.stat().st_mode & 0o777 == 0o660
+
+
+def test_tcp_without_keys_is_refused() -> None:
+    with pytest.raises(BusError, match=r"bus\.control .*TCP is open"):
+        Served(control="tcp://127.0.0.1:5998")
+
+
+names = st.sampled_from(["status", "capture", "pause", "resume", "reload", "snapshot", "stop", ""])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+fields = st.sampled_from(
+    ["captures", "duration_s", "max_width_px", "schema_version", "x", "command"]
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.binary(max_size=300))
+@example(b'{"a":' + b"[" * 4000)
+@example(b'{"command":"capture","captures":["\\ud800"]}')
+@example(b'{"command":"pause","duration_s":1e999}')
+@example(b'{"command":"stat\xff"}')
+def test_bytes_that_are_no_command_do_nothing(body: bytes) -> None:
+    commands = Recorded()
+    reply, _ = decode_reply(answer(commands, body))
+    assert isinstance(reply, FailureReply)
+    assert reply.code == "malformed"
+    assert not commands.calls
+
+
+@settings(max_examples=1000, deadline=None)
+@given(names, st.dictionaries(fields, values, max_size=3))
+def test_commands_with_wrong_fields_do_nothing(name: str, more: dict[str, object]) -> None:
+    commands = Recorded()
+    reply, _ = decode_reply(answer(commands, json.dumps({"command": name} | more).encode()))
+    refused = isinstance(reply, FailureReply) and reply.code == "malformed"
+    assert refused == (not commands.calls)
+
+
+@pytest.fixture(scope="module")
+def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zmq.Socket[bytes]]:
+    """A client without limit, of a server that must be as it was afterwards."""
+    served = Served(endpoint=f"ipc://{tmp_path_factory.mktemp('control')}/e.ipc")
+    served.server._limit = RateLimit(1e9, 10**9, 10)
+    with raw(served.endpoint) as socket:
+        yield socket
+    assert not served.commands.calls
+    with Control(served.endpoint) as client:
+        assert client.resume().text == "resumed"
+    served.stop()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=100), min_size=1, max_size=8))
+def test_malformed_messages_over_a_socket_are_answered(
+    flooded: zmq.Socket[bytes], parts: list[bytes]
+) -> None:
+    flooded.send_multipart(parts)
+    *envelope, body = flooded.recv_multipart()
+    reply = decode_reply([body])[0]
+    assert isinstance(reply, FailureReply)
+    assert reply.code == "malformed"
+    assert envelope == (parts[:-1] if len(parts) <= 3 else [b""])
+
+
+def test_a_message_too_large_ends_its_connection_only(served: Served) -> None:
+    with raw(served.endpoint) as large, Control(served.endpoint) as client:
+        large.send_multipart([b"", bytes(control.MAX_PART_BYTES + 1)])
+        assert not large.poll(500)
+        assert client.resume().text == "resumed"
+    assert served.commands.calls == [("resume",)]
+
+
+def test_who_asks_too_often_is_told_so_and_others_are_served(served: Served) -> None:
+    with raw(served.endpoint) as greedy, Control(served.endpoint) as client:
+        for _ in range(100):
+            greedy.send_multipart([b"", encode_command(ResumeCommand())])
+        assert client.status().boot_id == "b007"
+        replies = [decode_reply(greedy.recv_multipart()[1:])[0] for _ in range(100)]
+        time.sleep(0.3)
+        greedy.send_multipart([b"", encode_command(ResumeCommand())])
+        later = decode_reply(greedy.recv_multipart()[1:])[0]
+    done = [reply for reply in replies if isinstance(reply, DoneReply)]
+    assert control.BURST <= len(done) <= control.BURST + control.RATE_PER_S
+    others = [reply for reply in replies if reply not in done]
+    assert {reply.code for reply in others if isinstance(reply, FailureReply)} == {"too_many"}
+    assert len(done) + len(others) == 100
+    assert isinstance(later, DoneReply)
+
+
+def test_a_flood_of_one_costs_little_time(served: Served) -> None:
+    """A peer that never reads its replies, either."""
+    with raw(served.endpoint) as flood:
+        flood.set(zmq.SNDTIMEO, 10)
+        before_s, end_s, sent = time.process_time(), time.monotonic() + 1, 0
+        while time.monotonic() < end_s:
+            try:
+                flood.send_multipart([b"", b"rubbish"], zmq.NOBLOCK)
+                sent += 1
+            except zmq.Again:
+                time.sleep(0.01)
+        used_s = time.process_time() - before_s
+    assert sent > 1000
+    assert used_s < 0.7  # of this process, which floods and serves
+
+
+def test_the_bucket_fills_with_time_and_forgets_old_peers() -> None:
+    limit = RateLimit(per_s=2, burst=3, peers=2)
+    assert [limit.allows(b"a", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert [limit.allows(b"a", 0.6) for _ in range(2)] == [True, False]
+    assert [limit.allows(b"a", 99.0) for _ in range(4)] == [True, True, True, False]
+    assert limit.allows(b"b", 99.0)
+    assert not limit.allows(b"a", 99.0)
+    assert limit.allows(b"c", 99.0)  # in the place of b
+    assert not limit.allows(b"a", 99.0)
+
+
+class Guarded(Served):
+    def __init__(self, folder: Path) -> None:
+        self.keys, self.clients = folder / "keys", folder / "clients"
+        keys.new_pair(self.keys, keys.SERVER)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        super().__init__(control=address, keys=str(self.keys))
+
+    def client(self, name: str, *, allowed: bool) -> Control:
+        secret = keys.new_pair(self.clients, name)
+        if allowed:
+            keys.allow(self.keys, secret.with_suffix(".key"))
+        own = ClientKeys.read(secret, self.keys / "server.key")
+        return Control(self.endpoint, keys=own, timeout_s=1)
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    guarded = Guarded(tmp_path)
+    yield guarded
+    guarded.stop()
+
+
+def test_only_an_allowed_key_commands(guarded: Guarded) -> None:
+    with guarded.client("laptop", allowed=True) as client:
+        assert client.resume().text == "resumed"
+    for stranger in (
+        guarded.client("stranger", allowed=False),
+        Control(guarded.endpoint, timeout_s=1),
+    ):
+        with stranger, pytest.raises(NoAnswerError, match="doesn't allow your key"):
+            stranger.pause()
+    assert guarded.commands.calls == [("resume",)]
+
+
+def test_who_is_revoked_commands_nothing_from_that_moment(guarded: Guarded) -> None:
+    with (
+        guarded.client("revoked", allowed=True) as revoked,
+        guarded.client("loyal", allowed=True) as loyal,
+    ):
+        assert revoked.resume().text == "resumed"
+        assert loyal.resume().text == "resumed"
+        keys.revoke(guarded.keys, "revoked")
+        with pytest.raises(NoAnswerError):
+            revoked.pause()
+        time.sleep(1)
+        assert loyal.resume().text == "resumed"
+        with pytest.raises(NoAnswerError):
+            revoked.pause()
+    assert guarded.commands.calls == [("resume",)] * 3
