@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge.flow import Flow
 from edge.frame import Detections, Frame, Track
 from edge.geometry import Boxes, covered
 from edge.motion import Motion, MotionDetector
@@ -85,6 +86,7 @@ class Pipeline:
         self._detector = detector
         self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
         self.motion = MotionDetector(settings.motion, luma_shape, main_size)
+        self.flow = Flow(luma_shape, main_size)
         self.packer = Packer(settings.regions, detector.input_size, main_size)
         self.scheduler = Scheduler(settings.scheduler)
         self.tracker = Tracker(
@@ -95,7 +97,8 @@ class Pipeline:
     def __call__(self, frame: Frame) -> Analysis:
         now_ns = frame.timestamp_ns
         motion = self.motion(frame.luma, now_ns)
-        self.tracker.predict(now_ns)
+        shifts = self.flow(frame.luma, self.motion.mask, _boxes_of(self.tracker.tracks()))
+        self.tracker.predict(now_ns, shifts)
         self.scheduler.refill(now_ns)
         looks = self._look(frame, motion)
         found = combine(looks.parts, self._settings.model.max_iou)

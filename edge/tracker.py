@@ -1,7 +1,8 @@
 """Detections to tracks: identity over time, between looks as well.
 
-Most frames bring no detection for most objects, so a track is told how much time passed and moves
-on by itself: a constant-velocity Kalman filter for the centre, a slow average for the size.
+Most frames bring no detection for most objects, so a track is told how much time passed and how far
+its pixels moved, and moves on by itself: a constant-velocity Kalman filter for the centre, a slow
+average for the size.
 Detections are matched by buffered IoU (Yang et al., "Hard to Track Objects", 2023), strong ones
 first and weak ones for what is left (Zhang et al., "ByteTrack", 2022).
 """
@@ -9,7 +10,7 @@ first and weak ones for what is left (Zhang et al., "ByteTrack", 2022).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ TENTATIVE_MISSES = 2  # a track that was never confirmed ends sooner
 POSITION_NOISE = 0.05  # of a measured centre, in box heights
 ACCELERATION = 1.0  # box heights per s², unexplained
 FIRST_SPEED = 1.0  # box heights per s, standard deviation
+SHIFT_GAIN = 0.3  # weight of a shift in the velocity
 SIZE_GAIN = 0.35  # weight of a new size
 LABEL_DECAY = 0.9
 SAME_OBJECT_IOU = 0.7  # two tracks that overlap so much are one
@@ -49,6 +51,12 @@ class _Axis:
         self._pp += dt_s * (2 * self._pv + dt_s * self._vv) + q * dt_s**4 / 4
         self._pv += dt_s * self._vv + q * dt_s**3 / 2
         self._vv += q * dt_s**2
+
+    def shift(self, before: float, shift: float, dt_s: float) -> None:
+        """What was seen to move from `before` isn't where it was predicted, but where it went."""
+        self.position = before + shift
+        if dt_s > 0:
+            self.velocity += SHIFT_GAIN * (shift / dt_s - self.velocity)
 
     def correct(self, measured: float, scale: float) -> None:
         total = self._pp + (POSITION_NOISE * scale) ** 2
@@ -89,9 +97,12 @@ class _Open:
     def label(self) -> str:
         return max(self.votes, key=lambda label: self.votes[label])
 
-    def predict(self, dt_s: float) -> None:
-        self.x.predict(dt_s, self.height)
-        self.y.predict(dt_s, self.height)
+    def predict(self, dt_s: float, shift_xy: Sequence[float]) -> None:
+        for axis, shift in zip((self.x, self.y), shift_xy, strict=True):
+            before = axis.position
+            axis.predict(dt_s, self.height)
+            if shift == shift:  # not NaN
+                axis.shift(before, shift, dt_s)
 
     def see(self, look: Look) -> None:
         x0, y0, x1, y1 = look.box_xyxy
@@ -135,12 +146,18 @@ class Tracker:
         self._next_id = 1
         self._now_ns: int | None = None
 
-    def predict(self, timestamp_ns: int) -> None:
-        """Moves every track on to a frame's time; ends those that left or were unseen for long."""
+    def predict(self, timestamp_ns: int, shifts_xy: npt.NDArray[np.float32] | None = None) -> None:
+        """Moves every track on to a frame's time; ends those that left or were unseen for long.
+
+        shifts_xy: (n, 2) main pixels by which each of `tracks()` was seen to move since, NaN where
+            it wasn't.
+        """
         elapsed_s = (timestamp_ns - (self._now_ns or timestamp_ns)) / NS_PER_S
         self._now_ns = timestamp_ns
-        for track in self._open:
-            track.predict(elapsed_s)
+        if shifts_xy is None:
+            shifts_xy = np.full((len(self._open), 2), np.nan, np.float32)
+        for track, shift_xy in zip(self._open, shifts_xy.tolist(), strict=True):
+            track.predict(elapsed_s, shift_xy)
         self._end(track for track in self._open if self._is_lost(track))
 
     def update(

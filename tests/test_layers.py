@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EDGE = Path(__file__).resolve().parent.parent / "edge"
-STAGES = ["motion", "regions", "scheduler", "detector", "tracker", "triggers"]
+STAGES = ["motion", "flow", "regions", "scheduler", "detector", "tracker", "triggers"]
 WITHOUT_CV2 = ["geometry", "tracker", "triggers", "messages", "settings", "config"]
 
 

@@ -164,3 +164,17 @@ def test_a_long_unseen_track_ends_without_a_look() -> None:
     for _ in range(21):
         clip.frame(found(), looked=NOWHERE)
     assert clip.tracker.tracks() == ()
+
+
+def test_a_shift_that_was_seen_takes_the_place_of_the_guess() -> None:
+    tracker = Tracker(TrackerSettings(confirm_looks=1), ("person",), 0.5, SIZE)
+    for index in range(6):  # walks to the right at 50 px/s
+        tracker.predict(index * NS_PER_S // 10)
+        tracker.update(found(walker(index / 10)), WHOLE, index)
+    before = tracker.tracks()[0].box_xyxy
+    tracker.predict(6 * NS_PER_S // 10, np.array([[-8, 3]], np.float32))
+    after = tracker.tracks()[0]
+    assert after.box_xyxy == pytest.approx(np.array(before) + (-8, 3, -8, 3), abs=1e-3)
+    assert after.velocity_px_s[0] < 25
+    tracker.predict(7 * NS_PER_S // 10, np.array([[np.nan, np.nan]], np.float32))
+    assert tracker.tracks()[0].box_xyxy != after.box_xyxy  # moves on by itself where unseen

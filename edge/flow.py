@@ -1,0 +1,89 @@
+"""Where tracked objects went since the last frame, without a detector: sparse optical flow.
+
+Between two looks a track would have to be guessed. Its pixels need not be: a few points within each
+box are followed on the luma plane (Lucas-Kanade pyramids; Bouguet, 2000), and their median is what
+the box moved by (Kalal et al., "Forward-Backward Error", 2010, there called median flow).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.frame import Luma
+from edge.geometry import Boxes
+
+COLUMNS, ROWS = 3, 4  # points across and down a box
+INSET = 0.2  # share of a box, on every side, that belongs to the ground
+LEAST_POINTS = 4  # a median of fewer says nothing
+WINDOW_PX = 9
+LEVELS = 2  # of the pyramid, above the first
+REACH_PX = 12  # a point moves less from frame to frame
+TERMINATION = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.05)
+
+Shifts = npt.NDArray[np.float32]
+
+
+class Flow:
+    """Follows boxes from one luma plane to the next; planes are of one fixed size."""
+
+    def __init__(self, luma_shape: tuple[int, int], main_size: tuple[int, int]) -> None:
+        """`luma_shape` is (height, width), `main_size` (width, height)."""
+        height, width = luma_shape
+        self._size = np.array([width, height], np.float32)
+        self._to_main = np.array(main_size, np.float32) / self._size
+        self._before: Luma = np.zeros(luma_shape, np.uint8)
+        self._mask_before: Luma = np.zeros(luma_shape, np.uint8)
+        across = np.linspace(INSET, 1 - INSET, COLUMNS, dtype=np.float32)
+        down = np.linspace(INSET, 1 - INSET, ROWS, dtype=np.float32)
+        self._grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
+
+    def __call__(self, luma: Luma, mask: Luma, boxes_xyxy: Boxes) -> Shifts:
+        """Moves on to the next frame.
+
+        luma: (h, w) uint8. mask: (h, w) uint8, 255 where the frame moves; both are copied.
+        boxes_xyxy: (n, 4) in the frame before, main pixels.
+        Returns (n, 2) main pixels by which each box moved, NaN where that can't be told.
+        """
+        shifts = np.full((len(boxes_xyxy), 2), np.nan, np.float32)
+        if len(boxes_xyxy):
+            points, usable = self._points(boxes_xyxy)
+            for row in np.flatnonzero(usable.any(axis=1)):
+                self._follow(luma, points[row][usable[row]], shifts[row])
+            shifts *= self._to_main
+        np.copyto(self._before, luma)
+        np.copyto(self._mask_before, mask)
+        return shifts
+
+    def _follow(self, luma: Luma, points: npt.NDArray[np.float32], shift: Shifts) -> None:
+        """Median shift of (m, 2) points, within the surroundings that they can have reached.
+
+        A box at a time: pyramids of the whole plane would cost more than all the boxes'.
+        """
+        low = np.maximum(points.min(axis=0).astype(np.intp) - REACH_PX, 0)
+        high = points.max(axis=0).astype(np.intp) + REACH_PX
+        around = np.s_[low[1] : high[1], low[0] : high[0]]
+        points = points - low.astype(np.float32)
+        after, found, _ = cv2.calcOpticalFlowPyrLK(
+            self._before[around],
+            luma[around],
+            points,
+            None,  # type: ignore[call-overload]
+            winSize=(WINDOW_PX, WINDOW_PX),
+            maxLevel=LEVELS,
+            criteria=TERMINATION,
+        )
+        moved = (after - points)[found[:, 0] == 1]
+        if len(moved) >= LEAST_POINTS:
+            shift[:] = np.median(moved, axis=0)
+
+    def _points(self, boxes_xyxy: Boxes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """(n, points, 2) luma pixels in each box, and (n, points) which of them to follow."""
+        low, high = boxes_xyxy[:, None, :2], boxes_xyxy[:, None, 2:]
+        points = (low + (high - low) * self._grid) / self._to_main
+        inside = ((points >= 1) & (points < self._size - 1)).all(axis=2)
+        x, y = np.where(inside[..., None], points, 0).astype(np.intp).transpose(2, 0, 1)
+        moving = inside & (self._mask_before[y, x] > 0)
+        enough = moving.sum(axis=1, keepdims=True) >= LEAST_POINTS
+        return points, np.where(enough, moving, inside)

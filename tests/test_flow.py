@@ -1,0 +1,80 @@
+"""Boxes are followed by their pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.flow import Flow
+
+SHAPE, MAIN = (120, 160), (640, 480)  # luma (height, width), main (width, height): a factor of 4
+TEXTURE = cv2.GaussianBlur(
+    np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8).astype(np.uint8), (0, 0), 1.2
+)
+
+
+def plane(x: float, y: float, ground: int = 90) -> np.ndarray:
+    """A patch of 20x40 px with its corner at (x, y), to a fraction of a pixel."""
+    picture = np.full(SHAPE, ground, np.uint8)
+    place = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    return cv2.warpAffine(
+        TEXTURE[:40, :20], place, SHAPE[::-1], picture, borderMode=cv2.BORDER_TRANSPARENT
+    )
+
+
+def moving(luma: np.ndarray) -> np.ndarray:
+    return np.where(cv2.absdiff(luma, plane(500, 0)) > 5, 255, 0).astype(np.uint8)
+
+
+def boxes(*corners: tuple[float, float]) -> np.ndarray:
+    return np.array([(4 * x, 4 * y, 4 * x + 80, 4 * y + 160) for x, y in corners], np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-6, 6), st.floats(-6, 6))
+def test_a_shift_is_found_to_a_fraction_of_a_pixel(dx: float, dy: float) -> None:
+    flow = Flow(SHAPE, MAIN)
+    before, after = plane(60, 40), plane(60 + dx, 40 + dy)
+    flow(before, moving(before), boxes())
+    shift = flow(after, moving(after), boxes((60, 40)))[0]
+    assert shift == pytest.approx([4 * dx, 4 * dy], abs=1.5)  # main pixels
+
+
+def test_each_box_has_its_own_shift_in_the_order_given() -> None:
+    flow = Flow(SHAPE, MAIN)
+    left, right = plane(20, 30), plane(110, 50)
+    flow(np.maximum(left, right), moving(np.maximum(left, right)), boxes())
+    after = np.maximum(plane(23, 30), plane(110, 46))
+    shifts = flow(after, moving(after), boxes((110, 50), (20, 30)))
+    assert shifts == pytest.approx(np.array([[0, -16], [12, 0]]), abs=1.5)
+
+
+def test_what_left_or_lies_outside_is_not_known() -> None:
+    flow = Flow(SHAPE, MAIN)
+    luma = plane(60, 40)
+    flow(luma, moving(luma), boxes())
+    shifts = flow(luma, moving(luma), boxes((-200, 10), (60, 40), (400, 40)))
+    assert np.isnan(shifts[[0, 2]]).all()
+    assert shifts[1] == pytest.approx([0, 0], abs=0.1)
+
+
+def test_the_ground_in_a_box_does_not_hold_it_back() -> None:
+    """The box is half ground; only what moves is followed."""
+    ground = cv2.resize(TEXTURE, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
+    planes = []
+    for x in (60, 64):
+        luma = ground.copy()
+        luma[40:80, x : x + 20] = TEXTURE[:40, :20]
+        planes.append(luma)
+    flow = Flow(SHAPE, MAIN)
+    wide = np.array([[4 * 40, 4 * 40, 4 * 90, 4 * 80]], np.float32)
+    mask = np.where(cv2.absdiff(planes[0], ground) > 5, 255, 0).astype(np.uint8)
+    flow(planes[0], mask, boxes())
+    assert flow(planes[1], mask, wide)[0] == pytest.approx([16, 0], abs=1.5)
+
+
+def test_no_boxes_no_shifts() -> None:
+    assert Flow(SHAPE, MAIN)(plane(0, 0), plane(0, 0), boxes()).shape == (0, 2)
