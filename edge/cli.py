@@ -21,11 +21,13 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {  # name: where it is, what `edge --help` says of it
     "run": ("run:run", "Runs the daemon until its source ends or it is stopped."),
     "watch": ("watch:watch", "Prints the events of a running daemon."),
+    "ctl": ("ctl:ctl", "Commands a running daemon."),
     "replay": ("replay:replay", "Plays footage and shows what would have been done."),
     "config": ("config:config_group", "Shows and explains the configuration."),
     "check-config": ("config:check_config", "Checks a configuration and lists every problem."),
     "keys": ("keys:keys", "Makes keys for TCP and says whose are allowed."),
     "models": ("models:models", "Lists, describes and fetches models."),
+    "bench": ("bench:bench", "Measures accuracy, latency and cost, here and now."),
     "doctor": ("doctor:doctor", "Looks for what is wrong here and says how to mend it."),
 }
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge import outgoing
+from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureResult
@@ -42,6 +43,7 @@ from edge.health import (
 from edge.mailbox import Mailbox
 from edge.messages import AnyMessage, Health
 from edge.pipeline import Analysis, Pipeline
+from edge.remote import Remote
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
@@ -102,7 +104,8 @@ class Daemon:
         self._source: Source = open_source(
             settings.source, settings.health.stall_s, self._note_problem
         )
-        self._publisher = Publisher(settings.bus, settings.camera, secrets.token_hex(8))
+        boot_id = secrets.token_hex(8)
+        self._publisher = Publisher(settings.bus, settings.camera, boot_id)
         self._recorder = Recorder(
             settings.capture,
             on_capture=self._on_capture,
@@ -110,6 +113,8 @@ class Daemon:
             model=self._model,
             clips=any("clip" in rule.actions for rule in settings.triggers),
         )
+        self.remote = Remote(settings, boot_id, self._recorder.trigger)
+        self._control = ControlServer(settings.bus, self.remote)
         self._mailbox: Mailbox[_Received] = Mailbox()
         self._info: SourceInfo | None = None
         self._opened = threading.Event()
@@ -146,11 +151,13 @@ class Daemon:
         self._recorder.start()
         self._publisher.start()
         try:
+            self._control.start()
             for thread in self._threads:
                 thread.start()
             self._supervise(manager, rates, started_ns)
         finally:
             manager.stopping()
+            self._control.stop()
             self._shut_down()
             self._publish_health("stopping", rates, started_ns)
             self._publisher.stop()
@@ -176,8 +183,9 @@ class Daemon:
 
     def _check_progress(self) -> None:
         """A frame that waits in vain means a hung analysis: end, and be started again."""
-        if self._publisher.error is not None:
-            self._errors.append(self._publisher.error)
+        for served in (self._publisher, self._control):
+            if served.error is not None:
+                self._errors.append(served.error)
         quiet_s = (time.monotonic_ns() - self.progress.last_frame_ns) / NS_PER_S
         if self._info is not None and self._info.live and quiet_s > self._settings.health.stall_s:
             self._note_problem(f"no frame was analysed for {quiet_s:.0f} s")
@@ -236,16 +244,22 @@ class Daemon:
         changes = outgoing.TrackChanges()
         received: _Received | None = first
         while received is not None:
-            analysis = pipeline(received.frame)
-            self._tell(analysis, received, changes, size)
-            self._count(analysis)
+            self.remote.see(received.frame)
+            if self.remote.paused:
+                self._count(None)
+            else:
+                analysis = pipeline(received.frame)
+                self._tell(analysis, received, changes, size)
+                self._count(analysis)
             received = self._mailbox.take()
 
-    def _count(self, analysis: Analysis) -> None:
+    def _count(self, analysis: Analysis | None) -> None:
+        """None: the frame was passed over in a pause."""
         self.progress.frames += 1
-        self.progress.tracks = len(analysis.tracks)
-        self.progress.blobs = len(analysis.motion.blobs_xyxy)
-        self.progress.changed = analysis.motion.changed
+        if analysis is not None:
+            self.progress.tracks = len(analysis.tracks)
+            self.progress.blobs = len(analysis.motion.blobs_xyxy)
+            self.progress.changed = analysis.motion.changed
         self.progress.last_frame_ns = time.monotonic_ns()
 
     def _tell(
@@ -331,7 +345,9 @@ class Daemon:
             rss_bytes=rss_bytes(),
             temperature_c=temperature_c(),
             problems=tuple(self._problems),
+            paused=self.remote.paused,
         )
+        self.remote.health = message
         self._publisher.publish(message, time.monotonic_ns(), time.time_ns())
         if self._listener is not None:
             self._listener(message)

@@ -17,6 +17,7 @@ from edge.triggers import TriggerEvent
 THUMBNAIL_PX = 320
 THUMBNAIL_CONTEXT = 0.3  # of the box's size, on each side
 THUMBNAIL_QUALITY = 80
+BGR = cv2.COLOR_RGB2BGR  # what OpenCV encodes
 
 Size = tuple[int, int]
 
@@ -152,11 +153,20 @@ def thumbnail(frame: Frame, box_xyxy: Box) -> bytes:
     top = min(max(0, int(y0 - margin_y)), height - 2)
     right = max(left + 2, min(width, int(x1 + margin_x)))
     bottom = max(top + 2, min(height, int(y1 + margin_y)))
-    crop = cv2.cvtColor(frame.main.rgb((left, top, right, bottom)), cv2.COLOR_RGB2BGR)
+    crop = cv2.cvtColor(frame.main.rgb((left, top, right, bottom)), BGR)
     scale = min(1.0, THUMBNAIL_PX / max(crop.shape[:2]))
     small = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
     return encoded.tobytes()
+
+
+def snapshot(frame: Frame, max_width_px: int) -> tuple[bytes, Size]:
+    """The whole picture as a JPEG at most so wide, and its (width, height)."""
+    picture = cv2.cvtColor(frame.main.rgb((0, 0, frame.main.width, frame.main.height)), BGR)
+    scale = min(1.0, max_width_px / frame.main.width)
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
+    return encoded.tobytes(), (small.shape[1], small.shape[0])
 
 
 def normalized(box_xyxy: Box, size: Size) -> Box:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import pytest
 import zmq
 from hypothesis import example, given, settings
@@ -21,19 +24,22 @@ from edge.bus import control, keys
 from edge.bus.control import ControlServer, answer
 from edge.bus.door import control_endpoint
 from edge.bus.rate import RateLimit
-from edge.client import ClientKeys, CommandError, Control, NoAnswerError
+from edge.client import ClientKeys, CommandError, Control, Event, NoAnswerError, Subscriber
 from edge.errors import BusError, CaptureError
 from edge.messages import (
+    CaptureCommand,
     CaptureReply,
     DoneReply,
     FailureReply,
+    ReloadCommand,
     ResumeCommand,
     SnapshotReply,
     StatusReply,
     decode_reply,
     encode_command,
 )
-from edge.settings import BusSettings
+from edge.remote import RefusedError, Remote
+from edge.settings import BusSettings, Settings
 
 
 class Recorded:
@@ -340,3 +346,133 @@ def test_who_is_revoked_commands_nothing_from_that_moment(guarded: Guarded) -> N
         with pytest.raises(NoAnswerError):
             revoked.pause()
     assert guarded.commands.calls == [("resume",)] * 3
+
+
+EDGE = [sys.executable, "-m", "edge.cli"]
+
+
+def ctl(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*EDGE, "ctl", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd="/tmp")
+
+
+def until(subscriber: Subscriber, wanted: Callable[[Event], bool], timeout_s: float = 15) -> Event:
+    end_s = time.monotonic() + timeout_s
+    while time.monotonic() < end_s:
+        event = subscriber.receive(1)
+        if event is not None and wanted(event):
+            return event
+    raise AssertionError("it was not told")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a daemon that watches somebody walk by, again and again."""
+    folder = tmp_path_factory.mktemp("daemon")
+    endpoint = f"ipc://{folder}/e.ipc"
+    command = [
+        *EDGE,
+        "run",
+        "--source",
+        "synthetic:walk?duration=0",
+        "--set",
+        "health.interval_s=0.2",
+    ]
+    command += ["--capture-dir", str(folder / "captures"), "--endpoint", endpoint]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with Subscriber(endpoint, topics=["health."]) as subscriber:
+            until(subscriber, lambda event: event.message.state == "running", 30)
+        yield endpoint
+        process.terminate()
+        _, told = process.communicate(timeout=15)
+    assert process.returncode == 0, told
+
+
+def test_a_daemon_tells_its_status(running: str) -> None:
+    with Control(f"{running}-control") as client:
+        reply = client.status()
+    assert (reply.camera, reply.paused, reply.health.state) == ("cam0", False, "running")
+    done = ctl("status", "--endpoint", f"{running}-control")
+    assert "cam0: watching" in done.stdout, done.stderr
+    printed = ctl("status", "--json", "--set", f"bus.endpoint={running}")
+    assert json.loads(printed.stdout)["boot_id"] == reply.boot_id
+
+
+def test_a_daemon_captures_on_command(running: str) -> None:
+    with Subscriber(running, topics=["capture."]) as subscriber:
+        done = ctl("capture", "--still", "--clip", "--endpoint", f"{running}-control")
+        event_id = done.stdout.split()[-1]
+        captured = {
+            until(subscriber, lambda event: event_id in event.message.event_ids).message.capture
+            for _ in range(2)
+        }
+    assert captured == {"still", "clip"}
+
+
+def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
+    done = ctl("snapshot", tmp_path / "now.jpg", "--width", 200, "--endpoint", f"{running}-control")
+    assert "200x" in done.stdout, done.stderr
+    assert cv2.imread(str(tmp_path / "now.jpg")).shape[1] == 200
+    nowhere = ctl("snapshot", "/nowhere/now.jpg", "--endpoint", f"{running}-control")
+    assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
+
+
+def test_a_paused_daemon_takes_frames_and_looks_at_none(running: str) -> None:
+    with (
+        Subscriber(running, topics=["health."]) as subscriber,
+        Control(f"{running}-control") as client,
+    ):
+        client.pause(60)
+        first = until(subscriber, lambda event: event.message.paused).message
+        first = until(subscriber, lambda event: event.message.frames > first.frames + 5).message
+        later = until(subscriber, lambda event: event.message.frames > first.frames + 20).message
+        assert later.invocations == first.invocations
+        assert (later.paused, client.status().paused) == (True, True)
+        assert client.resume().text == "resumed"
+        until(subscriber, lambda event: event.message.invocations > later.invocations)
+        client.pause(0.3)
+        until(subscriber, lambda event: event.message.paused)
+        until(subscriber, lambda event: not event.message.paused)
+
+
+def test_a_late_joiner_hears_how_a_daemon_is_at_once(running: str) -> None:
+    with Subscriber(running) as subscriber:
+        assert until(subscriber, lambda event: event.topic == "health.cam0", 2)
+
+
+def test_a_daemon_without_clips_and_one_that_can_not_reload_refuse() -> None:
+    remote = Remote(Settings(triggers=()), "b007", lambda _: True)
+    replies = [decode_reply(answer(remote, encode_command(command)))[0] for command in (
+        CaptureCommand(captures=("clip",)), ReloadCommand(), ResumeCommand(),
+    )]  # fmt: skip
+    assert [reply.text for reply in replies] == [
+        "no rule captures clips, so that no video is kept to make one of",
+        "this daemon can't reload its configuration; restart it",
+        "was not paused",
+    ]
+    remote.reloads = lambda: "nothing has changed"
+    reply, _ = decode_reply(answer(remote, encode_command(ReloadCommand())))
+    assert reply == DoneReply(text="nothing has changed")
+
+
+def test_without_frames_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.remote.FRAME_WAIT_S", 0.05)
+    remote = Remote(Settings(), "b007", lambda _: True)
+    with pytest.raises(RefusedError, match="no frame came"):
+        remote.snapshot(640)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["status", "--endpoint", "ipc:///tmp/no-such-daemon", "--timeout", 0.3], 1, "no answer"),
+        (["status", "--set", "bus.control=none"], 2, "no bus.control"),
+        (["status", "--key", "/nowhere"], 2, "belong together"),
+        (["status", "--endpoint", "nonsense"], 1, "can't connect to nonsense"),
+        (["dance"], 2, "No such command"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(arguments: list[object], code: int, said: str) -> None:
+    done = ctl(*arguments)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr

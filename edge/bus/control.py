@@ -136,7 +136,7 @@ def answer(commands: Commands, body: bytes) -> list[bytes]:
         log.exception("command failed: %s", command)
         return _failure("failed", f"{type(error).__name__}: {error}")
     level = logging.DEBUG if isinstance(command, StatusCommand) else logging.INFO
-    log.log(level, "did %s", command)
+    log.log(level, "did %s on command", type(command).__struct_config__.tag)
     return encode_reply(reply, jpeg)
 
 
