@@ -38,7 +38,7 @@ from edge.settings import BusSettings
 
 MAX_PART_BYTES = 4096
 MAX_ENVELOPE = 2  # parts: REQ's request id and its empty delimiter
-HIGH_WATER_MARK = 100
+HIGH_WATER_MARK = 20  # replies that wait for a peer; a snapshot may be some 100 kB
 RATE_PER_S, BURST, PEERS = 10.0, 20, 256
 PENALTY_S = 0.001  # for each command too many: bounds the time that a flood takes from analysis
 IDLE_MS = 1000
