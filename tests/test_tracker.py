@@ -174,7 +174,9 @@ def test_a_shift_that_was_seen_takes_the_place_of_the_guess() -> None:
     before = tracker.tracks()[0].box_xyxy
     tracker.predict(6 * NS_PER_S // 10, np.array([[-8, 3]], np.float32))
     after = tracker.tracks()[0]
-    assert after.box_xyxy == pytest.approx(np.array(before) + (-8, 3, -8, 3), abs=1e-3)
+    assert after.box_xyxy == pytest.approx(
+        [before[0] - 8, before[1] + 3, before[2] - 8, before[3] + 3], abs=1e-3
+    )
     assert after.velocity_px_s[0] < 25
     tracker.predict(7 * NS_PER_S // 10, np.array([[np.nan, np.nan]], np.float32))
     assert tracker.tracks()[0].box_xyxy != after.box_xyxy  # moves on by itself where unseen
