@@ -18,7 +18,7 @@ from typing import Literal, Self, TypeVar
 import zmq
 import zmq.asyncio
 
-from edge.bus.door import heartbeat
+from edge.bus.door import keep_alive
 from edge.bus.keys import ClientKeys, Socket
 from edge.errors import BusError, PermanentError, TemporaryError
 from edge.messages import (
@@ -294,7 +294,7 @@ class Control:
 
 def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) -> None:
     """Those of TCP last: keys hold for every connection made after they are set."""
-    heartbeat(socket)
+    keep_alive(socket)
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.startswith("tcp://")):
         if keys is not None and endpoint.startswith("tcp://"):
             keys.apply(socket)

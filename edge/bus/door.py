@@ -26,8 +26,7 @@ CHECK_KEYS_S = 1.0
 SETTLE_S = 0.5  # after binding anew; clients reconnect within 0.2 s
 UNBIND_MS = 1_000
 HANDSHAKE_MS = 5_000
-HEARTBEAT_MS = 5_000
-HEARTBEAT_TIMEOUT_MS = 15_000
+KEEP_ALIVE_IDLE_S, KEEP_ALIVE_PROBE_S, KEEP_ALIVE_PROBES = 10, 5, 3
 
 
 class Door:
@@ -54,7 +53,7 @@ class Door:
         self.socket.set(zmq.MAXMSGSIZE, max_bytes)
         self.socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self.socket.set(zmq.LINGER, settings.linger_ms)
-        heartbeat(self.socket)
+        keep_alive(self.socket)
 
     def open(self) -> None:
         """Binds. Raises BusError with one sentence, and is closed then."""
@@ -168,10 +167,16 @@ def control_endpoint(settings: BusSettings) -> str:
     return "" if settings.control == "none" else settings.control
 
 
-def heartbeat(socket: Socket) -> None:
-    """A peer that vanished without a word is noticed, on either side."""
-    socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+def keep_alive(socket: Socket) -> None:
+    """A TCP peer that vanished without a word is noticed, on either side.
+
+    Not ZeroMQ's heartbeats: they take a full high-water mark for a dead peer, and abort the process
+    of a subscriber that then reads again (libzmq issue 3937).
+    """
+    socket.set(zmq.TCP_KEEPALIVE, 1)
+    socket.set(zmq.TCP_KEEPALIVE_IDLE, KEEP_ALIVE_IDLE_S)
+    socket.set(zmq.TCP_KEEPALIVE_INTVL, KEEP_ALIVE_PROBE_S)
+    socket.set(zmq.TCP_KEEPALIVE_CNT, KEEP_ALIVE_PROBES)
 
 
 def _lock(key: str, path: Path) -> IO[bytes]:
