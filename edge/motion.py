@@ -27,7 +27,7 @@ UPDATES_PER_S = 5.0  # how often background and noise are brought up to date
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old
 FIRST_NOISE = 2.0  # luma levels assumed before any were measured
 GAIN_CHECK_LEVELS = 1.5  # a smaller shift of the mean is left to the background
-GAIN_GRID = 4  # every n-th pixel, both ways, decides on the gain
+GAIN_GRID = 8  # every n-th pixel, both ways, decides on the gain
 MAX_BLOBS = 32  # more is rain or leaves: the largest are kept
 
 
@@ -144,10 +144,7 @@ class MotionDetector:
     def _blobs(self, level: Luma, changed: float) -> Motion:
         cv2.morphologyEx(self._mask, cv2.MORPH_OPEN, self._open, self._scratch)
         cv2.morphologyEx(self._scratch, cv2.MORPH_CLOSE, self._close, self._foreground)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(self._foreground, connectivity=8)
-        stats = stats[1:count]  # the first is the ground
-        stats = stats[stats[:, cv2.CC_STAT_AREA] >= self._min_pixels]
-        stats = stats[np.argsort(-stats[:, cv2.CC_STAT_AREA], kind="stable")][:MAX_BLOBS]
+        stats = self._components()
         if len(stats) == 0:
             return Motion(_NOTHING.blobs_xyxy, _NOTHING.activity, changed, False)
         cv2.absdiff(level, self._reference, self._scratch)
@@ -156,8 +153,22 @@ class MotionDetector:
         for row, (x, y, w, h, pixels) in enumerate(stats):
             active = cv2.countNonZero(self._scratch[y : y + h, x : x + w])
             activity[row] = min(1.0, active / pixels)
-        boxes = stats[:, [0, 1, 0, 1]] + np.pad(stats[:, 2:4], ((0, 0), (2, 0)))
-        return Motion((boxes * self._to_main).astype(np.float32), activity, changed, False)
+        boxes = np.array([(x, y, x + w, y + h) for x, y, w, h, _ in stats], np.float32)
+        return Motion(boxes * self._to_main, activity, changed, False)
+
+    def _components(self) -> list[tuple[int, int, int, int, float]]:
+        """x, y, w, h and pixels of what is connected, the largest first; holes count as filled.
+
+        Outlines take a quarter of the time that labels of all pixels do.
+        """
+        outlines, _ = cv2.findContours(self._foreground, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        found = []
+        for outline in outlines:
+            pixels = cv2.contourArea(outline) + len(outline) / 2 + 1  # Pick, 1899
+            if pixels >= self._min_pixels:
+                x, y, w, h = cv2.boundingRect(outline)
+                found.append((x, y, w, h, pixels))
+        return sorted(found, key=lambda blob: -blob[4])[:MAX_BLOBS]
 
     def _update(self, level: Luma, timestamp_ns: int) -> None:
         """One step of the averages: fast on free ground, slow under a change, none if held."""

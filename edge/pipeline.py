@@ -97,7 +97,7 @@ class Pipeline:
     def __call__(self, frame: Frame) -> Analysis:
         now_ns = frame.timestamp_ns
         motion = self.motion(frame.luma, now_ns)
-        shifts = self.flow(frame.luma, self.motion.mask, _boxes_of(self.tracker.tracks()))
+        shifts = self.flow(frame.luma, self.motion.mask, self.tracker.boxes_xyxy)
         self.tracker.predict(now_ns, shifts)
         self.scheduler.refill(now_ns)
         looks = self._look(frame, motion)
@@ -107,7 +107,7 @@ class Pipeline:
             track_ids = self.tracker.update(found, looks.crops_xyxy(), frame.index)
             self._learn_from_motion(looks.motion, found, frame)
         tracks = self.tracker.tracks()
-        self.motion.hold(_boxes_of(tracks))
+        self.motion.hold(self.tracker.boxes_xyxy)
         return Analysis(
             frame,
             motion,
@@ -163,5 +163,5 @@ class Pipeline:
                 self.motion.absorb(subject.box_xyxy, frame.luma)
 
 
-def _boxes_of(items: Sequence[Track] | Sequence[Subject]) -> Boxes:
-    return np.array([item.box_xyxy for item in items], np.float32).reshape(-1, 4)
+def _boxes_of(subjects: Sequence[Subject]) -> Boxes:
+    return np.array([subject.box_xyxy for subject in subjects], np.float32).reshape(-1, 4)

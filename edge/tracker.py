@@ -192,6 +192,11 @@ class Tracker:
         """The open tracks as they are at the last frame's time."""
         return tuple(self._snapshot(track) for track in self._open)
 
+    @property
+    def boxes_xyxy(self) -> Boxes:
+        """(n, 4) main pixels, of `tracks()`, in its order."""
+        return _boxes_of(self._open)
+
     def take_ended(self) -> tuple[Track, ...]:
         """The tracks that ended since the last call, in state GONE; each is given once."""
         ended, self._ended = tuple(self._ended), []
@@ -203,7 +208,7 @@ class Tracker:
         """Pairs of track and row, greedily by overlap."""
         if not free or len(rows) == 0:
             return
-        own = _grown(np.array([track.box_xyxy for track in free], np.float32), buffer)
+        own = _grown(_boxes_of(free), buffer)
         overlap = iou(own, _grown(boxes_xyxy[rows], buffer))
         tracks = list(free)
         while overlap.size:
@@ -219,7 +224,7 @@ class Tracker:
         if not free or len(looked_xyxy) == 0:
             return
         assert self._now_ns is not None
-        boxes = np.array([track.box_xyxy for track in free], np.float32)
+        boxes = _boxes_of(free)
         looked = covered(boxes, looked_xyxy).max(axis=1) > 0.9
         for track, was_looked_at in zip(free, looked, strict=True):
             if was_looked_at:
@@ -249,7 +254,7 @@ class Tracker:
         """The younger of two tracks that lie on each other."""
         if len(self._open) < 2:
             return []
-        boxes = np.array([track.box_xyxy for track in self._open], np.float32)
+        boxes = self.boxes_xyxy
         overlap = np.triu(iou(boxes, boxes), 1) > SAME_OBJECT_IOU
         return [self._open[younger] for younger in np.flatnonzero(overlap.any(axis=0))]
 
@@ -281,6 +286,10 @@ class Tracker:
         speed = float(np.hypot(track.x.velocity, track.y.velocity))
         standing = speed < self._settings.stationary_speed * track.height
         return TrackState.STATIONARY if standing else TrackState.MOVING
+
+
+def _boxes_of(tracks: Sequence[_Open]) -> Boxes:
+    return np.array([track.box_xyxy for track in tracks], np.float32).reshape(-1, 4)
 
 
 def _grown(boxes_xyxy: Boxes, share: float) -> Boxes:
