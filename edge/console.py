@@ -1,4 +1,7 @@
-"""`edge run` on a terminal: what happens, line by line, and a live line below it."""
+"""`edge run`: what happens, line by line, with a live line below it on a terminal.
+
+Standard output is for a person. Where a log is asked for, the events go to the log instead.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
 
-from edge.daemon import Daemon, run
+from edge import logs
+from edge.daemon import Daemon
 from edge.health import Rates
 from edge.messages import AnyMessage, Capture, Trigger
+from edge.service import Load, run
 from edge.settings import Settings
 
 REFRESH_PER_S = 4
+
+log = logging.getLogger(__name__)
 
 
 class LiveLine:
@@ -39,34 +46,72 @@ class LiveLine:
         )
 
 
-def run_with_console(settings: Settings, *, live: bool, verbose: bool) -> None:
-    """Runs the daemon to its end, with a live line or with plain lines for a log."""
-    console = Console(highlight=False, soft_wrap=True)
+def run_with_console(
+    settings: Settings, load: Load, *, live: bool, verbose: bool, log_format: logs.LogFormat
+) -> None:
+    """Runs to the end, with a live line, with plain lines or with a log.
+
+    load: reads the configuration again.
+    """
     level = logging.DEBUG if verbose else logging.INFO
-    if live:
-        handler: logging.Handler = RichHandler(console=console, show_path=False, show_level=False)
-    else:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
+    if logs.resolve(log_format) != "text":
+        logs.set_up(log_format, level)
+        log.info("watching", extra=logs.fields(**_what(settings)))
+        daemon = run(settings, load, _log)
+        log.info("ended", extra=logs.fields(**_counts(daemon)))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    shown = RichHandler(console=console, show_path=False, show_level=False) if live else None
+    logs.set_up(log_format, level, shown)
     line, lock = LiveLine(), threading.Lock()
 
     def tell(message: AnyMessage) -> None:
         with lock:
             _print(console, message)
 
-    folder = Path(settings.capture.directory, settings.camera)
     console.print(f"watching {settings.source.uri}, publishing on {settings.bus.endpoint}")
     if not live:
-        daemon = run(settings, tell)
+        daemon = run(settings, load, tell)
     else:
         with Live(line, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
-            daemon = run(settings, tell, lambda started: setattr(line, "daemon", started))
+            daemon = run(settings, load, tell, lambda started: setattr(line, "daemon", started))
+    told = ", ".join(f"{count} {name}" for name, count in _counts(daemon).items())
+    console.print(f"{told} in {Path(settings.capture.directory, settings.camera)}")
+
+
+def _what(settings: Settings) -> dict[str, str]:
+    return {
+        "camera": settings.camera,
+        "source": settings.source.uri,
+        "endpoint": settings.bus.endpoint,
+    }
+
+
+def _counts(daemon: Daemon) -> dict[str, int]:
     progress = daemon.progress
-    console.print(
-        f"{progress.frames} frames, {progress.invocations} invocations, "
-        f"{progress.triggers} triggers, {progress.captures} captures in {folder}"
-    )
+    return {
+        "frames": progress.frames,
+        "invocations": progress.invocations,
+        "triggers": progress.triggers,
+        "captures": progress.captures,
+    }
+
+
+def _log(message: AnyMessage) -> None:
+    match message:
+        case Trigger():
+            about = logs.fields(
+                rule=message.rule,
+                label=message.label,
+                track=message.track_id,
+                score=message.score,
+                event=message.event_id,
+            )
+            log.info("trigger", extra=about)
+        case Capture():
+            events = ",".join(message.event_ids)
+            about = logs.fields(kind=message.capture, path=message.path, event=events)
+            log.info("capture", extra=about)
 
 
 def _print(console: Console, message: AnyMessage) -> None:

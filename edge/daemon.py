@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 
 import numpy as np
 import numpy.typing as npt
@@ -43,14 +41,14 @@ from edge.health import (
 from edge.mailbox import Mailbox
 from edge.messages import AnyMessage, Health
 from edge.pipeline import Analysis, Pipeline
-from edge.remote import Remote
+from edge.problems import Problems
+from edge.remote import Reload, Remote
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
 from edge.triggers import TriggerEvent
 
 SUPERVISE_S = 0.1
-PROBLEM_SHOWN_S = 60.0  # a problem stays in `health` this long after it was last heard of
 STOP_CAPTURES_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -90,10 +88,16 @@ class TimedDetector:
 class Daemon:
     """One camera, from start to stop. `listener` hears of every message as it is published."""
 
-    def __init__(self, settings: Settings, listener: Listener | None = None) -> None:
-        """Loads the model and checks what can be checked. Raises EdgeError."""
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, listener: Listener | None = None, reload: Reload | None = None
+    ) -> None:
+        """Loads the model and checks what can be checked. Raises EdgeError.
+
+        reload: what the command of that name does; it may `stop` this daemon.
+        """
+        self.settings = settings
         self._listener = listener
+        self.problems = Problems()
         self.progress = Progress()
         detector = Detector(settings.model, find_model(settings.model.file))
         problems = check_labels(settings, detector.labels)
@@ -102,25 +106,24 @@ class Daemon:
         self._model = detector.name
         self._detector = TimedDetector(detector, self.progress)
         self._source: Source = open_source(
-            settings.source, settings.health.stall_s, self._note_problem
+            settings.source, settings.health.stall_s, self.problems.note
         )
         boot_id = secrets.token_hex(8)
         self._publisher = Publisher(settings.bus, settings.camera, boot_id)
         self._recorder = Recorder(
             settings.capture,
             on_capture=self._on_capture,
-            on_error=self._note_problem,
+            on_error=self.problems.note,
             model=self._model,
             clips=any("clip" in rule.actions for rule in settings.triggers),
         )
-        self.remote = Remote(settings, boot_id, self._recorder.trigger)
+        self.remote = Remote(settings, boot_id, self._recorder.trigger, reload)
         self._control = ControlServer(settings.bus, self.remote)
         self._mailbox: Mailbox[_Received] = Mailbox()
         self._info: SourceInfo | None = None
         self._opened = threading.Event()
         self._stop = threading.Event()
         self._errors: list[BaseException] = []
-        self._problems: dict[str, float] = {}
         self._looked: deque[Frame] = deque(
             maxlen=max((rule.of_last for rule in settings.triggers), default=1)
         )
@@ -144,10 +147,10 @@ class Daemon:
             "captures": recorder["triggers_dropped"],
         }
 
-    def run(self) -> None:
+    def run(self, manager: ServiceManager) -> None:
         """Until the source ends or `stop` is called. Raises what ended it otherwise."""
         started_ns = time.monotonic_ns()
-        manager, rates = ServiceManager(), Rates()
+        rates = Rates()
         self._recorder.start()
         self._publisher.start()
         try:
@@ -156,7 +159,6 @@ class Daemon:
                 thread.start()
             self._supervise(manager, rates, started_ns)
         finally:
-            manager.stopping()
             self._control.stop()
             self._shut_down()
             self._publish_health("stopping", rates, started_ns)
@@ -165,12 +167,12 @@ class Daemon:
             raise self._errors[0]
 
     def _supervise(self, manager: ServiceManager, rates: Rates, started_ns: int) -> None:
-        interval_ns = round(self._settings.health.interval_s * NS_PER_S)
+        interval_ns = round(self.settings.health.interval_s * NS_PER_S)
         due_ns, ready = started_ns, False
         while not self._stop.wait(SUPERVISE_S) and not self._errors and not self._is_over():
             if not ready and self.progress.frames:
                 ready = True
-                manager.ready(f"watching {self._settings.source.uri}")
+                manager.ready(f"watching {self.settings.source.uri}")
             manager.feed(self.progress)
             self._check_progress()
             if time.monotonic_ns() >= due_ns:
@@ -187,8 +189,8 @@ class Daemon:
             if served.error is not None:
                 self._errors.append(served.error)
         quiet_s = (time.monotonic_ns() - self.progress.last_frame_ns) / NS_PER_S
-        if self._info is not None and self._info.live and quiet_s > self._settings.health.stall_s:
-            self._note_problem(f"no frame was analysed for {quiet_s:.0f} s")
+        if self._info is not None and self._info.live and quiet_s > self.settings.health.stall_s:
+            self.problems.note(f"no frame was analysed for {quiet_s:.0f} s")
         if quiet_s > STALLED_ANALYSIS_S and self._mailbox.waiting:
             self._errors.append(StalledError(f"analysis has hung for {quiet_s:.0f} s"))
 
@@ -206,7 +208,7 @@ class Daemon:
         try:
             self._recorder.stop(STOP_CAPTURES_S)
         except EdgeError as error:
-            self._note_problem(str(error))
+            self.problems.note(str(error))
 
     def _guarded(self, run: Callable[[], None]) -> None:
         try:
@@ -223,7 +225,7 @@ class Daemon:
         """Source thread: gives every frame to the recorder and the newest to the analysis."""
         self._info = self._source.open()
         self._opened.set()
-        wait = not self._info.live and self._settings.source.fast
+        wait = not self._info.live and self.settings.source.fast
         self._recorder.begin_stream(self._info)
         while not self._stop.is_set() and (frame := self._source.read()) is not None:
             received_ns = time.monotonic_ns()
@@ -240,7 +242,7 @@ class Daemon:
             return
         size = (self._info.width, self._info.height)
         height, width = first.frame.luma.shape
-        pipeline = Pipeline(self._settings, self._detector, (height, width), size)
+        pipeline = Pipeline(self.settings, self._detector, (height, width), size)
         changes = outgoing.TrackChanges()
         received: _Received | None = first
         while received is not None:
@@ -284,15 +286,15 @@ class Daemon:
         """Publishes first: the capture can wait the few milliseconds, subscribers should not."""
         self.progress.triggers += 1
         event_id = secrets.token_hex(8)
-        exposed_ns = received.received_ns if self._settings.source.fast else frame.timestamp_ns
+        exposed_ns = received.received_ns if self.settings.source.fast else frame.timestamp_ns
         latency_ms = max(0, time.monotonic_ns() - exposed_ns) / NS_PER_MS
         best = self._looked_at(event.best.frame_index)
         jpeg = None
-        if self._settings.bus.thumbnails:
+        if self.settings.bus.thumbnails:
             jpeg = outgoing.thumbnail(best, event.best.box_xyxy)
         self._publish(outgoing.trigger(event, event_id, size, latency_ms), frame, jpeg)
         if event.rule.actions:
-            camera = self._settings.camera
+            camera = self.settings.camera
             self._recorder.trigger(
                 outgoing.capture_request(event, event_id, camera, best, frame, latency_ms)
             )
@@ -315,22 +317,12 @@ class Daemon:
         if self._listener is not None:
             self._listener(message)
 
-    def _note_problem(self, sentence: str) -> None:
-        if sentence not in self._problems:
-            log.warning("%s", sentence)
-        self._problems[sentence] = time.monotonic()
-
     def _publish_health(self, state: str, rates: Rates, started_ns: int) -> None:
         rates.read(self.progress)
-        now_s = time.monotonic()
-        self._problems = {
-            text: heard_s
-            for text, heard_s in list(self._problems.items())
-            if now_s - heard_s < PROBLEM_SHOWN_S
-        }
+        problems = self.problems.current()
         message = Health(
-            state="degraded" if state == "running" and self._problems else state,  # type: ignore[arg-type]
-            source=self._info.name if self._info else self._settings.source.uri,
+            state="degraded" if state == "running" and problems else state,  # type: ignore[arg-type]
+            source=self._info.name if self._info else self.settings.source.uri,
             model=self._model,
             uptime_s=round((time.monotonic_ns() - started_ns) / NS_PER_S, 1),
             fps=round(rates.fps, 2),
@@ -344,32 +336,10 @@ class Daemon:
             dropped=self.dropped,
             rss_bytes=rss_bytes(),
             temperature_c=temperature_c(),
-            problems=tuple(self._problems),
+            problems=problems,
             paused=self.remote.paused,
         )
         self.remote.health = message
         self._publisher.publish(message, time.monotonic_ns(), time.time_ns())
         if self._listener is not None:
             self._listener(message)
-
-
-def run(
-    settings: Settings,
-    listener: Listener | None = None,
-    on_start: Callable[[Daemon], None] | None = None,
-) -> Daemon:
-    """Runs a daemon to its end in the main thread; SIGTERM and SIGINT stop it cleanly."""
-    daemon = Daemon(settings, listener)
-    if on_start is not None:
-        on_start(daemon)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        daemon.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        daemon.run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return daemon

@@ -70,6 +70,11 @@ class ServiceManager:
     def status(self, text: str) -> None:
         self._notifier.notify(f"STATUS={text}")
 
+    def reloading(self) -> None:
+        """`ready` must follow; the time is how systemd pairs the two."""
+        now_us = time.monotonic_ns() // 1000
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+
     def stopping(self) -> None:
         self._notifier.notify("STOPPING=1")
 

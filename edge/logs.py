@@ -1,0 +1,137 @@
+"""Log lines for journald and for machines: one line an event, whatever is in it.
+
+journal: `<4>msg="source rtsp://… is lost" logger=edge.problems`. journald takes the number as the
+    priority (sd-daemon(3)); what follows is key=value, quoted where it isn't one plain word.
+json: one object a line, with `time`, `level`, `logger`, `msg` and the event's own fields.
+text: for people at a terminal.
+
+An event that repeats is told five times a minute; the next one told says how many were not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+LogFormat = Literal["auto", "text", "journal", "json"]
+BURST, PERIOD_S = 5, 60.0
+KINDS = 256  # of events that are counted; the one heard of longest ago is forgotten first
+PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f]+")
+
+_PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+)
+_DEBUG_PRIORITY = 7
+
+
+def fields(**values: object) -> dict[str, Any]:
+    """As `extra` of a log call: what belongs to the event besides its text."""
+    return {"fields": values}
+
+
+def set_up(log_format: LogFormat, level: int, handler: logging.Handler | None = None) -> None:
+    """Of the whole process. auto: journal where systemd reads this output, else text.
+
+    handler: takes the place of standard error, for text alone.
+    """
+    chosen = resolve(log_format)
+    if chosen != "text" or handler is None:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_FORMATTERS[chosen]())
+    handler.addFilter(RepeatLimit())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def resolve(log_format: LogFormat) -> Literal["text", "journal", "json"]:
+    """`auto` made one of the others."""
+    if log_format != "auto":
+        return log_format
+    return "journal" if "JOURNAL_STREAM" in os.environ else "text"
+
+
+class JournalFormatter(logging.Formatter):
+    """One line that begins with `<priority>`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        pairs = " ".join(f"{key}={_quoted(value)}" for key, value in _event(record).items())
+        return f"<{_priority(record.levelno)}>{pairs}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object; what JSON doesn't know is written as text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
+        return json.dumps(head | _event(record), ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`LEVEL logger: text key=value`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = _event(record)
+        head = f"{record.levelname} {event.pop('logger')}: {event.pop('msg')}"
+        return " ".join([head, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+
+
+class RepeatLimit(logging.Filter):
+    """Lets an event through five times a minute; events that differ in digits alone are one."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Called by the handler, which holds its lock."""
+        key = (record.name, record.levelno, re.sub(r"\d+", "#", record.getMessage()))
+        now_s = self._now_s()
+        began_s, count = self._seen.pop(key, (now_s, 0))
+        if now_s - began_s >= PERIOD_S:
+            if count > BURST:
+                record.repeats = count - BURST
+            began_s, count = now_s, 0
+        self._seen[key] = (began_s, count + 1)
+        while len(self._seen) > KINDS:
+            self._seen.popitem(last=False)
+        return count < BURST
+
+
+def _event(record: logging.LogRecord) -> dict[str, Any]:
+    event = {"msg": record.getMessage(), "logger": record.name, **getattr(record, "fields", {})}
+    if (repeats := getattr(record, "repeats", 0)) > 0:
+        event["repeats"] = repeats
+    if record.exc_info:
+        event["traceback"] = logging.Formatter().formatException(record.exc_info)
+    return event
+
+
+def _priority(level: int) -> int:
+    return next((number for least, number in _PRIORITIES if level >= least), _DEBUG_PRIORITY)
+
+
+def _quoted(value: object) -> str:
+    """As it stands where it is one plain word, else as a JSON string: never more than one line."""
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+_FORMATTERS: dict[str, type[logging.Formatter]] = {
+    "journal": JournalFormatter,
+    "json": JsonFormatter,
+    "text": TextFormatter,
+}

@@ -1,0 +1,60 @@
+"""Signals as calls in a thread of their own.
+
+A handler in Python runs in the middle of whatever the main thread was doing, and may find a lock
+taken that only the main thread can give back. Here the handler does nothing: the interpreter writes
+the signal's number to a socket, and a thread reads it there and acts.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+
+class Signals:
+    """Calls an action for each signal while entered; only the main thread may enter.
+
+    The actions run one after the other. One that raises ends the listening, as any thread's error.
+    """
+
+    def __init__(self, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
+        self._actions = actions
+        self._before: dict[signal.Signals, Any] = {}
+        self._fd_before = -1
+        self._heard, self._written = socket.socketpair()
+        self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._written.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _pass) for number in self._actions}
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _where: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._fd_before)
+        self._written.close()
+        self._thread.join(1)
+        if not self._thread.is_alive():
+            self._heard.close()
+
+    def _listen(self) -> None:
+        while numbers := self._heard.recv(16):
+            for number in numbers:
+                if (action := self._actions.get(signal.Signals(number))) is not None:
+                    action()
+
+
+def _pass(_number: int, _frame: object) -> None:
+    """A signal with a handler doesn't kill; what is to be done is done by the thread."""

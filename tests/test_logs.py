@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from edge.logs import BURST, JournalFormatter, JsonFormatter, RepeatLimit, fields, resolve
+
+
+def record(text: str, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
+    return logging.makeLogRecord({"name": "edge.x", "levelno": level, "msg": text,
+                                  "levelname": logging.getLevelName(level), **extra})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("level", "prefix"),
+    [
+        (logging.CRITICAL, "<2>"),
+        (logging.ERROR, "<3>"),
+        (logging.WARNING, "<4>"),
+        (logging.INFO, "<6>"),
+        (logging.DEBUG, "<7>"),
+    ],
+)
+def test_journald_reads_the_priority_from_the_line(level: int, prefix: str) -> None:
+    assert JournalFormatter().format(record("here", level)).startswith(f"{prefix}msg=here ")
+
+
+def test_an_event_is_one_line_of_keys_and_values_whatever_is_in_it() -> None:
+    nasty = 'a "quoted"\n<0>msg=forged key=\x1b[31m'
+    line = JournalFormatter().format(record(nasty, **fields(rule="person", path="/a b\n/c")))
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert line.startswith(f"<6>msg={json.dumps(nasty)} logger=edge.x rule=person")
+    assert line.endswith('path="/a b\\n/c"')
+
+
+def test_a_traceback_stays_on_the_line() -> None:
+    try:
+        raise ValueError("no")
+    except ValueError as error:
+        failed = record("failed", exc_info=(ValueError, error, error.__traceback__))
+    assert "\n" not in JournalFormatter().format(failed)
+    assert json.loads(JsonFormatter().format(failed))["traceback"].endswith("ValueError: no")
+
+
+def test_json_has_the_fields_beside_the_message() -> None:
+    line = json.loads(JsonFormatter().format(record("trigger", **fields(score=0.5, rule="p"))))
+    assert (line["level"], line["msg"], line["score"], line["rule"]) == (
+        "info",
+        "trigger",
+        0.5,
+        "p",
+    )
+    assert line["time"].endswith("+00:00")
+
+
+def test_repeats_are_held_back_and_counted() -> None:
+    now_s = 0.0
+    limit = RepeatLimit(lambda: now_s)
+    passed = [limit.filter(record(f"no frame for {n} s")) for n in range(100)]
+    assert passed == [True] * BURST + [False] * (100 - BURST)
+    assert limit.filter(record("something else"))
+    assert limit.filter(record("no frame for 5 s", logging.ERROR))
+    now_s = 61.0
+    again = record("no frame for 200 s")
+    assert limit.filter(again)
+    assert JsonFormatter().format(again).endswith(f'"repeats": {100 - BURST}}}')
+
+
+def test_many_kinds_of_event_take_bounded_memory() -> None:
+    limit = RepeatLimit(lambda: 0.0)
+    for n in range(1000):
+        limit.filter(record("x" * (n + 1)))
+    assert len(limit._seen) == 256
+
+
+def test_auto_is_the_journal_under_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    assert resolve("auto") == "text"
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
+    assert resolve("auto") == "journal"
+    assert resolve("json") == "json"

@@ -1,0 +1,128 @@
+"""The daemon under a service manager: its notifications, its signals and its reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.client import Event, Subscriber
+from edge.messages import Health
+
+CONFIG = """
+[source]
+uri = "synthetic:walk?duration=0&width=128&height=128"
+[capture]
+directory = "{folder}/captures"
+min_free_bytes = 0
+[bus]
+endpoint = "ipc://{folder}/e.ipc"
+[health]
+interval_s = 0.2
+"""
+
+
+class Daemon:
+    """A process as systemd would run it: with a notify socket and a configuration file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, folder / "edge.toml"
+        self.config.write_text(CONFIG.format(folder=folder))
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(folder / "notify"))
+        self._socket.settimeout(10)
+        self.log = (folder / "log").open("w+")
+        environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"),
+                       "WATCHDOG_USEC": "400000"}  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config),
+             "--log-format", "json"],
+            stderr=self.log, stdout=subprocess.DEVNULL, env=environment, cwd="/",
+        )  # fmt: skip
+
+    def wait_for(self, told: str) -> list[str]:
+        """What the service manager was told up to this."""
+        heard = []
+        while not any(told in text for text in heard):
+            heard.append(self._socket.recv(4096).decode())
+        return heard
+
+    def reload_with(self, old: str, new: str) -> None:
+        self.config.write_text(self.config.read_text().replace(old, new))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for("RELOADING=1\nMONOTONIC_USEC=")
+
+    def logged(self) -> list[dict[str, str]]:
+        lines = (self.folder / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    started = Daemon(tmp_path)
+    yield started
+    started.process.kill()
+    started.process.wait()
+
+
+def heard(daemon: Daemon, wanted: Callable[[Health], bool]) -> Health:
+    """The first health like that."""
+    deadline_s = time.monotonic() + 10
+    with Subscriber(f"ipc://{daemon.folder}/e.ipc", topics=["health."]) as subscriber:
+        while time.monotonic() < deadline_s:
+            event = subscriber.receive(1)
+            message = event.message if isinstance(event, Event) else None
+            if isinstance(message, Health) and wanted(message):
+                return message
+    raise AssertionError("no such health was published")
+
+
+def test_it_is_ready_with_the_first_frame_feeds_the_watchdog_and_stops(daemon: Daemon) -> None:
+    assert "WATCHDOG=1" not in daemon.wait_for("READY=1")
+    daemon.wait_for("WATCHDOG=1")
+    daemon.wait_for("STATUS=")
+    start_s = time.monotonic()
+    daemon.process.send_signal(signal.SIGTERM)
+    daemon.wait_for("STOPPING=1")
+    assert daemon.process.wait(10) == 0
+    assert time.monotonic() - start_s < 5
+    assert daemon.logged()[-1]["msg"] == "ended"
+
+
+def test_a_reload_takes_up_a_good_file_and_refuses_a_bad_one(daemon: Daemon) -> None:
+    daemon.wait_for("READY=1")
+    first = heard(daemon, lambda health: health.frames > 0)
+    daemon.reload_with('directory = "', 'directori = "')
+    daemon.wait_for("READY=1")
+    told = heard(daemon, lambda health: bool(health.problems))
+    assert "did you mean directory?" in told.problems[0]
+    assert told.header.boot_id == first.header.boot_id
+    assert [line["level"] for line in daemon.logged() if "directori" in line["msg"]]
+    daemon.reload_with('directori = "', 'directory = "')
+    assert "STATUS=nothing has changed" in daemon.wait_for("READY=1")[-1]
+    daemon.reload_with("walk", "busy")
+    daemon.wait_for("READY=1")
+    second = heard(daemon, lambda health: "busy" in health.source and health.frames > 0)
+    assert second.header.boot_id != first.header.boot_id
+    assert not second.problems
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+
+
+def test_a_configuration_that_fails_only_when_it_runs_gives_way_to_the_old_one(
+    daemon: Daemon,
+) -> None:
+    daemon.wait_for("READY=1")
+    daemon.reload_with('directory = "', 'directory = "/proc')
+    told = heard(daemon, lambda health: any("does not work" in p for p in health.problems))
+    assert "/proc" in told.problems[0]
+    heard(daemon, lambda health: health.frames > 0)
+    assert daemon.process.poll() is None
