@@ -23,8 +23,9 @@ lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/ready ## CPU of a frame and of an invocation, as ratios measured in one run
-	$(BIN)/python -m edge.bench
+bench: $(VENV)/ready ## CPU of a frame by stage, and over the least it can cost, measured in one run
+	$(BIN)/edge bench idle
+	$(BIN)/edge bench stages
 
 install: ## On a Pi, as root: PREFIX=/opt/edge with the system's picamera2, and the command `edge`
 	$(PYTHON) -m venv --system-site-packages $(PREFIX)

@@ -14,6 +14,7 @@ from edge.geometry import iou
 from edge.pipeline import Analysis, Pipeline
 from edge.settings import Settings, SourceSettings
 from edge.sources import open_source
+from edge.sources.synthetic import SceneOptions, SyntheticScene
 
 
 def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
@@ -75,3 +76,16 @@ def test_what_is_not_a_person_is_looked_at_less_and_less() -> None:
     done = analyses("synthetic:walk?duration=30&fps=10")
     assert sum(len(a.layouts) for a in done) <= 5 * 30
     assert not any(a.triggers for a in done)
+
+
+@pytest.mark.parametrize("scene", ["people", "visits"])
+def test_drawn_people_are_found_where_they_are(scene: str) -> None:
+    """So that all can be tried without a camera and without footage."""
+    done = analyses(f"synthetic:{scene}?duration=20&fps=10")
+    drawn = SyntheticScene(scene, SceneOptions(fps=10))
+    overlaps = []
+    for analysis in done:
+        boxes = np.array([t.box_xyxy for t in analysis.tracks], np.float32).reshape(-1, 4)
+        overlaps += iou(drawn.truth(analysis.frame.index)[1], boxes).max(axis=1, initial=0).tolist()
+    assert np.mean(np.array(overlaps) > 0.4) > 0.7
+    assert sum(len(analysis.triggers) for analysis in done) >= 2

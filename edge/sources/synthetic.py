@@ -22,12 +22,15 @@ from edge.geometry import Boxes
 from edge.picture import Picture, PixelFormat, Plane
 from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
+from edge.sources.figures import CLOTHES, SHARE_OF_HEIGHT, walk
 from edge.sources.pace import Pace
 from edge.sources.views import luma_of
 
 SCENES = {
     "still": "nothing happens",
     "walk": "textured objects walk through",
+    "people": "drawn people walk through, which the default model finds",
+    "visits": "one drawn person after another appears at once and is gone 2 s later",
     "noise": "a still scene seen by a noisy sensor",
     "drift": "light that slowly fades and comes back",
     "step": "light that is switched on and off",
@@ -38,10 +41,12 @@ SCENES = {
     "busy": "objects, noise and fading light together",
 }
 QUIET_S = 1.0  # before the first object comes
+VISIT_S, VISITS_EVERY_S = 2.0, 4.0
 NOISE_TILES = 8
 SWITCH_S = 5.0  # light and filter change this often
 DRIFT_PERIOD_S = 60.0
 
+Planes = tuple[Plane, Plane, Plane]
 Truth = tuple[npt.NDArray[np.int64], Boxes]
 
 
@@ -66,13 +71,13 @@ class SyntheticScene:
         random = np.random.default_rng(options.seed)
         width, height = options.width, options.height
         self._ground = _texture(random, height, width, 40, (70, 150))
-        moving = scene in ("walk", "busy")
-        self._walkers = [_Walker(random, options) for _ in range(options.objects * moving)]
+        self._walkers = _walkers(scene, random, options)
         sigma = {"still": 1.0, "noise": 6.0, "busy": 4.0}.get(scene, 2.0)
         noise = random.normal(0, sigma, (NOISE_TILES, height, width))
         self._noise = np.round(noise).astype(np.int16)
         self._shifts = random.integers(-2, 3, (64, 2))
-        self._chroma = [_texture(random, height // 2, width // 2, 30, (110, 146)) for _ in "uv"]
+        calm = (124, 132) if scene in ("people", "visits") else (110, 146)
+        self._chroma = [_texture(random, height // 2, width // 2, 30, calm) for _ in "uv"]
         x = np.linspace(-1, 1, width, dtype=np.float32)
         self._shadow_x = x[None, :]
 
@@ -80,15 +85,18 @@ class SyntheticScene:
         """Frame `index` as I420."""
         time_s = index / self._options.fps
         luma = self._ground.copy()
+        chroma = self._chroma
+        if any(isinstance(walker, _Person) for walker in self._walkers):
+            chroma = [plane.copy() for plane in chroma]
         for walker in self._walkers:
-            walker.draw(luma, time_s)
+            walker.draw((luma, chroma[0], chroma[1]), time_s)
         lit = self._lit(luma, time_s)
         tile = self._noise[index * 5 % NOISE_TILES]
         luma = np.clip(lit + np.roll(tile, index * 37 % 64, axis=1), 0, 255).astype(np.uint8)
         if self._scene == "shake" and time_s > QUIET_S:
             luma = np.roll(luma, tuple(self._shifts[index % len(self._shifts)]), (0, 1))
         grey = self._scene == "infrared" and self._is_switched(time_s)
-        chroma = [np.full_like(plane, 128) if grey else plane for plane in self._chroma]
+        chroma = [np.full_like(plane, 128) if grey else plane for plane in chroma]
         return Picture(PixelFormat.I420, (luma, *chroma))
 
     def truth(self, index: int) -> Truth:
@@ -142,11 +150,62 @@ class _Walker:
         x = round(walked) - self.width
         return x, self._y, x + self.width, self._y + self.height
 
-    def draw(self, luma: Plane, time_s: float) -> None:
+    def draw(self, planes: Planes, time_s: float) -> None:
+        luma = planes[0]
         x0, y0, x1, y1 = self.box_xyxy(time_s)
         left, right = max(x0, 0), min(x1, luma.shape[1])
         if left < right:
             luma[y0:y1, left:right] = self._sprite[:, left - x0 : right - x0]
+
+
+class _Person:
+    """A drawn figure that walks through again and again, or visits: appears, walks, is gone."""
+
+    def __init__(self, random: np.random.Generator, options: SceneOptions, visits: bool) -> None:
+        self.height = int(options.height * random.uniform(0.14, 0.16)) // 4 * 4
+        self.width = int(self.height * SHARE_OF_HEIGHT)
+        self._y = int(random.uniform(0.3, 0.9) * (options.height - self.height)) // 2 * 2
+        self._speed = 0.6 * self.height
+        self._delay_s = QUIET_S + (0 if visits else random.uniform(0, 6))
+        self._path = options.width + 2 * self.width
+        self._starts = random.integers(self.width, options.width - 3 * self.width, 64)
+        self._visits = visits
+        self._stride = walk(self.height, CLOTHES[int(random.integers(len(CLOTHES)))])
+
+    def box_xyxy(self, time_s: float) -> tuple[int, int, int, int]:
+        """Pixels of the figure, which fills about the inner half of its sprite."""
+        x = self._x(time_s) + self.width // 4
+        return x, self._y, x + self.width // 2, self._y + self.height
+
+    def draw(self, planes: Planes, time_s: float) -> None:
+        phase = int(time_s * 8) % len(self._stride)  # one stride a second
+        self._stride[phase].draw(planes, self._x(time_s), self._y)
+
+    def _x(self, time_s: float) -> int:
+        """Of the sprite's left edge; even, as the chroma planes have half as many columns."""
+        elapsed_s = time_s - self._delay_s
+        if not self._visits:
+            walked = max(0.0, elapsed_s) * self._speed % self._path
+            return int(walked - self.width) // 2 * 2
+        visit, since_s = divmod(elapsed_s, VISITS_EVERY_S)
+        if elapsed_s < 0 or since_s >= VISIT_S:
+            return -2 * self.width
+        start = int(self._starts[int(visit) % len(self._starts)])
+        return int(start + since_s * self._speed) // 2 * 2
+
+
+def _walkers(
+    scene: str, random: np.random.Generator, options: SceneOptions
+) -> list[_Walker | _Person]:
+    match scene:
+        case "walk" | "busy":
+            return [_Walker(random, options) for _ in range(options.objects)]
+        case "people":
+            return [_Person(random, options, visits=False) for _ in range(options.objects)]
+        case "visits":
+            return [_Person(random, options, visits=True)]
+        case _:
+            return []
 
 
 class SyntheticSource:
