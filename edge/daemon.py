@@ -3,18 +3,20 @@
     source thread ──► mailbox of one frame ──► analysis thread ──► publisher
           └──► recorder (pre-roll)                   └──► recorder (captures)
 
-The main thread supervises: signals, health, the service manager's watchdog. A thread that ends with
-an error ends the daemon, with a non-zero exit code; nothing lives on half dead.
+The main thread supervises: progress, health, the service manager's watchdog. A thread that ends
+with an error or hangs ends the daemon, with a non-zero exit code; nothing lives on half dead.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,28 +30,27 @@ from edge.capture.request import CaptureResult
 from edge.catalog import find_model
 from edge.config import check_labels
 from edge.detector import Detector
-from edge.errors import ConfigError, EdgeError, TemporaryError
+from edge.errors import ConfigError, EdgeError
 from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
-from edge.health import (
-    STALLED_ANALYSIS_S,
-    Progress,
-    Rates,
-    ServiceManager,
-    rss_bytes,
-    temperature_c,
-)
+from edge.health import Progress, Rates, ServiceManager, rss_bytes, temperature_c
 from edge.mailbox import Mailbox
+from edge.mend import SourceMender
 from edge.messages import AnyMessage, Health
+from edge.picture_check import ABOUT, PictureCheck, PictureState
 from edge.pipeline import Analysis, Pipeline
 from edge.problems import Problems
 from edge.remote import Reload, Remote
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
+from edge.stall import Stage, StallCheck, StalledError, Watched
 from edge.triggers import TriggerEvent
 
 SUPERVISE_S = 0.1
+STOP_STAGE_S = 2.0  # for a thread to end; what takes longer hangs
 STOP_CAPTURES_S = 5.0
+STOP_S = 15.0  # for everything: then the process ends without asking anybody
+EXIT_HANGING = 70  # EX_SOFTWARE of sysexits.h
 
 log = logging.getLogger(__name__)
 Listener = Callable[[AnyMessage], None]
@@ -63,23 +64,21 @@ class _Received:
     received_ns: int
 
 
-class StalledError(TemporaryError):
-    """Frames wait and none is analysed."""
-
-
 class TimedDetector:
-    """A detector that keeps the count and the time of its invocations."""
+    """A detector that keeps the count and the time of its invocations, also of the present one."""
 
     def __init__(self, detector: Detector, progress: Progress) -> None:
         self._detector = detector
         self._progress = progress
+        self.invocation = Stage()
         self.labels = detector.labels
         self.input_size = detector.input_size
 
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
         """As `Detector.detect`."""
         start_ns = time.monotonic_ns()
-        found = self._detector.detect(canvas, min_score)
+        with self.invocation.work():
+            found = self._detector.detect(canvas, min_score)
         self._progress.invoked_ns += time.monotonic_ns() - start_ns
         self._progress.invocations += 1
         return found
@@ -123,6 +122,17 @@ class Daemon:
         self._info: SourceInfo | None = None
         self._opened = threading.Event()
         self._stop = threading.Event()
+        self._opening, self._analysis = Stage(), Stage()
+        self._picture = PictureState.GOOD
+        self._mend = SourceMender(
+            self._source, stall_s=settings.health.stall_s, hang_s=settings.health.hang_s
+        )
+        self._stalls = StallCheck(
+            self._watched(),
+            self.problems,
+            stall_s=settings.health.stall_s,
+            hang_s=settings.health.hang_s,
+        )
         self._errors: list[BaseException] = []
         self._looked: deque[Frame] = deque(
             maxlen=max((rule.of_last for rule in settings.triggers), default=1)
@@ -159,10 +169,11 @@ class Daemon:
                 thread.start()
             self._supervise(manager, rates, started_ns)
         finally:
-            self._control.stop()
-            self._shut_down()
-            self._publish_health("stopping", rates, started_ns)
-            self._publisher.stop()
+            with _ending_within(STOP_S):
+                self._control.stop()
+                self._shut_down()
+                self._publish_health("stopping", rates, started_ns)
+                self._publisher.stop()
         if self._errors:
             raise self._errors[0]
 
@@ -173,26 +184,50 @@ class Daemon:
             if not ready and self.progress.frames:
                 ready = True
                 manager.ready(f"watching {self.settings.source.uri}")
-            manager.feed(self.progress)
             self._check_progress()
+            if not self._stalls.stalled:
+                manager.feed(self.progress)
             if time.monotonic_ns() >= due_ns:
                 due_ns = time.monotonic_ns() + interval_ns
                 self._publish_health("running" if ready else "starting", rates, started_ns)
+                stalled = " and ".join(self._stalls.stalled)
                 manager.status(
-                    f"{rates.fps:.1f} fps, {rates.invocations_per_s:.1f} invocations/s, "
+                    f"stalled: {stalled}"
+                    if stalled
+                    else f"{rates.fps:.1f} fps, {rates.invocations_per_s:.1f} invocations/s, "
                     f"{self.progress.triggers} triggers"
                 )
 
+    def _watched(self) -> list[Watched]:
+        return [
+            Watched("opening", self._opening.busy_s, "opening the source has lasted"),
+            Watched("source", self._quiet_s, "no frame has come", fatal=False),
+            Watched("inference", self._detector.invocation.busy_s, "an invocation has lasted"),
+            Watched("analysis", self._analysis.busy_s, "the analysis of a frame has lasted"),
+            Watched("writer", self._recorder.busy_s, "writing captures has not gone on"),
+            Watched("publisher", self._publisher.behind_s, "no message was published"),
+        ]
+
+    def _quiet_s(self) -> float:
+        """Since the last frame of a source that should give them by itself."""
+        if self._info is None or not self._info.live:
+            return 0.0
+        return (time.monotonic_ns() - self.progress.received_ns) / NS_PER_S
+
     def _check_progress(self) -> None:
-        """A frame that waits in vain means a hung analysis: end, and be started again."""
-        for served in (self._publisher, self._control):
+        """Whatever died or hangs ends the daemon, so that it is started anew."""
+        for served in (self._publisher, self._control, self._recorder):
             if served.error is not None:
                 self._errors.append(served.error)
-        quiet_s = (time.monotonic_ns() - self.progress.last_frame_ns) / NS_PER_S
-        if self._info is not None and self._info.live and quiet_s > self.settings.health.stall_s:
-            self.problems.note(f"no frame was analysed for {quiet_s:.0f} s")
-        if quiet_s > STALLED_ANALYSIS_S and self._mailbox.waiting:
-            self._errors.append(StalledError(f"analysis has hung for {quiet_s:.0f} s"))
+        if self._picture is PictureState.GOOD:
+            self.problems.mended("picture")
+        else:
+            self.problems.note(ABOUT[self._picture], "picture")
+        try:
+            self._stalls()
+            self._mend(self._picture)
+        except StalledError as error:
+            self._errors.append(error)
 
     def _is_over(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
@@ -204,7 +239,7 @@ class Daemon:
         self._mailbox.close()
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join(STALLED_ANALYSIS_S if not self._errors else 1.0)
+                thread.join(STOP_STAGE_S)
         try:
             self._recorder.stop(STOP_CAPTURES_S)
         except EdgeError as error:
@@ -223,12 +258,15 @@ class Daemon:
 
     def _read(self) -> None:
         """Source thread: gives every frame to the recorder and the newest to the analysis."""
-        self._info = self._source.open()
+        with self._opening.work():
+            self._info = self._source.open()
+        self.progress.received_ns = time.monotonic_ns()
         self._opened.set()
         wait = not self._info.live and self.settings.source.fast
         self._recorder.begin_stream(self._info)
         while not self._stop.is_set() and (frame := self._source.read()) is not None:
-            received_ns = time.monotonic_ns()
+            received_ns = self.progress.received_ns = time.monotonic_ns()
+            self.progress.received += 1
             self._recorder.offer(frame, wait=wait)
             self._mailbox.put(_Received(frame, received_ns), wait=wait)
 
@@ -244,16 +282,24 @@ class Daemon:
         height, width = first.frame.luma.shape
         pipeline = Pipeline(self.settings, self._detector, (height, width), size)
         changes = outgoing.TrackChanges()
+        check = self._picture_check(self._info)
         received: _Received | None = first
         while received is not None:
-            self.remote.see(received.frame)
-            if self.remote.paused:
-                self._count(None)
-            else:
-                analysis = pipeline(received.frame)
-                self._tell(analysis, received, changes, size)
-                self._count(analysis)
+            with self._analysis.work():
+                self.remote.see(received.frame)
+                self._picture = check(received.frame.luma, received.frame.timestamp_ns)
+                if self.remote.paused:
+                    self._count(None)
+                else:
+                    analysis = pipeline(received.frame)
+                    self._tell(analysis, received, changes, size)
+                    self._count(analysis)
             received = self._mailbox.take()
+
+    def _picture_check(self, info: SourceInfo) -> PictureCheck:
+        """A recording may well show one picture for long; a camera has noise."""
+        health = self.settings.health
+        return PictureCheck(bad_s=health.picture_s, frozen_s=health.frozen_s * info.live)
 
     def _count(self, analysis: Analysis | None) -> None:
         """None: the frame was passed over in a pause."""
@@ -262,7 +308,6 @@ class Daemon:
             self.progress.tracks = len(analysis.tracks)
             self.progress.blobs = len(analysis.motion.blobs_xyxy)
             self.progress.changed = analysis.motion.changed
-        self.progress.last_frame_ns = time.monotonic_ns()
 
     def _tell(
         self,
@@ -338,8 +383,26 @@ class Daemon:
             temperature_c=temperature_c(),
             problems=problems,
             paused=self.remote.paused,
+            stalled=self._stalls.stalled,
+            picture=self._picture.value,
+            source_restarts=self._mend.restarts,
         )
         self.remote.health = message
         self._publisher.publish(message, time.monotonic_ns(), time.time_ns())
         if self._listener is not None:
             self._listener(message)
+
+
+@contextmanager
+def _ending_within(limit_s: float) -> Iterator[None]:
+    """What hangs may also hang the shutdown: then the process ends as it is, files and all.
+
+    They are under temporary names until they are whole, and the next start removes them.
+    """
+    last_resort = threading.Timer(limit_s, os._exit, (EXIT_HANGING,))
+    last_resort.daemon = True
+    last_resort.start()
+    try:
+        yield
+    finally:
+        last_resort.cancel()

@@ -11,13 +11,15 @@ import sdnotify
 
 from edge.frame import NS_PER_MS, NS_PER_S
 
-STALLED_ANALYSIS_S = 30.0  # an invocation never takes so long: something hangs
-
 
 @dataclass(slots=True)
 class Progress:
-    """Counts of the analysis since its start; written by one thread, read by others."""
+    """Counts since the start, each written by one thread and read by others.
 
+    received: frames that the source gave; frames: those that came through the analysis.
+    """
+
+    received: int = 0
     frames: int = 0
     invocations: int = 0
     invoked_ns: int = 0
@@ -26,7 +28,7 @@ class Progress:
     tracks: int = 0
     blobs: int = 0
     changed: float = 0.0
-    last_frame_ns: int = field(default_factory=time.monotonic_ns)
+    received_ns: int = field(default_factory=time.monotonic_ns)
 
     @property
     def inference_ms(self) -> float:
@@ -79,7 +81,10 @@ class ServiceManager:
         self._notifier.notify("STOPPING=1")
 
     def feed(self, progress: Progress) -> None:
-        """Tells the watchdog of frames analysed since the last time; nothing if there were none."""
+        """Tells the watchdog of frames analysed since the last time; nothing if there were none.
+
+        Not to be called while any stage is stalled.
+        """
         now_ns = time.monotonic_ns()
         if not self._feed_every_ns or now_ns - self._fed_ns < self._feed_every_ns:
             return

@@ -155,7 +155,11 @@ class Capture(Message, frozen=True, kw_only=True, tag="capture"):
 
 
 class Health(Message, frozen=True, kw_only=True, tag="health"):
-    """How the daemon is. `dropped` says, queue by queue, what was thrown away since the start."""
+    """How the daemon is. `dropped` says, queue by queue, what was thrown away since the start.
+
+    stalled: stages that have been at one piece of work for too long.
+    picture: what the camera shows. source_restarts: how often it was lost and came back.
+    """
 
     kind: ClassVar[str] = "health"
     state: Literal["starting", "running", "degraded", "stopping"]
@@ -175,6 +179,9 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     temperature_c: float | None
     problems: tuple[str, ...]
     paused: bool = False
+    stalled: tuple[str, ...] = ()
+    picture: Literal["good", "frozen", "black", "blocked", "blurred"] = "good"
+    source_restarts: Count = 0
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Health

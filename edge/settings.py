@@ -95,7 +95,7 @@ class RegionSettings(Section, frozen=True):
     ] = 1.5
     max_shrink: Annotated[
         float, Meta(ge=0.1, le=8), _about("a crop that a quarter canvas would shrink more gets one")
-    ] = 1.25
+    ] = 1.5
     gutter_px: Annotated[
         int, Meta(ge=0, le=64), _about("grey between the cells of a packed canvas")
     ] = 4
@@ -111,8 +111,8 @@ class SchedulerSettings(Section, frozen=True):
     burst: Annotated[
         int, Meta(ge=1, le=100), _about("invocations that may be saved up for a sudden event")
     ] = 3
-    relook_s: Annotated[Seconds, _about("a moving track is looked at this often")] = 0.4
-    standing_relook_s: Annotated[Seconds, _about("a standing track is looked at this often")] = 3.0
+    relook_s: Annotated[Seconds, _about("a moving track is looked at this often")] = 0.25
+    standing_relook_s: Annotated[Seconds, _about("a standing track is looked at this often")] = 2.0
     empty_relook_s: Annotated[
         Seconds, _about("motion in which nothing was found waits this long before the next look")
     ] = 1.0
@@ -133,19 +133,20 @@ class ModelSettings(Section, frozen=True):
     ] = "auto"
     threads: Annotated[int, Meta(ge=1, le=16), _about("CPU threads of one invocation")] = 2
     min_score: Annotated[Share, _about("a detection below this is not reported")] = 0.5
-    max_iou: Annotated[Share, _about("two boxes of a class that overlap more are one")] = 0.5
+    max_iou: Annotated[Share, _about("two boxes of a class that overlap more are one")] = 0.45
 
 
 class TrackerSettings(Section, frozen=True):
     """Detections to tracks."""
 
     min_iou: Annotated[Share, _about("least overlap of a detection with a track's prediction")] = (
-        0.2
+        0.3
     )
     weak_score: Annotated[
         Share, _about("a detection below the model's min_score may still continue a track")
     ] = 0.25
     confirm_looks: Annotated[Count, _about("looks that must see an object before it counts")] = 2
+    sure_score: Annotated[Share, _about("a look with this score suffices alone")] = 0.7
     max_misses: Annotated[Count, _about("looks that may miss an object before its track ends")] = 10
     max_unseen_s: Annotated[Seconds, _about("a track that no look has seen for this long ends")] = (
         10.0
@@ -248,8 +249,19 @@ class HealthSettings(Section, frozen=True):
 
     interval_s: Annotated[float, Meta(gt=0), _about("a health message this often")] = 5.0
     stall_s: Annotated[
-        float, Meta(gt=0), _about("a live source without a frame for so long is reopened")
+        float,
+        Meta(gt=0),
+        _about("a live source without a frame for so long is reopened; a stage is called stalled"),
     ] = 5.0
+    hang_s: Annotated[
+        float, Meta(gt=0), _about("a stage at one piece of work for so long ends the daemon")
+    ] = 30.0
+    picture_s: Annotated[
+        Seconds, _about("a black, blocked or blurred picture is told after so long; 0 = never")
+    ] = 10.0
+    frozen_s: Annotated[
+        Seconds, _about("a live source is reopened after so long of one picture; 0 = never")
+    ] = 20.0
 
 
 class Settings(Section, frozen=True):

@@ -52,6 +52,7 @@ class Publisher:
         self._repeat_due_s = 0.0
         self._door: Door | None = None
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._moved_ns = 0
         self.dropped = 0
         self.error: BaseException | None = None
 
@@ -81,6 +82,8 @@ class Publisher:
                 wall_time=wall_time,
                 timestamp_ns=timestamp_ns,
             )
+            if not self._queue:
+                self._moved_ns = time.monotonic_ns()
             if len(self._queue) >= QUEUE_LENGTH:
                 self._latest.note(self._queue.popleft()[0])  # lost, and yet true
                 self.dropped += 1
@@ -92,6 +95,10 @@ class Publisher:
     def published(self) -> int:
         """Messages given to `publish` so far."""
         return self._sequence
+
+    def behind_s(self) -> float:
+        """For how long messages have waited and none was sent; 0 where none waits."""
+        return (time.monotonic_ns() - self._moved_ns) / NS_PER_S if self._queue else 0.0
 
     def stop(self) -> None:
         """Sends what is queued, waits `linger_ms` at most for subscribers, and unbinds."""
@@ -131,6 +138,7 @@ class Publisher:
             if not self._queue:
                 return None
             entry = self._queue.popleft()
+            self._moved_ns = time.monotonic_ns()
             self._latest.note(entry[0])
             return entry
 

@@ -104,6 +104,15 @@ class Recorder:
         self._count("triggers" if taken else "triggers_dropped")
         return taken and self._encoding.submit(partial(self._trigger, request))
 
+    @property
+    def error(self) -> BaseException | None:
+        """What ended one of the threads, so that no more captures come of it."""
+        return self._encoding.error or self._writing.error
+
+    def busy_s(self) -> float:
+        """How long the slower of the two threads has been at its present job; 0 when idle."""
+        return max(self._encoding.busy_s(), self._writing.busy_s())
+
     def stats(self) -> dict[str, int]:
         """Counters since the start, and what waits now."""
         names = ("frames", "triggers", "stills", "clips", "errors")

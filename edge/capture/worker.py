@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.errors import CaptureError
+from edge.stall import Stage
 
 Job = Callable[[], None]
 
@@ -25,12 +26,22 @@ class Worker:
         self._weight = 0
         self._stopping = False
         self._failure: BaseException | None = None
+        self._job = Stage()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def waiting(self) -> int:
         return len(self._jobs)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the thread."""
+        return self._failure
+
+    def busy_s(self) -> float:
+        """How long the present job has taken so far; 0 when idle."""
+        return self._job.busy_s()
 
     def start(self) -> None:
         self._thread.start()
@@ -74,7 +85,8 @@ class Worker:
         try:
             while (taken := self._take()) is not None:
                 job, weight = taken
-                job()
+                with self._job.work():
+                    job()
                 del job, taken  # a frame's buffer goes back to the camera now, not one job later
                 with self._changed:
                     self._weight -= weight

@@ -11,6 +11,7 @@ from edge.errors import EdgeError, SourceLostError
 from edge.frame import Frame
 from edge.settings import SourceSettings
 from edge.sources.base import Source, SourceInfo
+from edge.stall import Stage
 
 FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
@@ -23,6 +24,9 @@ class Reconnecting:
 
     The first `open` is tried once, so that a wrong address is told at once. A source that comes
     back with another size of picture ends in SourceLostError: the stages are made for one size.
+    One that gives a frame of another size is damaged, and lost.
+
+    `reopened` counts how often it came back.
     """
 
     def __init__(
@@ -32,6 +36,9 @@ class Reconnecting:
         self._settings = settings
         self._on_event = on_event or (lambda _: None)
         self._closed = threading.Event()
+        self._restarting = threading.Event()
+        self._call = Stage()
+        self.reopened = 0
         self._info: SourceInfo | None = None
         self._index_offset = 0
         self._next_index = 0
@@ -47,7 +54,7 @@ class Reconnecting:
         """The next frame, over losses; None once closed."""
         while not self._closed.is_set():
             try:
-                frame = self._source.read()
+                frame = self._read()
             except SourceLostError as error:
                 if self._closed.is_set():
                     return None
@@ -57,12 +64,43 @@ class Reconnecting:
             return None if frame is None else self._continued(frame)
         return None
 
+    def answering_s(self) -> float:
+        """How long the source has taken so far over one call; 0 between two."""
+        return self._call.busy_s()
+
+    def restart(self, reason: str) -> None:
+        """Gives the source up as lost, from another thread; `reason` is a sentence.
+
+        One that hangs in a call is closed under it, which may take as long as that call.
+        """
+        self._on_event(reason)
+        self._restarting.set()
+        if self.answering_s() > 0:
+            self._source.close()
+
     def close(self) -> None:
         """Ends a wait for the source, too."""
         self._closed.set()
         self._source.close()
 
+    def _read(self) -> Frame | None:
+        assert self._info is not None
+        try:
+            with self._call.work():
+                frame = self._source.read()
+        except Exception as error:  # whatever a source says that is closed in mid-call
+            if not self._restarting.is_set() and not self._closed.is_set():
+                raise
+            raise SourceLostError(f"source {self._info.name} was closed") from error
+        if self._restarting.is_set():
+            raise SourceLostError(f"source {self._info.name} is opened again")
+        size = None if frame is None else (frame.main.width, frame.main.height)
+        if size not in (None, (self._info.width, self._info.height)):
+            raise SourceLostError(f"source {self._info.name} gave a damaged frame")
+        return frame
+
     def _reopen(self) -> None:
+        self._restarting.clear()
         pause_s = FIRST_PAUSE_S
         self._index_offset = self._next_index
         while True:
@@ -71,7 +109,8 @@ class Reconnecting:
             if self._closed.wait(min(jittered_s, self._settings.retry_max_s)):
                 return
             try:
-                info = self._source.open()
+                with self._call.work():
+                    info = self._source.open()
             except EdgeError:  # also what is permanent at the first open: it has worked before
                 pause_s = min(2 * pause_s, self._settings.retry_max_s)
                 continue
@@ -82,6 +121,7 @@ class Reconnecting:
                 f"source {info.name} came back with {info.width}x{info.height} pixels instead of "
                 f"{self._info.width}x{self._info.height}"
             )
+        self.reopened += 1
         self._on_event(f"source {info.name} is back")
 
     def _continued(self, frame: Frame) -> Frame:

@@ -1,0 +1,65 @@
+"""A source that hangs or shows a frozen picture is restarted, each time after a longer pause."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from edge.picture_check import PictureState
+from edge.sources.base import Source
+from edge.sources.reconnect import Reconnecting
+from edge.stall import StalledError
+
+HUNG_FACTOR = 2.0  # times `stall_s`: after one, the source should have given up by itself
+LONGEST_PAUSE_S = 600.0
+
+
+class SourceMender:
+    """Called again and again by the thread that supervises. Only live sources can be mended."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        stall_s: float,
+        hang_s: float,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source if isinstance(source, Reconnecting) else None
+        self._stall_s = stall_s
+        self._hang_s = hang_s
+        self._now_s = now_s
+        self._pause_s = self._first_pause_s = HUNG_FACTOR * stall_s
+        self._restarted_s = -float("inf")
+
+    @property
+    def restarts(self) -> int:
+        """How often the source was lost, for whatever reason, and came back."""
+        return self._source.reopened if self._source is not None else 0
+
+    def __call__(self, picture: PictureState) -> None:
+        """Raises StalledError where only a new process helps."""
+        if self._source is None:
+            return
+        answering_s = self._source.answering_s()
+        if answering_s >= self._hang_s:
+            raise StalledError(
+                f"the source hangs for {answering_s:.0f} s: the daemon ends, to be started anew"
+            )
+        if answering_s >= HUNG_FACTOR * self._stall_s:
+            self._restart(self._source, "the source does not answer and is opened again")
+        elif picture is PictureState.FROZEN:
+            self._restart(self._source, "the picture is frozen, and the source is opened again")
+        elif self._now_s() - self._restarted_s > 2 * self._pause_s:
+            self._pause_s = self._first_pause_s
+
+    def _restart(self, source: Reconnecting, reason: str) -> None:
+        now_s = self._now_s()
+        if now_s - self._restarted_s < self._pause_s:
+            return
+        if self._restarted_s > 0:
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._restarted_s = now_s
+        # In a thread of its own: what hangs in a read may hang in its close too.
+        threading.Thread(target=source.restart, args=(reason,), name="mender", daemon=True).start()

@@ -1,0 +1,180 @@
+"""`edge` with faults in it: a daemon that is real but for a source, a detector and a disk that can
+be told, line by line on standard input, to fail.
+
+    python -m tests.faults.child run --config FILE …
+
+A line is `FAULT [SECONDS]`; without seconds it lasts until `mend`. See `FAULTS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import edge.bus.publisher
+import edge.daemon
+from edge.capture.files import PartFile
+from edge.cli import main
+from edge.detector import Detector
+from edge.errors import SourceLostError
+from edge.frame import Detections, Frame
+from edge.picture import Picture, PixelFormat
+from edge.settings import SourceSettings
+from edge.sources.base import SourceInfo
+from edge.sources.reconnect import Reconnecting
+from edge.sources.synthetic import SyntheticSource
+
+FAULTS = {
+    "source-hang": "a read comes back only when the source is closed",
+    "source-hang-hard": "a read never comes back",
+    "source-lost": "a read says that the camera is gone",
+    "source-exception": "a read raises what nobody expects",
+    "frame-damaged": "a frame of another size than the stream's",
+    "frame-garbage": "frames full of random bytes",
+    "frozen": "the same picture again and again",
+    "black": "a black picture",
+    "invoke-exception": "the model raises",
+    "invoke-hang": "an invocation never ends",
+    "write-hang": "the disk never answers",
+    "publish-hang": "the publisher never comes back",
+    "clock-forward": "the wall clock is a day ahead",
+    "clock-back": "the wall clock is a day late",
+}
+DAY_NS = 86_400 * 10**9
+
+
+class Active:
+    """Faults that are on, by name; set by the reader of standard input."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, float] = {}
+
+    def hear(self) -> None:
+        for line in sys.stdin:
+            name, _, seconds = line.strip().partition(" ")
+            if name == "mend":
+                self._until_s.clear()
+            else:
+                assert name in FAULTS, name
+                self._until_s[name] = time.monotonic() + float(seconds or "inf")
+
+    def __contains__(self, name: str) -> bool:
+        return time.monotonic() < self._until_s.get(name, 0.0)
+
+    def once(self, name: str) -> bool:
+        """Whether it is on; off then."""
+        return name in self and self._until_s.pop(name, None) is not None
+
+
+active = Active()
+
+
+class FaultySource:
+    """A synthetic scene that is live, as a camera is, and fails when told."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._scene = SyntheticSource(settings)
+        self._closed = threading.Event()
+        self._last: Frame | None = None
+
+    def open(self) -> SourceInfo:
+        self._closed.clear()
+        return dataclasses.replace(self._scene.open(), live=True, frame_count=None)
+
+    def read(self) -> Frame | None:
+        if active.once("source-hang"):
+            self._closed.wait()
+        if "source-hang-hard" in active:
+            time.sleep(1e6)
+        if active.once("source-lost"):
+            raise SourceLostError("the camera is gone")
+        if active.once("source-exception"):
+            raise ValueError("nobody expects this")
+        frame = self._scene.read()
+        if frame is None:
+            return None
+        return self._spoiled(dataclasses.replace(frame, wall_ns=time.time_ns()))
+
+    def close(self) -> None:
+        self._closed.set()
+        self._scene.close()
+
+    def _spoiled(self, frame: Frame) -> Frame:
+        if active.once("frame-damaged"):
+            planes = tuple(plane[:-16] for plane in frame.main.planes)
+            return dataclasses.replace(frame, main=Picture(PixelFormat.I420, planes))
+        if "frame-garbage" in active:
+            planes = tuple(_noise(plane.shape) for plane in frame.main.planes)
+            main = Picture(PixelFormat.I420, planes)
+            return dataclasses.replace(frame, luma=_noise(frame.luma.shape), main=main)
+        if "black" in active:
+            return dataclasses.replace(frame, luma=frame.luma // 16)
+        if "frozen" in active and self._last is not None:
+            return dataclasses.replace(frame, luma=self._last.luma, main=self._last.main)
+        self._last = frame
+        return frame
+
+
+class FaultyDetector(Detector):
+    """The real model, invoked; but what it sees is a person in the middle of every look."""
+
+    def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
+        if "invoke-exception" in active:
+            raise RuntimeError("the interpreter failed")
+        if "invoke-hang" in active:
+            time.sleep(1e6)
+        super().detect(canvas, min_score)
+        width, height = self.input_size
+        box = np.array([[width * 0.3, height * 0.2, width * 0.7, height * 0.8]], np.float32)
+        person = self.labels.index("person")
+        return Detections(box, np.array([0.9], np.float32), np.array([person], np.int64))
+
+
+def _noise(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(random.randbytes(int(np.prod(shape))), np.uint8).reshape(shape)
+
+
+def _open_source(settings: SourceSettings, _stall_s: float, on_event: Any) -> Any:
+    source = FaultySource(settings)
+    return source._scene if settings.fast else Reconnecting(source, settings, on_event)
+
+
+def install() -> None:
+    """Puts the faults where the real parts are."""
+    publish, encode, now_ns = PartFile.publish, edge.bus.publisher.encode, time.time_ns
+
+    def slow_publish(part: PartFile, *, replace: bool = False) -> int:
+        if "write-hang" in active:
+            time.sleep(1e6)
+        return publish(part, replace=replace)
+
+    def slow_encode(*arguments: Any) -> list[bytes]:
+        if "publish-hang" in active:
+            time.sleep(1e6)
+        return encode(*arguments)
+
+    def jumping_ns() -> int:
+        days = ("clock-forward" in active) - ("clock-back" in active)
+        return now_ns() + days * DAY_NS
+
+    PartFile.publish = slow_publish  # type: ignore[method-assign]
+    edge.bus.publisher.encode = slow_encode
+    edge.daemon.open_source = _open_source
+    edge.daemon.Detector = FaultyDetector  # type: ignore[misc]
+    time.time_ns = jumping_ns
+    time.time = lambda: jumping_ns() / 1e9
+    threading.Thread(target=active.hear, daemon=True).start()
+
+
+if __name__ == "__main__":
+    os.environ["EDGE_DEBUG"] = ""
+    install()
+    main()
