@@ -14,12 +14,12 @@ import numpy.typing as npt
 from edge.frame import Luma
 from edge.geometry import Boxes
 
-COLUMNS, ROWS = 3, 4  # points across and down a box
-INSET = 0.2  # share of a box, on every side, that belongs to the ground
+COLUMNS, ROWS = 3, 5  # points across and down a box
+INSET = 0.25  # share of a box, on every side, that belongs to the ground
 LEAST_POINTS = 4  # a median of fewer says nothing
-WINDOW_PX = 9
+WINDOW_PX = 11
 LEVELS = 2  # of the pyramid, above the first
-REACH_PX = 12  # a point moves less from frame to frame
+REACH_PX = 16  # a point moves less from frame to frame
 TERMINATION = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.05)
 
 Shifts = npt.NDArray[np.float32]

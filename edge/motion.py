@@ -72,6 +72,7 @@ class MotionDetector:
         self._level, self._difference, self._mask = self._planes(3, luma_shape)
         self._reference, self._scratch, self._foreground = self._planes(3, luma_shape)
         self._held = np.zeros(luma_shape, np.uint8)
+        self._holds = False
         self._open = cv2.getStructuringElement(cv2.MORPH_RECT, (2, 2))
         self._close = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 5))  # people break at the waist
         self._background_mean = 0.0
@@ -112,6 +113,9 @@ class MotionDetector:
 
     def hold(self, boxes_xyxy: Boxes) -> None:
         """Known objects, in main pixels: they are not absorbed, however long they stand."""
+        if len(boxes_xyxy) == 0 and not self._holds:
+            return
+        self._holds = len(boxes_xyxy) > 0
         self._held[:] = 0
         for x0, y0, x1, y1 in self._luma_boxes(boxes_xyxy):
             self._held[y0:y1, x0:x1] = 255

@@ -20,7 +20,7 @@ from edge.geometry import Box, Boxes, covered, iou
 from edge.settings import SchedulerSettings
 
 EXPLAINED = 0.5  # of a blob, that lies within tracks: it is theirs
-TRACK_MARGIN = 0.25  # tracks are grown by this share when they explain blobs
+TRACK_MARGIN = 0.15  # tracks are grown by this share when they explain blobs
 SAME_PLACE_IOU = 0.3  # of a blob with a place where nothing was found before
 MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this
 TENTATIVE_FACTOR = 0.5  # a track that is not yet sure is due sooner

@@ -31,7 +31,7 @@ FIRST_SPEED = 1.0  # box heights per s, standard deviation
 SHIFT_GAIN = 0.3  # weight of a shift in the velocity
 SIZE_GAIN = 0.35  # weight of a new size
 LABEL_DECAY = 0.9
-SAME_OBJECT_IOU = 0.7  # two tracks that overlap so much are one
+SAME_OBJECT_IOU = 0.6  # two tracks that overlap so much are one
 
 
 class _Axis:
@@ -183,7 +183,7 @@ class Tracker:
         for row in np.flatnonzero((ids == 0) & (found.scores >= self._min_score)):
             ids[row] = self._start(found, row, frame_index)
         for track in self._open:
-            track.confirmed |= track.seen >= self._settings.confirm_looks
+            track.confirmed |= self._convinces(track)
         self._end([track for track in self._open if self._is_lost(track)])
         self._end(self._twins())
         return ids
@@ -241,6 +241,11 @@ class Tracker:
         x0, y0, x1, y1 = found.boxes_xyxy[row].tolist()
         label = self._labels[int(found.class_ids[row])]
         return Look(frame_index, self._now_ns, (x0, y0, x1, y1), float(found.scores[row]), label)
+
+    def _convinces(self, track: _Open) -> bool:
+        """Seen often enough, or once so well that nobody would ask again."""
+        often = track.seen >= self._settings.confirm_looks
+        return often or track.looks[-1].score >= self._settings.sure_score
 
     def _is_lost(self, track: _Open) -> bool:
         assert self._now_ns is not None

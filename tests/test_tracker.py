@@ -53,10 +53,16 @@ def test_no_detections_make_no_tracks() -> None:
 
 
 def test_a_track_is_confirmed_by_its_second_look() -> None:
-    clip = Clip(confirm_looks=2)
+    clip = Clip(confirm_looks=2, sure_score=0.95)
     clip.frame(found(walker(0)))
     assert clip.tracker.tracks()[0].state is TrackState.TENTATIVE
     clip.frame(found(walker(0.1)))
+    assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
+
+
+def test_a_look_that_is_sure_suffices() -> None:
+    clip = Clip(confirm_looks=2, sure_score=0.9)
+    clip.frame(found(walker(0)))
     assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
 
 

@@ -18,7 +18,7 @@ from edge.regions import Layout, Packer, combine, unpack
 from edge.settings import RegionSettings, Settings
 from edge.tracker import Tracker
 
-SHOWN_MISSES = 2  # a track that more looks in a row have missed is no longer counted as seen
+SHOWN_MISSES = 1  # a track that more looks in a row have missed is no longer counted as seen
 TILE_OVERLAP = 0.125  # at least; of a tile's side
 
 
