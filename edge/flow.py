@@ -39,11 +39,18 @@ class Flow:
         down = np.linspace(INSET, 1 - INSET, ROWS, dtype=np.float32)
         self._grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
 
-    def __call__(self, luma: Luma, mask: Luma, boxes_xyxy: Boxes) -> Shifts:
-        """Moves on to the next frame.
+    def keep(self, luma: Luma, mask: Luma) -> None:
+        """Copies a frame, from which the next will differ; only frames with boxes need it.
 
-        luma: (h, w) uint8. mask: (h, w) uint8, 255 where the frame moves; both are copied.
-        boxes_xyxy: (n, 4) in the frame before, main pixels.
+        luma: (h, w) uint8. mask: (h, w) uint8, 255 where the frame moves.
+        """
+        np.copyto(self._before, luma)
+        np.copyto(self._mask_before, mask)
+
+    def __call__(self, luma: Luma, boxes_xyxy: Boxes) -> Shifts:
+        """Follows boxes from the frame kept last.
+
+        luma: (h, w) uint8. boxes_xyxy: (n, 4) where the boxes were in that frame, main pixels.
         Returns (n, 2) main pixels by which each box moved, NaN where that can't be told.
         """
         shifts = np.full((len(boxes_xyxy), 2), np.nan, np.float32)
@@ -52,8 +59,6 @@ class Flow:
             for row in np.flatnonzero(usable.any(axis=1)):
                 self._follow(luma, points[row][usable[row]], shifts[row])
             shifts *= self._to_main
-        np.copyto(self._before, luma)
-        np.copyto(self._mask_before, mask)
         return shifts
 
     def _follow(self, luma: Luma, points: npt.NDArray[np.float32], shift: Shifts) -> None:

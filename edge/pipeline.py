@@ -21,6 +21,7 @@ from edge.triggers import TriggerEvent, Triggers
 
 GHOST_ACTIVITY = 0.1  # an empty place that moves less than this is absorbed at once
 FILL_URGENCY = 0.5  # a subject this near to being due may fill a free cell
+_NOTHING_FOUND, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
 
 
 class DetectorLike(Protocol):
@@ -97,17 +98,19 @@ class Pipeline:
     def __call__(self, frame: Frame) -> Analysis:
         now_ns = frame.timestamp_ns
         motion = self.motion(frame.luma, now_ns)
-        shifts = self.flow(frame.luma, self.motion.mask, self.tracker.boxes_xyxy)
+        shifts = self.flow(frame.luma, self.tracker.boxes_xyxy)
         self.tracker.predict(now_ns, shifts)
         self.scheduler.refill(now_ns)
         looks = self._look(frame, motion)
-        found = combine(looks.parts, self._settings.model.max_iou)
-        track_ids = np.zeros(len(found), np.int64)
+        found, track_ids = _NOTHING_FOUND, _NO_IDS
         if looks.layouts:
+            found = combine(looks.parts, self._settings.model.max_iou)
             track_ids = self.tracker.update(found, looks.crops_xyxy(), frame.index)
             self._learn_from_motion(looks.motion, found, frame)
         tracks = self.tracker.tracks()
         self.motion.hold(self.tracker.boxes_xyxy)
+        if tracks:
+            self.flow.keep(frame.luma, self.motion.mask)
         return Analysis(
             frame,
             motion,
@@ -137,10 +140,13 @@ class Pipeline:
         return looks
 
     def _subjects(self, motion: Motion, now_ns: int) -> list[Subject]:
+        tracks = self.tracker.tracks()
+        if len(motion.blobs_xyxy) == 0 and not tracks:
+            return []
         blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
         activity = np.zeros(len(blobs), np.float32)
         np.maximum.at(activity, owner, motion.activity)
-        subjects = self.scheduler.subjects(blobs, activity, self.tracker.tracks(), now_ns)
+        subjects = self.scheduler.subjects(blobs, activity, tracks, now_ns)
         return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
 
     def _invoke(self, frame: Frame, layout: Layout, looks: _Looks) -> None:

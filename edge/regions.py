@@ -47,6 +47,8 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     grown = np.concatenate([boxes_xyxy[:, :2] - margin, boxes_xyxy[:, 2:] + margin], axis=1)
     linked = intersection(grown, grown) > 0
     group = np.arange(count)
+    if np.count_nonzero(linked) <= count:  # nothing touches, as in most frames
+        return boxes_xyxy, group
     for _ in range(count):
         lowest = np.where(linked, group[None, :], count).min(axis=1, initial=count)
         if np.array_equal(lowest, group):

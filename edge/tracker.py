@@ -154,6 +154,8 @@ class Tracker:
         """
         elapsed_s = (timestamp_ns - (self._now_ns or timestamp_ns)) / NS_PER_S
         self._now_ns = timestamp_ns
+        if not self._open:
+            return
         if shifts_xy is None:
             shifts_xy = np.full((len(self._open), 2), np.nan, np.float32)
         for track, shift_xy in zip(self._open, shifts_xy.tolist(), strict=True):

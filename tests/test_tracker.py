@@ -61,7 +61,7 @@ def test_a_track_is_confirmed_by_its_second_look() -> None:
 
 
 def test_a_look_that_is_sure_suffices() -> None:
-    clip = Clip(confirm_looks=2, sure_score=0.9)
+    clip = Clip(confirm_looks=2, sure_score=0.85)
     clip.frame(found(walker(0)))
     assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
 
