@@ -30,6 +30,10 @@ GAIN_CHECK_LEVELS = 1.5  # a smaller shift of the mean is left to the background
 GAIN_GRID = 8  # every n-th pixel, both ways, decides on the gain
 MAX_BLOBS = 32  # more is rain or leaves: the largest are kept
 
+# Planes this small are done before a pool of threads has shared them out, and OpenCV's pool spins
+# while it waits for more: it doubled the CPU time of a frame.
+cv2.setNumThreads(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
