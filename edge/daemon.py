@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge import outgoing
+from edge import governor, outgoing
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
@@ -32,7 +32,8 @@ from edge.config import check_labels
 from edge.detector import Detector
 from edge.errors import ConfigError, EdgeError
 from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
-from edge.health import Progress, Rates, ServiceManager, rss_bytes, temperature_c
+from edge.governor import FrameGate, Governor, Readings
+from edge.health import Progress, Rates, ServiceManager, rss_bytes
 from edge.mailbox import Mailbox
 from edge.mend import SourceMender
 from edge.messages import AnyMessage, Health
@@ -47,6 +48,7 @@ from edge.stall import Stage, StallCheck, StalledError, Watched
 from edge.triggers import TriggerEvent
 
 SUPERVISE_S = 0.1
+GOVERN_S = 2.0
 STOP_STAGE_S = 2.0  # for a thread to end; what takes longer hangs
 STOP_CAPTURES_S = 5.0
 STOP_S = 15.0  # for everything: then the process ends without asking anybody
@@ -124,6 +126,9 @@ class Daemon:
         self._stop = threading.Event()
         self._opening, self._analysis = Stage(), Stage()
         self._picture = PictureState.GOOD
+        self._readings = Readings()
+        self._governor, self._gate = Governor(settings.governor), FrameGate()
+        self._govern_due_s = 0.0
         self._mend = SourceMender(
             self._source, stall_s=settings.health.stall_s, hang_s=settings.health.hang_s
         )
@@ -152,6 +157,7 @@ class Daemon:
         recorder = self._recorder.stats()
         return {
             "frames": self._mailbox.dropped,
+            "frames_governed": self._gate.skipped,
             "messages": self._publisher.dropped,
             "clip_frames": recorder["frames_dropped"],
             "captures": recorder["triggers_dropped"],
@@ -185,6 +191,7 @@ class Daemon:
                 ready = True
                 manager.ready(f"watching {self.settings.source.uri}")
             self._check_progress()
+            self._govern(time.monotonic())
             if not self._stalls.stalled:
                 manager.feed(self.progress)
             if time.monotonic_ns() >= due_ns:
@@ -229,6 +236,21 @@ class Daemon:
         except StalledError as error:
             self._errors.append(error)
 
+    def _govern(self, now_s: float) -> None:
+        if now_s < self._govern_due_s:
+            return
+        self._govern_due_s = now_s + GOVERN_S
+        self._readings = governor.read()
+        if self._info is None or not self._info.live:
+            return  # a recording is analysed the same at any temperature
+        level = self._governor(self._readings, now_s)
+        self._gate.share = level.frame_rate
+        if self._governor.number:
+            why = ", ".join(self._readings.flags) or f"{self._readings.temperature_c:.0f} °C"
+            self.problems.note(f"less work, level {self._governor.number}: {why}", "governor")
+        else:
+            self.problems.mended("governor")
+
     def _is_over(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)
 
@@ -267,7 +289,11 @@ class Daemon:
         while not self._stop.is_set() and (frame := self._source.read()) is not None:
             received_ns = self.progress.received_ns = time.monotonic_ns()
             self.progress.received += 1
-            self._recorder.offer(frame, wait=wait)
+            passes = self._gate.passes()
+            if passes or frame.packets:  # of encoded video each packet needs the one before
+                self._recorder.offer(frame, wait=wait)
+            if not passes:
+                continue
             self._mailbox.put(_Received(frame, received_ns), wait=wait)
 
     def _analyse(self) -> None:
@@ -291,6 +317,7 @@ class Daemon:
                 if self.remote.paused:
                     self._count(None)
                 else:
+                    pipeline.scheduler.share = self._governor.level.budget
                     analysis = pipeline(received.frame)
                     self._tell(analysis, received, changes, size)
                     self._count(analysis)
@@ -380,12 +407,16 @@ class Daemon:
             captures=self.progress.captures,
             dropped=self.dropped,
             rss_bytes=rss_bytes(),
-            temperature_c=temperature_c(),
+            temperature_c=self._readings.temperature_c,
             problems=problems,
             paused=self.remote.paused,
             stalled=self._stalls.stalled,
             picture=self._picture.value,
             source_restarts=self._mend.restarts,
+            governor_level=self._governor.number,
+            budget_share=self._governor.level.budget,
+            frame_rate_share=self._governor.level.frame_rate,
+            power=self._readings.flags,
         )
         self.remote.health = message
         self._publisher.publish(message, time.monotonic_ns(), time.time_ns())

@@ -23,7 +23,7 @@ from edge.catalog import find_model
 from edge.detector import Detector
 from edge.detector.runtime import installed_runtimes
 from edge.errors import EdgeError
-from edge.health import temperature_c
+from edge.governor import read as read_sensors
 from edge.settings import Settings
 from edge.sources import open_source
 
@@ -150,7 +150,7 @@ def _machine(root: Path) -> Iterator[Finding]:
 
 
 def _temperature(root: Path) -> Finding:
-    celsius = temperature_c(root)
+    celsius = read_sensors(root).temperature_c
     if celsius is None:
         return Finding("temperature", "skip", "no sensor")
     state: Literal["ok", "warn", "fail"] = "ok"

@@ -101,11 +101,3 @@ def rss_bytes(root: Path = Path("/")) -> int:
     except (OSError, IndexError):
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-def temperature_c(root: Path = Path("/")) -> float | None:
-    """Of the SoC; None where there is no such sensor."""
-    try:
-        return int((root / "sys/class/thermal/thermal_zone0/temp").read_text()) / 1000
-    except (OSError, ValueError):
-        return None

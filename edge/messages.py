@@ -159,6 +159,8 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
 
     stalled: stages that have been at one piece of work for too long.
     picture: what the camera shows. source_restarts: how often it was lost and came back.
+    governor_level: 0 = full work, up to 3 when the machine is hot or its power weak; budget_share
+    and frame_rate_share: what is left then. power: the firmware's flags of now.
     """
 
     kind: ClassVar[str] = "health"
@@ -182,6 +184,10 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     stalled: tuple[str, ...] = ()
     picture: Literal["good", "frozen", "black", "blocked", "blurred"] = "good"
     source_restarts: Count = 0
+    governor_level: Count = 0
+    budget_share: Share = 1.0
+    frame_rate_share: Share = 1.0
+    power: tuple[str, ...] = ()
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Health

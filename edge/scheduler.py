@@ -65,6 +65,7 @@ class Scheduler:
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self._settings = settings
+        self.share = 1.0  # of the budget; less when the machine is hot
         self._tokens = float(settings.burst)
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
@@ -74,7 +75,7 @@ class Scheduler:
         """Once a frame, first of all."""
         if self._refilled_ns is not None:
             elapsed_s = (timestamp_ns - self._refilled_ns) / NS_PER_S
-            earned = elapsed_s * self._settings.invocations_per_s
+            earned = elapsed_s * self._settings.invocations_per_s * self.share
             self._tokens = min(self._tokens + earned, float(self._settings.burst))
         self._refilled_ns = timestamp_ns
 

@@ -264,6 +264,19 @@ class HealthSettings(Section, frozen=True):
     ] = 20.0
 
 
+class GovernorSettings(Section, frozen=True):
+    """Less work when the SoC is hot or its power weak."""
+
+    hot_c: Annotated[
+        float, Meta(ge=0, le=120), _about("temperature from which less is done; 0 = never")
+    ] = 75.0
+    step_c: Annotated[float, Meta(gt=0, le=40), _about("and another step less after so much")] = 2.5
+    hysteresis_c: Annotated[
+        float, Meta(ge=0, le=40), _about("a step is taken back when it is so much cooler")
+    ] = 3.0
+    calm_s: Annotated[Seconds, _about("and has been for so long")] = 30.0
+
+
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
@@ -279,3 +292,4 @@ class Settings(Section, frozen=True):
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
     health: HealthSettings = HealthSettings()
+    governor: GovernorSettings = GovernorSettings()

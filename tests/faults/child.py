@@ -14,6 +14,7 @@ import random
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ import numpy.typing as npt
 
 import edge.bus.publisher
 import edge.daemon
+import edge.governor
 from edge.capture.files import PartFile
 from edge.cli import main
 from edge.detector import Detector
 from edge.errors import SourceLostError
 from edge.frame import Detections, Frame
+from edge.governor import Readings
 from edge.picture import Picture, PixelFormat
 from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
@@ -45,6 +48,7 @@ FAULTS = {
     "invoke-hang": "an invocation never ends",
     "write-hang": "the disk never answers",
     "publish-hang": "the publisher never comes back",
+    "hot": "the SoC has 90 degrees Celsius",
     "clock-forward": "the wall clock is a day ahead",
     "clock-back": "the wall clock is a day late",
 }
@@ -150,6 +154,7 @@ def _open_source(settings: SourceSettings, _stall_s: float, on_event: Any) -> An
 def install() -> None:
     """Puts the faults where the real parts are."""
     publish, encode, now_ns = PartFile.publish, edge.bus.publisher.encode, time.time_ns
+    readings = edge.governor.read
 
     def slow_publish(part: PartFile, *, replace: bool = False) -> int:
         if "write-hang" in active:
@@ -165,6 +170,10 @@ def install() -> None:
         days = ("clock-forward" in active) - ("clock-back" in active)
         return now_ns() + days * DAY_NS
 
+    def read_hot(root: Path = Path("/")) -> Readings:
+        return Readings(90.0) if "hot" in active else readings(root)
+
+    edge.governor.read = read_hot
     PartFile.publish = slow_publish  # type: ignore[method-assign]
     edge.bus.publisher.encode = slow_encode
     edge.daemon.open_source = _open_source

@@ -60,6 +60,7 @@ class Host:
         self.folder = folder
         self.config = folder / "edge.toml"
         self.config.write_text(config.format(folder=folder))
+        self.watchdog_s = WATCHDOG_S
         self.starts = self.killed_by_watchdog = 0
         self.exit_codes: list[int] = []
         self.healths: dict[str, Health] = {}  # the last by boot id
@@ -96,6 +97,13 @@ class Host:
             time.sleep(0.02)
         return False
 
+    def wait_for_exits(self, count: int, timeout_s: float = 30) -> bool:
+        """Whether the daemon has ended, and was started anew, so often in all."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self.exit_codes) < count and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        return len(self.exit_codes) >= count
+
     def works(self, timeout_s: float = 30) -> bool:
         """Whether frames come through, and nothing is stalled, within that time."""
         if not self.wait_for(lambda health: True, timeout_s):
@@ -123,6 +131,12 @@ class Host:
             code = self.process.wait()
         time.sleep(0.3)
         return code
+
+    def abandon(self) -> None:
+        """At once and without a check, where nothing more is asked of it."""
+        self._ending = True
+        self.process.kill()
+        self.process.wait()
 
     @property
     def dropped_messages(self) -> int:
@@ -153,7 +167,7 @@ class Host:
     def _supervise(self) -> None:
         while not self._ending:
             time.sleep(0.05)
-            if time.monotonic() - self._fed_s > WATCHDOG_S and self.process.poll() is None:
+            if time.monotonic() - self._fed_s > self.watchdog_s and self.process.poll() is None:
                 self.killed_by_watchdog += 1
                 self.process.kill()
             if self.process.poll() is not None and not self._ending:
