@@ -6,7 +6,7 @@ PREFIX ?= /opt/edge
 BINDIR ?= /usr/local/bin
 SYSCONFDIR ?= /etc/edge
 
-.PHONY: help run test lint bench install lock schemas clean
+.PHONY: help run test lint bench fault soak install lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -34,6 +34,12 @@ install: ## On a Pi, as root: PREFIX=/opt/edge with the system's picamera2, and 
 	install -d $(SYSCONFDIR) $(BINDIR)
 	test -e $(SYSCONFDIR)/edge.toml || install -m 644 systemd/edge.toml $(SYSCONFDIR)/edge.toml
 	ln -sf $(PREFIX)/bin/edge $(BINDIR)/edge
+
+fault: $(VENV)/ready ## Each fault of the matrix 20 times in a real daemon; as root also full disks
+	$(BIN)/python -m tests.faults.matrix
+
+soak: $(VENV)/ready ## 2,000,000 frames of drawn activity: memory, open files, counters
+	$(BIN)/python -m tests.faults.soak
 
 lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from edge.messages import Health
 from tests.faults.disk import small_disk
 from tests.faults.host import Host
 
@@ -69,6 +70,10 @@ def test_sigkill_in_a_clip_leaves_no_broken_file(host: Host) -> None:
     assert not host.temporary_files()
 
 
+def _is_told_of_disk(health: Health) -> bool:
+    return any("disk is full" in text or "no room" in text for text in health.problems)
+
+
 def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
     with small_disk(tmp_path) as disk:
         if disk is None:
@@ -76,7 +81,7 @@ def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
         host = Host(tmp_path)
         assert host.works()
         with disk.failing("disk-full"):
-            assert host.wait_for(lambda health: any("disk" in text for text in health.problems))
+            assert host.wait_for(lambda health: _is_told_of_disk(health))
             assert host.works()
         captures = host.captures
         assert host.wait_for(lambda _: host.captures > captures)

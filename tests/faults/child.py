@@ -127,6 +127,14 @@ class FaultySource:
         return frame
 
 
+class PatientSource(SyntheticSource):
+    """A scene as a file, which begins only when subscribers have had the time to connect."""
+
+    def open(self) -> SourceInfo:
+        time.sleep(1)
+        return super().open()
+
+
 class FaultyDetector(Detector):
     """The real model, invoked; but what it sees is a person in the middle of every look."""
 
@@ -147,8 +155,9 @@ def _noise(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
 
 def _open_source(settings: SourceSettings, _stall_s: float, on_event: Any) -> Any:
-    source = FaultySource(settings)
-    return source._scene if settings.fast else Reconnecting(source, settings, on_event)
+    if settings.fast:
+        return PatientSource(settings)
+    return Reconnecting(FaultySource(settings), settings, on_event)
 
 
 def install() -> None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WATCHDOG_S = 4.0
 CONFIG = """
 [source]
-uri = "synthetic:walk?duration=0&width=320&height=240&fps=25&objects=2"
+uri = "synthetic:walk?duration=0&width=320&height=240&fps=25&objects=6"
 retry_max_s = 2.0
 [scheduler]
 invocations_per_s = 5
@@ -141,6 +141,17 @@ class Host:
     @property
     def dropped_messages(self) -> int:
         return sum(health.dropped["messages"] for health in self.healths.values())
+
+    def growth_mb(self) -> float | None:
+        """Of resident memory in the longest life, from its first quarter to its last; None where
+        all lives were too short to tell.
+        """
+        rss = max(self.rss.values(), key=len)
+        quarter = len(rss) // 4
+        if quarter < 25:  # 5 s
+            return None
+        first, last = rss[quarter : 2 * quarter], rss[-quarter:]
+        return (sum(last) - sum(first)) / quarter / 1e6
 
     def damaged_files(self) -> list[str]:
         """Files under a final name that are not whole."""
