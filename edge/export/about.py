@@ -1,0 +1,91 @@
+"""What no camera knows of a study: who, where, how. Read from a TOML file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.errors import ConfigError
+from edge.export.taxa import Taxon
+
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An unknown key is an error."""
+
+
+class Contributor(_Table, frozen=True):
+    title: str
+    email: str | None = None
+    organization: str | None = None
+    role: Literal["contact", "principalInvestigator", "rightsHolder", "publisher",
+                  "contributor"] = "contributor"  # fmt: skip
+
+
+class Project(_Table, frozen=True):
+    """As in Camtrap DP."""
+
+    title: str = "Camera trapping with edge-trigger"
+    description: str | None = None
+    sampling_design: Literal["simpleRandom", "systematicRandom", "clusteredRandom", "experimental",
+                             "targeted", "opportunistic"] = "opportunistic"  # fmt: skip
+
+
+class Deployment(_Table, frozen=True):
+    """Where a camera stood. Without start and end, those of its captures."""
+
+    latitude: Latitude
+    longitude: Longitude
+    uncertainty_m: Annotated[int, Meta(ge=1)] | None = None
+    location: str | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    set_up_by: str | None = None
+    camera_model: str | None = None
+    height_m: Annotated[float, Meta(ge=0)] | None = None
+    heading_deg: Annotated[int, Meta(ge=0, le=360)] | None = None
+    habitat: str | None = None
+    comments: str | None = None
+
+
+class About(_Table, frozen=True):
+    """The whole file. deployments: by the camera's name; labels: by the model's label."""
+
+    title: str | None = None
+    data_license: str | None = None
+    media_license: str | None = None
+    contributors: tuple[Contributor, ...] = (Contributor(title="unknown"),)
+    project: Project = Project()
+    deployments: dict[str, Deployment] = {}
+    labels: dict[str, Taxon] = {}
+
+
+def read_about(path: Path) -> About:
+    """Raises ConfigError in one sentence."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=About)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, ValueError) as error:  # ValueError: tomllib's
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def location(text: str) -> tuple[str, Deployment]:
+    """`CAMERA=LATITUDE,LONGITUDE` as the command line has it. Raises ConfigError."""
+    camera, _, rest = text.partition("=")
+    try:
+        latitude, longitude = map(float, rest.split(","))
+        row = {"latitude": latitude, "longitude": longitude}
+        return camera, msgspec.convert(row, Deployment)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise ConfigError(
+            f"--location {text}: write CAMERA=LATITUDE,LONGITUDE in degrees, such as "
+            "cam0=52.37403,4.88969"
+        ) from error

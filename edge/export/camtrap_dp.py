@@ -1,0 +1,276 @@
+"""Camera Trap Data Package 1.0.2: deployments, media and observations, https://camtrap-dp.tdwg.org.
+
+Events that share a clip are one Camtrap DP event, and so is one by itself. Each object in it is an
+observation of that event; one for which a still was made is an observation of the still too, with
+its box.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge import __version__
+from edge.capture.sidecar import EventEntry, TrackEntry
+from edge.errors import ConfigError
+from edge.export.about import About, Deployment
+from edge.export.folder import place, whole_folder
+from edge.export.groups import Group, Medium, time_of
+from edge.export.taxa import Taxon, taxon_of
+
+VERSION: Final = "1.0.2"
+SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
+MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
+UNSEEN: Final = Taxon(kind="unclassified")  # a capture that no object triggered
+
+# The columns in the order of the specification; of those that are optional, what is known here.
+DEPLOYMENTS: Final = (
+    "deploymentID", "locationName", "latitude", "longitude", "coordinateUncertainty",
+    "deploymentStart", "deploymentEnd", "setupBy", "cameraID", "cameraModel", "cameraHeight",
+    "cameraHeading", "habitat", "deploymentComments",
+)  # fmt: skip
+MEDIA: Final = (
+    "mediaID", "deploymentID", "captureMethod", "timestamp", "filePath", "filePublic", "fileName",
+    "fileMediatype",
+)  # fmt: skip
+OBSERVATIONS: Final = (
+    "observationID", "deploymentID", "mediaID", "eventID", "eventStart", "eventEnd",
+    "observationLevel", "observationType", "scientificName", "count", "bboxX", "bboxY",
+    "bboxWidth", "bboxHeight", "classificationMethod", "classifiedBy", "classificationTimestamp",
+    "classificationProbability", "observationTags",
+)  # fmt: skip
+
+Row = dict[str, object]
+
+
+@dataclass(slots=True)
+class Tables:
+    """Rows by the specification's names. files: path in the package to path here."""
+
+    deployments: list[Row] = field(default_factory=list)
+    media: list[Row] = field(default_factory=list)
+    observations: list[Row] = field(default_factory=list)
+    taxa: dict[str, Taxon] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables:
+    """The package as a new folder `out`, whole or not at all; media are hard links where possible.
+
+    Raises ConfigError where a camera's location isn't known, and CaptureError for the disk.
+    """
+    tables = tables_of(list(groups), about)
+    with whole_folder(out) as folder:
+        for path, source in tables.files.items():
+            place(source, folder / path)
+        _write(folder / "deployments.csv", DEPLOYMENTS, tables.deployments)
+        _write(folder / "media.csv", MEDIA, tables.media)
+        _write(folder / "observations.csv", OBSERVATIONS, tables.observations)
+        package = msgspec.json.encode(descriptor(tables, about))
+        (folder / "datapackage.json").write_bytes(msgspec.json.format(package, indent=2) + b"\n")
+    return tables
+
+
+def tables_of(groups: Sequence[Group], about: About) -> Tables:
+    tables = Tables()
+    by_camera: dict[str, list[Group]] = {}
+    for group in groups:
+        by_camera.setdefault(group.camera, []).append(group)
+    if not by_camera:
+        raise ConfigError("no captures are left by --camera, --since and --until")
+    if unknown := sorted(by_camera.keys() - about.deployments.keys()):
+        raise ConfigError(
+            f"where does {unknown[0]} stand? say --location {unknown[0]}=LATITUDE,LONGITUDE, or "
+            f"[deployments.{unknown[0]}] in the file of --about"
+        )
+    for camera, own in by_camera.items():
+        tables.deployments.append(_deployment(camera, about.deployments[camera], own))
+        for group in own:
+            _add(tables, group, about)
+    return tables
+
+
+def descriptor(tables: Tables, about: About) -> dict[str, Any]:
+    """`datapackage.json`."""
+    licenses = {"data": about.data_license, "media": about.media_license}
+    package = {
+        "resources": [_resource(name) for name in ("deployments", "media", "observations")],
+        "profile": f"{SPECIFICATION}/camtrap-dp-profile.json",
+        "id": str(uuid.uuid4()),
+        "created": _instant(datetime.now(UTC)),
+        "title": about.title,
+        "contributors": [_filled(msgspec.to_builtins(person)) for person in about.contributors],
+        "sources": [{"title": "edge-trigger", "version": __version__}],
+        "licenses": [{"name": name, "scope": scope} for scope, name in licenses.items()]
+        if all(licenses.values())
+        else None,
+        "project": _filled(
+            {
+                "title": about.project.title,
+                "description": about.project.description,
+                "samplingDesign": about.project.sampling_design,
+                "captureMethod": ["activityDetection"],
+                "individualAnimals": False,
+                "observationLevel": ["media", "event"],
+            }
+        ),
+        "spatial": _spatial(tables.deployments),
+        "temporal": {
+            "start": min(str(row["deploymentStart"]) for row in tables.deployments)[:10],
+            "end": max(str(row["deploymentEnd"]) for row in tables.deployments)[:10],
+        },
+        "taxonomic": [
+            _filled({"scientificName": name, "taxonRank": taxon.rank})
+            for name, taxon in sorted(tables.taxa.items())
+        ],
+    }
+    return _filled(package)
+
+
+def _add(tables: Tables, group: Group, about: About) -> None:
+    """The media and observations of one event."""
+    tracks = group.tracks()
+    taxa = {track.id: taxon_of(track.label, about.labels) for _, track in tracks}
+    tables.taxa |= {taxon.scientific_name: taxon for taxon in taxa.values()
+                    if taxon.scientific_name}  # fmt: skip
+    public = all(taxon.kind != "human" for taxon in taxa.values())
+    tables.media += [_medium(group, medium, public=public) for medium in group.media]
+    tables.files |= {_package_path(medium): medium.path for medium in group.media}
+    if not tracks:
+        tables.observations.append(_observation(group, UNSEEN, group.events[0], None))
+    for event, track in tracks:
+        tables.observations.append(_observation(group, taxa[track.id], event, track))
+    for still in group.stills():
+        if (seen := still.event.track) is not None:
+            row = _observation(group, taxa[seen.id], still.event, seen)
+            tables.observations.append(row | _on_still(still, seen))
+
+
+def _deployment(camera: str, known: Deployment, groups: Sequence[Group]) -> Row:
+    return {
+        "deploymentID": camera,
+        "locationName": known.location,
+        "latitude": known.latitude,
+        "longitude": known.longitude,
+        "coordinateUncertainty": known.uncertainty_m,
+        "deploymentStart": _instant(known.start or min(group.start for group in groups)),
+        "deploymentEnd": _instant(known.end or max(group.end for group in groups), up=True),
+        "setupBy": known.set_up_by,
+        "cameraID": camera,
+        "cameraModel": known.camera_model,
+        "cameraHeight": known.height_m,
+        "cameraHeading": known.heading_deg,
+        "habitat": known.habitat,
+        "deploymentComments": known.comments,
+    }
+
+
+def _medium(group: Group, medium: Medium, *, public: bool) -> Row:
+    return {
+        "mediaID": _package_path(medium),
+        "deploymentID": group.camera,
+        "captureMethod": "activityDetection" if medium.event.track is not None else None,
+        "timestamp": _instant(time_of(medium.file)),
+        "filePath": _package_path(medium),
+        "filePublic": public,
+        "fileName": medium.path.name,
+        "fileMediatype": MEDIATYPES[medium.file.kind],
+    }
+
+
+def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntry | None) -> Row:
+    """Of the event as a whole."""
+    row: Row = {
+        "observationID": event.event_id,
+        "deploymentID": group.camera,
+        "eventID": group.id,
+        "eventStart": _instant(group.start),
+        "eventEnd": _instant(group.end, up=True),
+        "observationLevel": "event",
+        "observationType": taxon.kind,
+        "observationTags": f"rule:{event.rule}",
+    }
+    if track is not None:
+        row |= {
+            "scientificName": taxon.scientific_name,
+            "count": 1,
+            "classificationMethod": "machine",
+            "classifiedBy": group.model or None,
+            "classificationTimestamp": _instant(time_of(event)),
+            "classificationProbability": track.score,
+            "observationTags": f"rule:{event.rule} | label:{track.label} | track:{track.id}",
+        }
+    return row
+
+
+def _on_still(still: Medium, track: TrackEntry) -> Row:
+    """What makes an observation one of the still."""
+    x0, y0, x1, y1 = track.box_xyxy
+    return {
+        "observationID": f"{still.event.event_id}-still",
+        "mediaID": _package_path(still),
+        "observationLevel": "media",
+        "bboxX": x0,
+        "bboxY": y0,
+        "bboxWidth": _extent(x0, x1),
+        "bboxHeight": _extent(y0, y1),
+    }
+
+
+def _package_path(medium: Medium) -> str:
+    """media/<camera>/<date>/<name>."""
+    return "/".join(["media", *medium.path.parts[-3:]])
+
+
+def _extent(low: float, high: float) -> float:
+    """More than nothing, as the specification asks."""
+    return max(round(high - low, 4), 0.0001)
+
+
+def _resource(name: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "path": f"{name}.csv",
+        "profile": "tabular-data-resource",
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "schema": f"{SPECIFICATION}/{name}-table-schema.json",
+    }
+
+
+def _spatial(deployments: Sequence[Row]) -> dict[str, Any]:
+    """GeoJSON of the places: a point, or several."""
+    points = sorted({(float(str(row["longitude"])), float(str(row["latitude"])))
+                     for row in deployments})  # fmt: skip
+    if len(points) == 1:
+        return {"type": "Point", "coordinates": points[0]}
+    return {"type": "MultiPoint", "coordinates": points}
+
+
+def _instant(time: datetime, *, up: bool = False) -> str:
+    """Whole seconds, as the specification has them; `up` for the end of a span that holds all."""
+    rest = timedelta(microseconds=time.microsecond)
+    time = time - rest + timedelta(seconds=math.ceil(rest.total_seconds()) if up else 0)
+    return time.isoformat(timespec="seconds")
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            words = {True: "true", False: "false"}
+            writer.writerow({k: words[v] if isinstance(v, bool) else v for k, v in row.items()})

@@ -1,0 +1,47 @@
+"""A folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.capture.files import PART_SUFFIX, capturing, sync_directory
+from edge.errors import PermanentError
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Gives a temporary folder that becomes `final` at the end, and goes on any error.
+
+    Raises PermanentError where `final` is there already, and CaptureError for the disk.
+    """
+    if final.exists():
+        raise PermanentError(f"{final} is there already: choose another name, or remove it")
+    part = final.with_name(f".{final.name}{PART_SUFFIX}")
+    with capturing(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        try:
+            yield part
+            os.sync()  # many files: one call for all of them
+            part.replace(final)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        sync_directory(final.parent)
+
+
+def place(source: Path, target: Path) -> None:
+    """The same file by another name where the file system can do that, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        shutil.copy2(source, target)

@@ -1,0 +1,142 @@
+"""The captures of a folder, as their sidecars tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edge.capture.naming import SIDECAR_SUFFIX
+from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar
+from edge.errors import PermanentError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which captures: of these cameras (none = all), that began in since <= time < until."""
+
+    cameras: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, group: Group) -> bool:
+        time = time_of(group.events[0])
+        return (
+            (not self.cameras or group.camera in self.cameras)
+            and (self.since is None or time >= self.since)
+            and (self.until is None or time < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A file that is still there, and the event that it was made for."""
+
+    path: Path
+    file: FileEntry
+    event: EventEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Events that share a clip, or one by itself, in the order of time, with all their files."""
+
+    camera: str
+    model: str
+    events: tuple[EventEntry, ...]
+    media: tuple[Medium, ...]
+
+    @property
+    def id(self) -> str:
+        return self.events[0].event_id
+
+    @property
+    def start(self) -> datetime:
+        return min([time_of(entry) for entry in self.events]
+                   + [time_of(medium.file) for medium in self.media])  # fmt: skip
+
+    @property
+    def end(self) -> datetime:
+        files = (medium.file for medium in self.media)
+        ends = [time_of(file) + timedelta(seconds=file.duration_s or 0) for file in files]
+        return max(ends + [time_of(event) for event in self.events])
+
+    def still_of(self, event: EventEntry) -> Medium | None:
+        """Made for this very event."""
+        return next((m for m in self.stills() if m.event.event_id == event.event_id), None)
+
+    def stills(self) -> list[Medium]:
+        return [medium for medium in self.media if medium.file.kind == "still"]
+
+    @property
+    def clip(self) -> Medium | None:
+        return next((medium for medium in self.media if medium.file.kind == "clip"), None)
+
+    def tracks(self) -> list[tuple[EventEntry, TrackEntry]]:
+        """Each object once, with the event that saw it best; several rules may tell of one."""
+        best: dict[int, tuple[EventEntry, TrackEntry]] = {}
+        for event in self.events:
+            if (track := event.track) is not None:
+                known = best.get(track.id)
+                if known is None or track.score > known[1].score:
+                    best[track.id] = event, track
+        return list(best.values())
+
+
+def groups(root: Path, choice: Choice | None = None) -> Iterator[Group]:
+    """In the order of camera and time. Raises PermanentError for a folder without captures."""
+    choice = choice or Choice()
+    found = list(_sidecars(root))
+    if not found:
+        raise PermanentError(
+            f"{root} holds no captures of edge; say where they are: --captures DIR"
+        )
+    made = [_group(parts) for parts in _sharing_events(found)]
+    made.sort(key=lambda group: (group.camera, time_of(group.events[0])))
+    yield from filter(choice.takes, made)
+
+
+def time_of(entry: EventEntry | FileEntry) -> datetime:
+    """With its zone."""
+    return datetime.fromisoformat(entry.time)
+
+
+_Found = tuple[Path, Sidecar]
+
+
+def _sidecars(root: Path) -> Iterator[_Found]:
+    for path in sorted(root.glob(f"*/*/*{SIDECAR_SUFFIX}")):
+        sidecar = read_sidecar(path)
+        if sidecar is not None and sidecar.events:
+            yield path.parent, sidecar
+
+
+def _sharing_events(found: Iterable[_Found]) -> list[list[_Found]]:
+    """An event that lengthened another's clip is told there too, beside its own still."""
+    by_event: dict[str, list[_Found]] = {}
+    for one in found:
+        parts = [one]
+        for event in one[1].events:
+            known = by_event.get(event.event_id)
+            if known is not None and known is not parts:
+                parts.extend(known)
+                by_event.update((e.event_id, parts) for _, other in known for e in other.events)
+            by_event[event.event_id] = parts
+    return list({id(parts): parts for parts in by_event.values()}.values())
+
+
+def _group(parts: list[_Found]) -> Group:
+    events = {event.event_id: event for _, sidecar in parts for event in sidecar.events}
+    media = [
+        Medium(folder / file.name, file, sidecar.events[0])
+        for folder, sidecar in parts
+        for file in sidecar.files
+        if (folder / file.name).is_file()
+    ]
+    return Group(
+        parts[0][1].camera,
+        parts[0][1].model,
+        tuple(sorted(events.values(), key=time_of)),
+        tuple(sorted(media, key=lambda medium: time_of(medium.file))),
+    )

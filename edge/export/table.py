@@ -1,0 +1,37 @@
+"""CSV for spreadsheets and R: a row for each event."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from edge.export.groups import Group
+
+COLUMNS = (
+    "time", "camera", "rule", "event_id", "label", "score", "track_id", "x0", "y0", "x1", "y1",
+    "latency_ms", "model", "still", "clip", "clip_s",
+)  # fmt: skip
+
+
+def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
+    """Boxes are in 0..1 of the picture, files relative to `root`. Returns the number of rows."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    rows = 0
+    for group in groups:
+        clip = group.clip
+        for event in group.events:
+            track = event.track
+            seen = (track.label, track.score, track.id, *track.box_xyxy) if track else ("",) * 7
+            files = [
+                medium.path.relative_to(root).as_posix() if medium else ""
+                for medium in (group.still_of(event), clip)
+            ]
+            writer.writerow(
+                [event.time, group.camera, event.rule, event.event_id, *seen, event.latency_ms,
+                 group.model, *files, clip.file.duration_s if clip else ""]
+            )  # fmt: skip
+            rows += 1
+    return rows
