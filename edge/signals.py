@@ -7,6 +7,7 @@ the signal's number to a socket, and a thread reads it there and acts.
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
@@ -14,11 +15,14 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+log = logging.getLogger(__name__)
+
 
 class Signals:
     """Calls an action for each signal while entered; only the main thread may enter.
 
-    The actions run one after the other. One that raises ends the listening, as any thread's error.
+    The actions run one after the other. One that raises is logged, and listening goes on: a reload
+    that fails must not cost the stop that comes later.
     """
 
     def __init__(self, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
@@ -52,8 +56,17 @@ class Signals:
     def _listen(self) -> None:
         while numbers := self._heard.recv(16):
             for number in numbers:
-                if (action := self._actions.get(signal.Signals(number))) is not None:
-                    action()
+                self._act(signal.Signals(number))
+
+    def _act(self, number: signal.Signals) -> None:
+        try:
+            self._actions.get(number, _nothing)()
+        except Exception:
+            log.exception("what %s asks for failed", number.name)
+
+
+def _nothing() -> None:
+    """A signal that somebody else handles."""
 
 
 def _pass(_number: int, _frame: object) -> None:
