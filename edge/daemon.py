@@ -107,7 +107,7 @@ class Daemon:
         self._model = detector.name
         self._detector = TimedDetector(detector, self.progress)
         self._source: Source = open_source(
-            settings.source, settings.health.stall_s, self.problems.note
+            settings.source, settings.health.stall_s, self.problems.note, self._resume
         )
         boot_id = secrets.token_hex(8)
         self._publisher = Publisher(settings.bus, settings.camera, boot_id)
@@ -295,6 +295,11 @@ class Daemon:
             if not passes:
                 continue
             self._mailbox.put(_Received(frame, received_ns), wait=wait)
+
+    def _resume(self, info: SourceInfo) -> None:
+        """The source was lost and is back, perhaps with other parameters of its stream."""
+        self._recorder.end_stream()
+        self._recorder.begin_stream(info)
 
     def _analyse(self) -> None:
         """Analysis thread: a pipeline for the source's sizes, frame by frame."""

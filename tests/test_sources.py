@@ -175,7 +175,8 @@ def test_a_stream_that_breaks_off_is_opened_again(
     monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.1)
     heard: list[str] = []
     settings = SourceSettings(uri=f"http://127.0.0.1:{server.server_port}/v.ts")
-    stream = open_source(settings, 5.0, heard.append)
+    resumed: list[SourceInfo] = []
+    stream = open_source(settings, 5.0, heard.append, resumed.append)
     assert isinstance(stream, Reconnecting)
     assert stream.open().live
     read = [stream.read() for _ in range(70)]
@@ -184,6 +185,7 @@ def test_a_stream_that_breaks_off_is_opened_again(
     assert [frame.index for frame in read if frame] == list(range(70))
     assert np.diff([frame.timestamp_ns for frame in read if frame]).min() >= 0
     assert len(heard) == 4  # lost, back, lost, back
+    assert [info.name for info in resumed] == [settings.uri] * 2
     assert stream.read() is None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.errors import SourceError
 from edge.settings import SourceSettings
 from edge.sources.base import Source, SourceInfo
-from edge.sources.reconnect import Listener, Reconnecting
+from edge.sources.reconnect import Listener, Reconnecting, Resumed
 
 __all__ = ["Source", "SourceInfo", "open_source"]
 
@@ -17,21 +17,25 @@ SCHEMES = ("picamera2", "v4l2", "synthetic", *STREAMS)
 
 
 def open_source(
-    settings: SourceSettings, stall_s: float = 5.0, on_event: Listener | None = None
+    settings: SourceSettings,
+    stall_s: float = 5.0,
+    on_event: Listener | None = None,
+    on_resume: Resumed | None = None,
 ) -> Source:
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
     stall_s: a live source that gives no frame for so long is lost. on_event: hears one sentence
-    when a source is lost and when it is back. Raises SourceError for a URI of no known kind.
+    when a source is lost and when it is back. on_resume: is told what it then is.
+    Raises SourceError for a URI of no known kind.
     """
     scheme, separator, _ = settings.uri.partition(":")
     if not separator or scheme not in SCHEMES:
-        return _local(settings, stall_s, on_event)
+        return _local(settings, stall_s, on_event, on_resume)
     match scheme:
         case "picamera2":
             from edge.sources.picamera2 import Picamera2Source
 
-            return Reconnecting(Picamera2Source(settings, stall_s), settings, on_event)
+            return Reconnecting(Picamera2Source(settings, stall_s), settings, on_event, on_resume)
         case "synthetic":
             from edge.sources.synthetic import SyntheticSource
 
@@ -39,16 +43,21 @@ def open_source(
         case _:
             from edge.sources.video import VideoSource
 
-            return Reconnecting(VideoSource(settings, stall_s), settings, on_event)
+            return Reconnecting(VideoSource(settings, stall_s), settings, on_event, on_resume)
 
 
-def _local(settings: SourceSettings, stall_s: float, on_event: Listener | None) -> Source:
+def _local(
+    settings: SourceSettings,
+    stall_s: float,
+    on_event: Listener | None,
+    on_resume: Resumed | None,
+) -> Source:
     """A path: of a device, of a folder of images or of a video file."""
     path = Path(settings.uri).expanduser()
     if path.is_char_device():
         from edge.sources.video import VideoSource
 
-        return Reconnecting(VideoSource(settings, stall_s), settings, on_event)
+        return Reconnecting(VideoSource(settings, stall_s), settings, on_event, on_resume)
     if path.is_dir():
         from edge.sources.images import ImagesSource
 

@@ -17,6 +17,7 @@ FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
 
 Listener = Callable[[str], None]
+Resumed = Callable[[SourceInfo], None]
 
 
 class Reconnecting:
@@ -26,15 +27,21 @@ class Reconnecting:
     back with another size of picture ends in SourceLostError: the stages are made for one size.
     One that gives a frame of another size is damaged, and lost.
 
-    `reopened` counts how often it came back.
+    `reopened` counts how often it came back. `on_resume` is told then what the source is now, by
+    the thread that reads: a stream of packets begins anew, with parameters of its own.
     """
 
     def __init__(
-        self, source: Source, settings: SourceSettings, on_event: Listener | None = None
+        self,
+        source: Source,
+        settings: SourceSettings,
+        on_event: Listener | None = None,
+        on_resume: Resumed | None = None,
     ) -> None:
         self._source = source
         self._settings = settings
         self._on_event = on_event or (lambda _: None)
+        self._on_resume = on_resume or (lambda _: None)
         self._closed = threading.Event()
         self._restarting = threading.Event()
         self._call = Stage()
@@ -122,6 +129,7 @@ class Reconnecting:
                 f"{self._info.width}x{self._info.height}"
             )
         self.reopened += 1
+        self._on_resume(info)
         self._on_event(f"source {info.name} is back")
 
     def _continued(self, frame: Frame) -> Frame:
