@@ -20,7 +20,7 @@ import msgspec
 from msgspec import inspect
 
 from edge.errors import ConfigError
-from edge.settings import Section, Settings
+from edge.settings import NO_LINE, Section, Settings
 
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
 LONGEST_WINDOW = 16  # looks that a track remembers
@@ -184,6 +184,9 @@ def _contradictions(settings: Settings, told: Locate) -> Iterator[str]:
         yield f"{told('bus.insecure')}: it contradicts bus.keys; leave one of them out"
     if settings.bus.control == settings.bus.endpoint:
         yield f"{told('bus.control')}: events go out there; commands need an endpoint of their own"
+    outputs = [rule.gpio for rule in settings.triggers if rule.gpio != NO_LINE]
+    if settings.hooks.input_gpio in outputs:
+        yield f"{told('hooks.input_gpio')}: a trigger pulses that line; take another one"
     capture = settings.capture
     if capture.pre_roll_s + capture.post_roll_s > capture.max_clip_s:
         yield f"{told('capture.max_clip_s')}: shorter than pre_roll_s and post_roll_s together"

@@ -34,13 +34,14 @@ from edge.errors import ConfigError, EdgeError
 from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
 from edge.governor import FrameGate, Governor, Readings
 from edge.health import Progress, Rates, ServiceManager, rss_bytes
+from edge.hooks.hooks import Hooks
 from edge.mailbox import Mailbox
 from edge.mend import SourceMender
-from edge.messages import AnyMessage, Health
+from edge.messages import AnyMessage, Health, M
 from edge.picture_check import ABOUT, PictureCheck, PictureState
 from edge.pipeline import Analysis, Pipeline
 from edge.problems import Problems
-from edge.remote import Reload, Remote
+from edge.remote import EXTERNAL, Reload, Remote
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
@@ -116,10 +117,15 @@ class Daemon:
             on_capture=self._on_capture,
             on_error=self.problems.note,
             model=self._model,
-            clips=any("clip" in rule.actions for rule in settings.triggers),
+            clips=settings.captures_clips,
         )
         self.remote = Remote(settings, boot_id, self._recorder.trigger, reload)
         self._control = ControlServer(settings.bus, self.remote)
+        self._hooks = Hooks(
+            settings,
+            lambda: self.remote.capture(settings.hooks.input_captures, EXTERNAL),
+            self.problems.note,
+        )
         self._mailbox: Mailbox[_Received] = Mailbox()
         self._info: SourceInfo | None = None
         self._opened = threading.Event()
@@ -161,6 +167,7 @@ class Daemon:
             "messages": self._publisher.dropped,
             "clip_frames": recorder["frames_dropped"],
             "captures": recorder["triggers_dropped"],
+            "commands": self._hooks.dropped,
         }
 
     def run(self, manager: ServiceManager) -> None:
@@ -171,6 +178,7 @@ class Daemon:
         self._publisher.start()
         try:
             self._control.start()
+            self._hooks.start()
             for thread in self._threads:
                 thread.start()
             self._supervise(manager, rates, started_ns)
@@ -262,6 +270,7 @@ class Daemon:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(STOP_STAGE_S)
+        self._hooks.stop()
         try:
             self._recorder.stop(STOP_CAPTURES_S)
         except EdgeError as error:
@@ -369,7 +378,8 @@ class Daemon:
         jpeg = None
         if self.settings.bus.thumbnails:
             jpeg = outgoing.thumbnail(best, event.best.box_xyxy)
-        self._publish(outgoing.trigger(event, event_id, size, latency_ms), frame, jpeg)
+        told = self._publish(outgoing.trigger(event, event_id, size, latency_ms), frame, jpeg)
+        self._hooks(event.rule, told)
         if event.rule.actions:
             camera = self.settings.camera
             self._recorder.trigger(
@@ -381,10 +391,12 @@ class Daemon:
         matching = (frame for frame in self._looked if frame.index == frame_index)
         return next(matching, self._looked[-1])
 
-    def _publish(self, message: AnyMessage, frame: Frame, jpeg: bytes | None = None) -> None:
-        self._publisher.publish(message, frame.timestamp_ns, frame.wall_ns, jpeg)
+    def _publish(self, message: M, frame: Frame, jpeg: bytes | None = None) -> M:
+        """Returns it with its header."""
+        told = self._publisher.publish(message, frame.timestamp_ns, frame.wall_ns, jpeg)
         if self._listener is not None:
             self._listener(message)
+        return told
 
     def _on_capture(self, result: CaptureResult) -> None:
         """Called by the recorder's thread for each file that is whole on disk."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from inspect import cleandoc
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -191,6 +191,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Health
+M = TypeVar("M", bound=AnyMessage)
 KINDS: tuple[type[AnyMessage], ...] = (Detection, Track, Trigger, Capture, Health)
 
 

@@ -23,6 +23,7 @@ from edge.settings import Settings
 
 FRAME_WAIT_S = 2.0
 RULE = "command"  # as which captures on command are named
+EXTERNAL = "external"  # and those by a line of GPIO
 
 Reload = Callable[[], str]
 Capture = Callable[[CaptureRequest], bool]
@@ -51,6 +52,7 @@ class Remote:
         self._capture = capture
         self._paused_until_s = 0.0
         self._changed = threading.Condition()
+        self._asking = threading.Lock()  # one waits for a frame at a time
         self._wanted = False
         self._seen: Frame | None = None
 
@@ -75,13 +77,15 @@ class Remote:
             health=self.health,
         )
 
-    def capture(self, captures: tuple[Literal["still", "clip"], ...]) -> CaptureReply:
-        if "clip" in captures and not any("clip" in r.actions for r in self.settings.triggers):
+    def capture(
+        self, captures: tuple[Literal["still", "clip"], ...], rule: str = RULE
+    ) -> CaptureReply:
+        if "clip" in captures and not self.settings.captures_clips:
             raise RefusedError("no rule captures clips, so that no video is kept to make one of")
         frame = self._next_frame()
         request = CaptureRequest(
             event_id=secrets.token_hex(8),
-            rule=RULE,
+            rule=rule,
             camera=self.settings.camera,
             wall_ns=frame.wall_ns,
             timestamp_ns=frame.timestamp_ns,
@@ -119,7 +123,7 @@ class Remote:
 
     def _next_frame(self) -> Frame:
         """One that comes from now on, and not what was waiting somewhere."""
-        with self._changed:
+        with self._asking, self._changed:
             self._seen, self._wanted = None, True
             self._changed.wait_for(lambda: self._seen is not None, FRAME_WAIT_S)
             frame, self._seen, self._wanted = self._seen, None, False

@@ -15,6 +15,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+NO_LINE = -1
+GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
 
@@ -190,6 +192,14 @@ class TriggerRule(Section, frozen=True):
         "still",
         "clip",
     )
+    exec: Annotated[
+        tuple[str, ...],
+        _about("a command and its arguments that an event runs: no shell, the event on its input"),
+    ] = ()
+    gpio: Annotated[GpioLine, _about("GPIO line (BCM number) that an event pulses; -1 = none")] = (
+        NO_LINE
+    )
+    gpio_pulse_s: Annotated[float, Meta(gt=0, le=3600), _about("how long that line is high")] = 0.2
 
 
 class CaptureSettings(Section, frozen=True):
@@ -277,6 +287,33 @@ class GovernorSettings(Section, frozen=True):
     calm_s: Annotated[Seconds, _about("and has been for so long")] = 30.0
 
 
+class HookSettings(Section, frozen=True):
+    """Commands of triggers, and a GPIO line that captures."""
+
+    exec_limit_s: Annotated[
+        float, Meta(gt=0, le=3600), _about("a command that takes longer is killed")
+    ] = 10.0
+    exec_at_once: Annotated[int, Meta(ge=1, le=16), _about("commands that run side by side")] = 2
+    exec_waiting: Annotated[
+        int,
+        Meta(ge=1, le=1000),
+        _about("events that wait for their turn; of more they are dropped"),
+    ] = 16
+    input_gpio: Annotated[
+        GpioLine, _about("GPIO line (BCM number) that captures when it gets active; -1 = none")
+    ] = NO_LINE
+    input_pull: Annotated[
+        Literal["up", "down", "none"],
+        _about("its resistor; up: active when connected to ground, else when high"),
+    ] = "up"
+    input_bounce_s: Annotated[
+        float, Meta(ge=0, le=10), _about("changes of the line that are shorter don't count")
+    ] = 0.01
+    input_captures: Annotated[
+        tuple[Literal["still", "clip"], ...], Meta(min_length=1), _about("what it captures")
+    ] = ("still",)
+
+
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
@@ -293,3 +330,12 @@ class Settings(Section, frozen=True):
     bus: BusSettings = BusSettings()
     health: HealthSettings = HealthSettings()
     governor: GovernorSettings = GovernorSettings()
+    hooks: HookSettings = HookSettings()
+
+    @property
+    def captures_clips(self) -> bool:
+        """Whether anything but a command may ask for a clip, so that video must be kept."""
+        captures = [rule.actions for rule in self.triggers]
+        if self.hooks.input_gpio != NO_LINE:
+            captures.append(self.hooks.input_captures)
+        return any("clip" in names for names in captures)

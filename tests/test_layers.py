@@ -43,6 +43,9 @@ def test_a_stage_knows_no_other_stage_no_socket_no_clock_and_no_loader(stage: st
         ("ai_edge_litert", ("detector/runtime.py",)),
         ("tflite_runtime", ("detector/runtime.py",)),
         ("picamera2", ("sources/picamera2.py",)),
+        ("gpiozero", ("hooks/gpio.py",)),
+        ("paho", ("bridges/mqtt.py",)),
+        ("prometheus_client", ("bridges/prometheus.py",)),
     ],
 )
 def test_each_of_these_has_one_importer(package: str, allowed: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ import zmq
 from edge.bus.door import Door
 from edge.bus.latest import Latest
 from edge.frame import NS_PER_S
-from edge.messages import AnyMessage, Header, encode, topic_of
+from edge.messages import AnyMessage, Header, M, encode, topic_of
 from edge.settings import BusSettings
 
 QUEUE_LENGTH = 1000
@@ -65,10 +65,11 @@ class Publisher:
         self._door = door
         self._thread.start()
 
-    def publish(
-        self, message: AnyMessage, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None
-    ) -> None:
-        """Never waits; callable from any thread. The times are those of the exposure."""
+    def publish(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None) -> M:
+        """Never waits; callable from any thread. The times are those of the exposure.
+
+        Returns the message with its header, as it will be sent.
+        """
         topic = topic_of(message, self._camera)
         wall_time = datetime.fromtimestamp(wall_ns / NS_PER_S, UTC)
         with self._lock:
@@ -87,9 +88,11 @@ class Publisher:
             if len(self._queue) >= QUEUE_LENGTH:
                 self._latest.note(self._queue.popleft()[0])  # lost, and yet true
                 self.dropped += 1
-            self._queue.append((msgspec.structs.replace(message, header=header), jpeg))
+            message = msgspec.structs.replace(message, header=header)
+            self._queue.append((message, jpeg))
         if self._door is not None:
             self._door.wake()
+        return message
 
     @property
     def published(self) -> int:
