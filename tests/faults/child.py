@@ -154,10 +154,10 @@ def _noise(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(random.randbytes(int(np.prod(shape))), np.uint8).reshape(shape)
 
 
-def _open_source(settings: SourceSettings, _stall_s: float, on_event: Any) -> Any:
+def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any) -> Any:
     if settings.fast:
         return PatientSource(settings)
-    return Reconnecting(FaultySource(settings), settings, on_event)
+    return Reconnecting(FaultySource(settings), settings, *listeners)
 
 
 def install() -> None:
