@@ -1,0 +1,17 @@
+// Keeps the picture of each trigger and prints it: npm install && node subscriber.mjs [ENDPOINT] [FOLDER]
+import { writeFileSync } from "node:fs";
+import { Subscriber } from "zeromq";
+
+const [endpoint = "ipc:///tmp/edge-cam0.ipc", folder = "."] = process.argv.slice(2);
+process.on("SIGINT", () => process.exit(0));
+
+const socket = new Subscriber();
+socket.connect(endpoint);
+socket.subscribe("trigger.");
+
+for await (const [topic, json, jpeg] of socket) {
+  const trigger = JSON.parse(json);
+  if (trigger.header.schema_version !== 1) throw new Error(`${topic}: another schema version`);
+  if (jpeg) writeFileSync(`${folder}/${trigger.event_id}.jpg`, jpeg);
+  console.log(`${trigger.rule}: ${trigger.label} ${trigger.score.toFixed(2)}`);
+}
