@@ -3,8 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
-BINDIR ?= /usr/local/bin
-SYSCONFDIR ?= /etc/edge
+DESTDIR ?=
 
 .PHONY: help run test lint bench fault soak install lock schemas clean
 .DEFAULT_GOAL := help
@@ -27,19 +26,29 @@ bench: $(VENV)/ready ## CPU of a frame by stage, and over the least it can cost,
 	$(BIN)/edge bench idle
 	$(BIN)/edge bench stages
 
-install: ## On a Pi, as root: PREFIX=/opt/edge with the system's picamera2, and the command `edge`
+install: ## On a Pi, as root: the service edge@, its user, and the command `edge`
 	$(PYTHON) -m venv --system-site-packages $(PREFIX)
 	$(PREFIX)/bin/pip install --quiet --require-hashes -r requirements.run.lock
 	$(PREFIX)/bin/pip install --quiet --no-deps .
-	install -d $(SYSCONFDIR) $(BINDIR)
-	test -e $(SYSCONFDIR)/edge.toml || install -m 644 systemd/edge.toml $(SYSCONFDIR)/edge.toml
-	ln -sf $(PREFIX)/bin/edge $(BINDIR)/edge
+	scripts/install "$(DESTDIR)" $(PREFIX)
+	if [ -d /run/systemd/system ]; then systemd-sysusers edge.conf && \
+	  systemd-tmpfiles --create edge.conf && systemctl daemon-reload; fi
+	@echo "edit /etc/edge/cam0.toml, then: systemctl enable --now edge@cam0"
 
-fault: $(VENV)/ready ## Each fault of the matrix 20 times in a real daemon; as root also full disks
-	$(BIN)/python -m tests.faults.matrix
+uninstall: ## On a Pi, as root: all but configuration and captures
+	if [ -d /run/systemd/system ]; then systemctl stop 'edge@*'; fi
+	rm -rf $(PREFIX) /usr/lib/systemd/system/edge@.service.d
+	rm -f /usr/bin/edge /usr/lib/systemd/system/edge@.service \
+	  /usr/lib/sysusers.d/edge.conf /usr/lib/tmpfiles.d/edge.conf
+	rm -rf /usr/share/doc/edge-trigger
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@echo "kept: /etc/edge and /var/lib/edge"
 
-soak: $(VENV)/ready ## 2,000,000 frames of drawn activity: memory, open files, counters
-	$(BIN)/python -m tests.faults.soak
+deb: $(VENV)/ready ## A Debian package for this machine's release, in dist/
+	scripts/build-deb $(BIN)
+
+test-systemd: deb ## The package under a real systemd: install, watchdog, reload, upgrade, purge (root)
+	scripts/test-systemd dist/edge-trigger_*.deb
 
 lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)
