@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ from edge.detector import Detector
 from edge.errors import ConfigError, EdgeError
 from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
 from edge.governor import FrameGate, Governor, Readings
-from edge.health import Progress, Rates, ServiceManager, rss_bytes
+from edge.health import Progress, Rates, ServiceManager, free_bytes, rss_bytes
 from edge.hooks.hooks import Hooks
 from edge.mailbox import Mailbox
 from edge.mend import SourceMender
@@ -254,8 +255,8 @@ class Daemon:
         level = self._governor(self._readings, now_s)
         self._gate.share = level.frame_rate
         if self._governor.number:
-            why = ", ".join(self._readings.flags) or f"{self._readings.temperature_c:.0f} °C"
-            self.problems.note(f"less work, level {self._governor.number}: {why}", "governor")
+            sentence = f"less work, level {self._governor.number}: {self._readings}"
+            self.problems.note(sentence, "governor")
         else:
             self.problems.mended("governor")
 
@@ -425,6 +426,7 @@ class Daemon:
             dropped=self.dropped,
             rss_bytes=rss_bytes(),
             temperature_c=self._readings.temperature_c,
+            disk_free_bytes=free_bytes(Path(self.settings.capture.directory)),
             problems=problems,
             paused=self.remote.paused,
             stalled=self._stalls.stalled,

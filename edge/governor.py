@@ -43,6 +43,10 @@ class Readings:
     temperature_c: float | None = None
     flags: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        warm = [] if self.temperature_c is None else [f"{self.temperature_c:.0f} °C"]
+        return ", ".join([*self.flags, *warm]) or "no reading now, calming down"
+
 
 class Governor:
     """Readings to a level, a reading at a time."""

@@ -78,6 +78,12 @@ def test_flags_count_without_a_sensor() -> None:
     assert governor.number == 2
 
 
+def test_readings_are_told_also_when_a_sensor_falls_silent() -> None:
+    assert str(Readings(81.4, ("throttled",))) == "throttled, 81 °C"
+    assert str(Readings(None, ("under-voltage",))) == "under-voltage"
+    assert str(Readings()) == "no reading now, calming down"
+
+
 def test_zero_never_governs_by_temperature() -> None:
     governor = Governor(GovernorSettings(hot_c=0))
     governor(Readings(110), 0)
