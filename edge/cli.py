@@ -27,6 +27,7 @@ COMMANDS = {  # name: where it is, what `edge --help` says of it
     "check-config": ("config:check_config", "Checks a configuration and lists every problem."),
     "keys": ("keys:keys", "Makes keys for TCP and says whose are allowed."),
     "models": ("models:models", "Lists, describes and fetches models."),
+    "bridge": ("bridge:bridge", "Passes events on to an MQTT broker or to Prometheus."),
     "export": ("export:export", "Gives captures to research, spreadsheets and training."),
     "bench": ("bench:bench", "Measures accuracy, latency and cost, here and now."),
     "doctor": ("doctor:doctor", "Looks for what is wrong here and says how to mend it."),

@@ -187,6 +187,12 @@ def _contradictions(settings: Settings, told: Locate) -> Iterator[str]:
     outputs = [rule.gpio for rule in settings.triggers if rule.gpio != NO_LINE]
     if settings.hooks.input_gpio in outputs:
         yield f"{told('hooks.input_gpio')}: a trigger pulses that line; take another one"
+    mqtt = settings.mqtt
+    for name, needs in (("password_file", mqtt.username), ("ca_file", mqtt.tls),
+                        ("cert_file", mqtt.tls), ("key_file", mqtt.cert_file)):  # fmt: skip
+        if getattr(mqtt, name) and not needs:
+            what = {"password_file": "username", "key_file": "cert_file"}.get(name, "tls = true")
+            yield f"{told(f'mqtt.{name}')}: it is of no use without {what}"
     capture = settings.capture
     if capture.pre_roll_s + capture.post_roll_s > capture.max_clip_s:
         yield f"{told('capture.max_clip_s')}: shorter than pre_roll_s and post_roll_s together"
@@ -363,7 +369,7 @@ def _type_words(kind: Any) -> str:
             return "name of letters, digits, _ and -"
         case inspect.StrType(pattern=pattern) if pattern and "none" in pattern:
             return "auto, none, ipc://… or tcp://…"
-        case inspect.StrType(pattern=pattern) if pattern:
+        case inspect.StrType(pattern=pattern) if pattern and "ipc" in pattern:
             return "ipc://… or tcp://…"
         case _:
             return "text"

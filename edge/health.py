@@ -101,3 +101,12 @@ def rss_bytes(root: Path = Path("/")) -> int:
     except (OSError, IndexError):
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Left to this user on the disk that a folder is on; None where there is no such folder."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize

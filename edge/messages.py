@@ -179,6 +179,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     dropped: dict[str, Count]
     rss_bytes: Count
     temperature_c: float | None
+    disk_free_bytes: Count | None = None
     problems: tuple[str, ...]
     paused: bool = False
     stalled: tuple[str, ...] = ()

@@ -314,6 +314,34 @@ class HookSettings(Section, frozen=True):
     ] = ("still",)
 
 
+class MqttSettings(Section, frozen=True):
+    """`edge bridge mqtt`: which broker, and what it is told."""
+
+    host: Annotated[str, _about("name or address of the broker")] = "localhost"
+    port: Annotated[int, Meta(ge=0, le=65535), _about("0 = 1883, or 8883 with tls")] = 0
+    tls: Annotated[bool, _about("encrypted, and the broker's certificate is checked")] = False
+    ca_file: Annotated[str, _about("who signed it; empty = the system's authorities")] = ""
+    cert_file: Annotated[str, _about("client certificate, where the broker asks for one")] = ""
+    key_file: Annotated[str, _about("its private key")] = ""
+    username: Annotated[str, _about("empty = none")] = ""
+    password_file: Annotated[str, _about("a file whose first line is the password")] = ""
+    prefix: Annotated[
+        str, Meta(pattern=r"^[^#+$/]+(/[^#+/]+)*$"), _about("topics are <prefix>/<camera>/…")
+    ] = "edge"
+    discovery: Annotated[
+        str, Meta(pattern=r"^[^#+]*$"), _about("Home Assistant's discovery prefix; empty = none")
+    ] = "homeassistant"
+    off_delay_s: Annotated[
+        float, Meta(ge=1), _about("Home Assistant: a rule's sensor is off so long after a trigger")
+    ] = 30.0
+    spool: Annotated[
+        str, _about("file of what the broker hasn't confirmed; empty = beside the captures")
+    ] = ""
+    spool_bytes: Annotated[
+        int, Meta(ge=10_000), _about("of that file's messages; the oldest go first")
+    ] = 10_000_000
+
+
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
@@ -331,6 +359,7 @@ class Settings(Section, frozen=True):
     health: HealthSettings = HealthSettings()
     governor: GovernorSettings = GovernorSettings()
     hooks: HookSettings = HookSettings()
+    mqtt: MqttSettings = MqttSettings()
 
     @property
     def captures_clips(self) -> bool:

@@ -1,0 +1,1 @@
+"""The bus for those who speak something else: MQTT, Prometheus."""

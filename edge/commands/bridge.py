@@ -1,0 +1,81 @@
+"""`edge bridge`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from edge.commands.options import client_keys, configured, keyed, settings_of
+
+CONTROL_S = 3.0  # a command that isn't answered by then has failed
+
+
+@click.group()
+def bridge() -> None:
+    """Passes events on to what doesn't speak ZeroMQ. A program beside the daemon."""
+
+
+@bridge.command()
+@configured
+@click.option("--endpoint", metavar="ENDPOINT", help="Default: the configuration's.")
+@click.option("--control", metavar="ENDPOINT", help="Default: the configuration's.")
+@keyed
+@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+def mqtt(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    endpoint: str | None,
+    control: str | None,
+    key: Path | None,
+    server_key: Path | None,
+    verbose: bool,
+) -> None:
+    """Publishes to an MQTT broker, with discovery for Home Assistant; see [mqtt] in edge.toml."""
+    import functools
+    import logging
+
+    from edge.bridges.forward import FORWARDED, Forwarder
+    from edge.bridges.mqtt import Broker
+    from edge.bridges.spool import Spool
+    from edge.bridges.topics import Topics
+    from edge.bus.door import control_endpoint
+    from edge.client import Control, Subscriber
+    from edge.logs import set_up
+
+    settings = settings_of(config, assignments)
+    set_up("auto", logging.DEBUG if verbose else logging.INFO)
+    keys = client_keys(key, server_key)
+    make_control = functools.partial(
+        Control, control or control_endpoint(settings.bus), keys=keys, timeout_s=CONTROL_S
+    )
+    file = settings.mqtt.spool or f"{settings.capture.directory}/.mqtt-{settings.camera}.sqlite"
+    topics = Topics(settings.mqtt.prefix, settings.camera)
+    broker = Broker(settings.mqtt, f"edge-{settings.camera}", topics.availability)
+    spool = Spool(Path(file), settings.mqtt.spool_bytes)
+    with Subscriber(endpoint or settings.bus.endpoint, FORWARDED, keys=keys) as subscriber:
+        forwarder = Forwarder(settings, subscriber, broker, spool, make_control)
+        with until_signal() as stopped:
+            forwarder.start()
+            try:
+                while not stopped():
+                    forwarder.step()
+            finally:
+                broker.stop()
+                spool.close()
+
+
+@contextmanager
+def until_signal() -> Iterator[Callable[[], bool]]:
+    """Gives a function that says whether SIGTERM or SIGINT came."""
+    came = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: came.append(1)) for number in numbers]
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,476 @@
+"""The MQTT bridge with a real broker, real sockets and simulated cameras."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from mosquitto import BINARY, Mosquitto
+
+from edge.bridges.forward import FORWARDED, Forwarder
+from edge.bridges.mqtt import Broker
+from edge.bridges.spool import Spool
+from edge.bridges.topics import Topics
+from edge.bus.publisher import Publisher
+from edge.client import Control, Subscriber
+from edge.config import load
+from edge.errors import ConfigError, PermanentError
+from edge.messages import Health, Trigger
+from edge.settings import Settings
+
+needs_mosquitto = pytest.mark.skipif(
+    BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; the bridge was not tried"
+)
+
+
+def until(condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
+    end_s = time.monotonic() + timeout_s
+    while time.monotonic() < end_s:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+class Listener:
+    """A subscriber to everything, whose session the broker keeps."""
+
+    def __init__(self, port: int, setup: Callable[[paho.Client], object] | None = None) -> None:
+        self.got: list[tuple[str, bytes, bool]] = []
+        self._client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, "listener", clean_session=False
+        )
+        if setup is not None:
+            setup(self._client)
+        self._client.reconnect_delay_set(1, 1)
+        self._subscribed = threading.Event()
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = lambda _c, _d, m: self.got.append((m.topic, m.payload, m.retain))
+        self._client.connect("localhost", port)
+        self._client.loop_start()
+        assert self._subscribed.wait(5)
+
+    def send(self, topic: str, body: str) -> None:
+        self._client.publish(topic, body, qos=1).wait_for_publish(5)
+
+    def last(self, topic: str) -> bytes | None:
+        return next((body for name, body, _ in reversed(self.got) if name == topic), None)
+
+    def triggers(self) -> list[str]:
+        return [json.loads(body)["event_id"] for topic, body, _ in self.got if "/trigger/" in topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    made = Mosquitto(tmp_path / "broker")
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def listener(broker: Mosquitto) -> Iterator[Listener]:
+    made = Listener(broker.port)
+    yield made
+    made.close()
+
+
+def settings_of(folder: Path, camera: str, port: int, **more: object) -> Settings:
+    named = {key.replace("__", "."): value for key, value in more.items()}
+    return load(Path("/dev/null"), {
+        "camera": camera, "bus.endpoint": f"ipc://{folder}/{camera}.ipc",
+        "capture.directory": str(folder), "mqtt.port": port, **named,
+    })  # fmt: skip
+
+
+class Camera:
+    """A simulated daemon: its bus, and nothing behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.camera
+        self._publisher = Publisher(settings.bus, settings.camera, "boot")
+        self._publisher.start()
+        self.sent: list[str] = []
+
+    def trigger(self, rule: str = "person", jpeg: bytes | None = None) -> None:
+        self.sent.append(f"{self.name}-{len(self.sent)}")
+        self._publish(Trigger(
+            event_id=self.sent[-1], rule=rule, zones=(), track_id=1, label="person", score=0.9,
+            box=(0, 0, 1, 1), box_px=(0, 0, 9, 9), frame_index=1, latency_ms=9.0, captures=(),
+        ), jpeg)  # fmt: skip
+
+    def health(self, state: str = "running", *, paused: bool = False) -> None:
+        self._publish(Health(
+            state=state, source="s", model="m", uptime_s=1, fps=9.5, frames=1, invocations=1,  # type: ignore[arg-type]
+            invocations_per_s=1, inference_ms=1, tracks=0, triggers=0, captures=0, dropped={},
+            rss_bytes=1, temperature_c=None, disk_free_bytes=12_000_000_000, problems=(),
+            paused=paused,
+        ))  # fmt: skip
+
+    def stop(self) -> None:
+        self._publisher.stop()
+
+    def _publish(self, message: Trigger | Health, jpeg: bytes | None = None) -> None:
+        self._publisher.publish(message, time.monotonic_ns(), time.time_ns(), jpeg)
+
+
+@contextmanager
+def bridged(settings: Settings) -> Iterator[Spool]:
+    """A bridge in a thread; its spool, to count."""
+    stop, made = threading.Event(), threading.Event()
+    spools: list[Spool] = []
+    error: list[BaseException] = []
+
+    def run() -> None:
+        topics = Topics(settings.mqtt.prefix, settings.camera)
+        broker = Broker(settings.mqtt, f"edge-{settings.camera}", topics.availability)
+        spool = Spool(Path(settings.capture.directory, f"{settings.camera}.sqlite"), 1_000_000)
+        spools.append(spool)
+        endpoint = settings.bus.endpoint
+        with Subscriber(endpoint, FORWARDED) as subscriber:
+            forwarder = Forwarder(
+                settings, subscriber, broker, spool,
+                lambda: Control(f"{endpoint}-control", timeout_s=1),
+            )  # fmt: skip
+            forwarder.start()
+            made.set()
+            while not stop.is_set():
+                forwarder.step()
+            broker.stop()
+
+    def guarded() -> None:
+        try:
+            run()
+        except BaseException as caught:
+            error.append(caught)
+            made.set()
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    made.wait(5)
+    try:
+        yield spools[0]
+    finally:
+        stop.set()
+        thread.join(10)
+        if error:
+            raise error[0]
+
+
+@needs_mosquitto
+def test_what_a_broker_is_told_of_a_camera(
+    broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, "cam0", broker.port)
+    camera = Camera(settings)
+    with bridged(settings):
+        until(lambda: camera.health() or listener.last("edge/cam0/availability") == b"online")
+        camera.trigger(jpeg=b"\xff\xd8jpeg")
+        assert until(lambda: listener.last("edge/cam0/image") == b"\xff\xd8jpeg")
+        assert until(lambda: listener.triggers() == ["cam0-0"])
+        assert until(lambda: listener.last("edge/cam0/occupancy/person") == b"ON")
+        camera.health(paused=True)
+        assert until(lambda: listener.last("edge/cam0/paused") == b"ON")
+        assert json.loads(listener.last("edge/cam0/health") or b"")["fps"] == 9.5
+        camera.health("stopping")
+        assert until(lambda: listener.last("edge/cam0/availability") == b"offline")
+    camera.stop()
+
+
+@needs_mosquitto
+def test_home_assistant_finds_every_entity_after_the_fact(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    rules = "[{name='person'}, {name='car-1'}]"
+    settings = settings_of(tmp_path, "cam0", broker.port, triggers=rules, mqtt__off_delay_s=12)
+    camera = Camera(settings)
+    with bridged(settings):
+        early = Listener(broker.port)
+        assert until(lambda: sum("homeassistant/" in topic for topic, *_ in early.got) >= 9)
+        early.close()
+        late = Listener(broker.port, lambda client: client.reinitialise("late"))
+        assert until(lambda: sum(retained for *_, retained in late.got) >= 9)
+        configs = {
+            topic: json.loads(body) for topic, body, _ in late.got if topic.endswith("/config")
+        }
+        late.close()
+    camera.stop()
+    kinds = Counter(topic.split("/")[1] for topic in configs)
+    assert kinds == {"binary_sensor": 3, "sensor": 3, "image": 1, "button": 1, "switch": 1}
+    ids = [config["unique_id"] for config in configs.values()]
+    assert len(set(ids)) == 9
+    rule = configs["homeassistant/binary_sensor/edge_cam0/car-1/config"]
+    assert (rule["device_class"], rule["off_delay"]) == ("occupancy", 12)
+    assert rule["state_topic"] == "edge/cam0/occupancy/car-1"
+    for config in configs.values():
+        assert config["availability_topic"] == "edge/cam0/availability"
+        assert config["device"]["identifiers"] == ["edge_cam0"]
+
+
+@needs_mosquitto
+def test_the_broker_says_when_a_bridge_is_killed(
+    broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, "cam0", broker.port)
+    camera = Camera(settings)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge.cli", "bridge", "mqtt", "--set", f"mqtt.port={broker.port}",
+         "--endpoint", settings.bus.endpoint, "--set", f"capture.directory={tmp_path}"],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert until(
+            lambda: camera.health() or listener.last("edge/cam0/availability") == b"online"
+        )
+        process.kill()
+        assert until(lambda: listener.last("edge/cam0/availability") == b"offline")
+    finally:
+        process.kill()
+        process.wait()
+        camera.stop()
+
+
+@needs_mosquitto
+def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
+    broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, "cam0", broker.port)
+    camera = Camera(settings)
+    with bridged(settings) as spool:
+        assert until(lambda: camera.trigger() or listener.triggers())
+        assert until(lambda: set(listener.triggers()) == set(camera.sent))
+        time.sleep(1.5)  # the broker saves the listener's session
+        broker.freeze()
+        for _ in range(30):  # more than are under way at a time
+            camera.trigger()
+        time.sleep(0.3)
+        broker.kill()
+        for _ in range(50):
+            camera.trigger()
+        time.sleep(0.5)
+    camera_sent = list(camera.sent)
+    assert sqlite3.connect(tmp_path / "cam0.sqlite").execute(
+        "SELECT count(*) FROM kept"
+    ).fetchone()[0] >= 80  # fmt: skip
+    with bridged(settings) as spool:  # a new process would find the same
+        broker.start()
+        assert until(lambda: set(listener.triggers()) >= set(camera_sent), 15)
+        assert until(lambda: not _count(tmp_path / "cam0.sqlite"))
+        assert spool.dropped == 0
+    in_order = list(dict.fromkeys(listener.triggers()))
+    assert in_order == camera_sent
+    camera.stop()
+
+
+def _count(path: Path) -> int:
+    database = sqlite3.connect(path)
+    try:
+        return int(database.execute("SELECT count(*) FROM kept").fetchone()[0])
+    finally:
+        database.close()
+
+
+@needs_mosquitto
+def test_fifty_cameras_and_a_broker_that_is_killed(
+    broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    made = [settings_of(tmp_path, f"cam{n}", broker.port) for n in range(50)]
+    low = [os.open(os.devnull, os.O_RDONLY) for _ in range(700)]  # paho's select ends at fd 1023
+    cameras = [Camera(settings) for settings in made]
+    for descriptor in low:
+        os.close(descriptor)
+    with ExitStack() as stack:
+        for settings in made:
+            stack.enter_context(bridged(settings))
+        wanted = {f"edge/{camera.name}/availability" for camera in cameras}
+
+        def all_online() -> bool:
+            for camera in cameras:
+                camera.health()
+            time.sleep(0.2)
+            return all(listener.last(topic) == b"online" for topic in wanted)
+
+        assert until(all_online, 30)
+        for camera in cameras:
+            camera.trigger()
+        sent = {name for camera in cameras for name in camera.sent}
+        assert until(lambda: set(listener.triggers()) == sent, 20)
+        time.sleep(1.5)
+        broker.kill()
+        for _ in range(4):
+            for camera in cameras:
+                camera.trigger()
+        time.sleep(0.5)
+        begun_s = time.monotonic()
+        broker.start()
+        sent = {name for camera in cameras for name in camera.sent}
+        assert until(lambda: set(listener.triggers()) == sent, 40)
+        took_s = time.monotonic() - begun_s
+        print(f"{len(sent)} triggers, {len(listener.triggers())} deliveries, {took_s:.1f} s")
+    for camera in cameras:
+        camera.stop()
+
+
+@needs_mosquitto
+def test_a_button_captures_and_a_switch_pauses_a_real_daemon(
+    broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    common = ["--set", f"capture.directory={tmp_path}", "--set", f"mqtt.port={broker.port}",
+              "--set", f"bus.endpoint=ipc://{tmp_path}/e.ipc",
+              "--set", "health.interval_s=0.5"]  # fmt: skip
+    edge = [sys.executable, "-m", "edge.cli"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    daemon = subprocess.Popen(
+        [*edge, "run", "--source", "synthetic:still?duration=0", *common], **quiet
+    )
+    bridge = subprocess.Popen([*edge, "bridge", "mqtt", *common], **quiet)
+    try:
+        assert until(lambda: listener.last("edge/cam0/availability") == b"online", 20)
+        listener.send("edge/cam0/command/capture", "PRESS")
+        assert until(lambda: listener.last("edge/cam0/capture/command"))
+        capture = json.loads(listener.last("edge/cam0/capture/command") or b"")
+        assert Path(capture["path"]).is_file()
+        listener.send("edge/cam0/command/pause", "ON")
+        assert until(lambda: listener.last("edge/cam0/paused") == b"ON")
+        assert until(lambda: json.loads(listener.last("edge/cam0/health") or b"{}").get("paused"))
+        listener.send("edge/cam0/command/pause", "OFF")
+        assert until(lambda: listener.last("edge/cam0/paused") == b"OFF")
+        result = json.loads(listener.last("edge/cam0/result") or b"")
+        assert result == {"command": "pause", "ok": True, "text": "resumed"}
+        daemon.terminate()
+        assert daemon.wait(15) == 0
+        assert until(lambda: listener.last("edge/cam0/availability") == b"offline")
+        listener.send("edge/cam0/command/capture", "PRESS")
+        assert until(lambda: b'"ok":false' in (listener.last("edge/cam0/result") or b""))
+        bridge.send_signal(signal.SIGTERM)
+        assert bridge.wait(10) == 0
+    finally:
+        daemon.kill()
+        bridge.kill()
+        daemon.wait()
+        bridge.wait()
+
+
+def openssl(*arguments: object) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@needs_mosquitto
+def test_tls_and_passwords(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
+        pytest.skip("NO OPENSSL: TLS with a broker was not tried")
+    ca, key, passwords = tmp_path / "ca.pem", tmp_path / "key.pem", tmp_path / "passwd"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout", key, "-out", ca, "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-days", "2")  # fmt: skip
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", passwords, "edge", "secret word"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    broker = Mosquitto(
+        tmp_path / "broker", f"certfile {ca}", f"keyfile {key}", f"password_file {passwords}"
+    )
+    broker.start()
+    secret = tmp_path / "secret"
+    secret.write_text("secret word\n")
+    secret.chmod(0o600)
+    common = {"mqtt__tls": True, "mqtt__ca_file": str(ca), "mqtt__username": "edge",
+              "mqtt__password_file": str(secret)}  # fmt: skip
+
+    def identify(client: paho.Client) -> None:
+        client.tls_set(str(ca))
+        client.username_pw_set("edge", "secret word")
+
+    listener = Listener(broker.port, identify)
+    settings = settings_of(tmp_path, "cam0", broker.port, **common)
+    camera = Camera(settings)
+    try:
+        with bridged(settings):
+            assert until(lambda: camera.trigger() or listener.triggers())
+        secret.write_text("wrong")
+        with pytest.raises(PermanentError, match=r"refuses: Not authorized"), bridged(settings):
+            time.sleep(1)
+        secret.chmod(0o604)
+        with pytest.raises(ConfigError, match="everybody may read this password"):
+            Broker(settings.mqtt, "x", "x")
+    finally:
+        listener.close()
+        camera.stop()
+        broker.kill()
+
+
+def test_the_spool_is_bounded_ordered_and_survives(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    spool = Spool(path, 10_000)
+    for number in range(15):
+        spool.put(f"t{number}", b"x" * 1000)
+    assert (len(spool), spool.dropped) == (10, 5)
+    kept = spool.after(0, 100)
+    assert [entry.topic for entry in kept] == [f"t{number}" for number in range(5, 15)]
+    spool.done(kept[0].id)
+    spool.close()
+    again = Spool(path, 10_000)
+    assert len(again) == 9
+    again.put("new", b"y")
+    assert again.after(kept[-1].id, 9)[0].topic == "new"
+    again.close()
+
+
+def test_a_damaged_spool_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    spool = Spool(path, 10_000)
+    spool.put("t", b"x")
+    assert len(spool) == 1
+    assert (tmp_path / "s.sqlite.damaged").exists()
+    spool.close()
+
+
+def test_a_spool_that_can_not_be_written_is_kept_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "s.sqlite").mkdir()
+    spool = Spool(tmp_path / "s.sqlite", 10_000)
+    spool.put("t", b"x")
+    assert [entry.topic for entry in spool.after(0, 9)] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("mqtt.password_file", "/x", "of no use without username"),
+        ("mqtt.ca_file", "/x", "of no use without tls = true"),
+        ("mqtt.prefix", "a/#", "text expected"),
+    ],
+)
+def test_contradictions(key: str, value: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(Path("/dev/null"), {key: value})
+
+
+def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "paho.py").write_text("raise ImportError('hidden')")
+    done = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "bridge", "mqtt"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=30, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    expected = "the MQTT bridge needs the extra 'mqtt', which is not installed"
+    assert done.stderr == f"edge: {expected}: pip install 'edge-trigger[mqtt]'\n"
