@@ -1,0 +1,69 @@
+"""The unit as systemd's own tools see it. `make test-systemd` boots it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.config import load
+
+ROOT = Path(__file__).resolve().parent.parent
+UNIT = ROOT / "systemd" / "edge@.service"
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="NO systemd-analyze: the unit is not checked"
+)
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, timeout=60
+    )
+
+
+@needs_systemd
+def test_the_unit_has_no_key_that_systemd_does_not_know(tmp_path: Path) -> None:
+    """It only warns of one, and ends with 0."""
+    unit = tmp_path / "edge@cam0.service"
+    unit.write_text(UNIT.read_text().replace("/opt/edge/bin/edge", "/bin/true"))
+    told = analyze("verify", unit).stderr
+    assert "edge@cam0" not in told, told
+
+
+@needs_systemd
+def test_exposure_is_low(tmp_path: Path) -> None:
+    done = analyze("security", "--offline=true", "--threshold=20", UNIT)
+    assert done.returncode == 0, done.stdout[-200:]
+    loose = tmp_path / "edge@.service"
+    loose.write_text(re.sub(r"(?m)^(Protect|Restrict|SystemCall|Capab).*$", "", UNIT.read_text()))
+    assert analyze("security", "--offline=true", "--threshold=20", loose).returncode != 0
+
+
+def test_an_instances_configuration_is_valid_and_where_the_service_may_write(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / "instance-config", "yard"], capture_output=True, text=True, check=True
+    )
+    path = tmp_path / "yard.toml"
+    path.write_text(done.stdout)
+    settings = load(path, {})
+    assert settings.camera == "yard"
+    assert settings.bus.endpoint == "ipc:///run/edge/yard/bus"
+    assert settings.capture.directory == "/var/lib/edge/yard/captures"
+
+
+def test_installing_keeps_a_configuration(tmp_path: Path) -> None:
+    install = [str(ROOT / "scripts" / "install"), str(tmp_path), "/srv/edge"]
+    subprocess.run(install, check=True, capture_output=True)
+    config = tmp_path / "etc/edge/cam0.toml"
+    config.write_text('camera = "mine"\n')
+    subprocess.run(install, check=True, capture_output=True)
+    assert config.read_text() == 'camera = "mine"\n'
+    unit = (tmp_path / "usr/lib/systemd/system/edge@.service").read_text()
+    assert "ExecStart=/srv/edge/bin/edge run --config /etc/edge/%i.toml" in unit
+    assert os.readlink(tmp_path / "usr/bin/edge") == "/srv/edge/bin/edge"
