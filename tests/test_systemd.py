@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -66,4 +65,4 @@ def test_installing_keeps_a_configuration(tmp_path: Path) -> None:
     assert config.read_text() == 'camera = "mine"\n'
     unit = (tmp_path / "usr/lib/systemd/system/edge@.service").read_text()
     assert "ExecStart=/srv/edge/bin/edge run --config /etc/edge/%i.toml" in unit
-    assert os.readlink(tmp_path / "usr/bin/edge") == "/srv/edge/bin/edge"
+    assert (tmp_path / "usr/bin/edge").readlink() == Path("/srv/edge/bin/edge")
