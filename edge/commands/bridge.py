@@ -12,6 +12,8 @@ import click
 from edge.commands.options import client_keys, configured, keyed, settings_of
 
 CONTROL_S = 3.0  # a command that isn't answered by then has failed
+PATIENCE = 3  # intervals of health without one, and a daemon is down
+POLL_S = 0.5  # how soon a signal is heeded
 
 
 @click.group()
@@ -66,6 +68,38 @@ def mqtt(
             finally:
                 broker.stop()
                 spool.close()
+
+
+@bridge.command()
+@configured
+@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: the configuration's.")
+@keyed
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=9464, show_default=True)
+def prometheus(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    endpoint: tuple[str, ...],
+    key: Path | None,
+    server_key: Path | None,
+    host: str,
+    port: int,
+) -> None:
+    """Serves /metrics of one daemon, or of several."""
+    from edge.bridges.prometheus import TOPICS, Metrics
+    from edge.client import Subscriber
+
+    settings = settings_of(config, assignments)
+    endpoints = endpoint or (settings.bus.endpoint,)
+    metrics = Metrics(PATIENCE * settings.health.interval_s)
+    keys = client_keys(key, server_key)
+    with Subscriber(endpoints, TOPICS, keys=keys, on_gap=metrics.note) as subscriber:
+        metrics.serve(host, port)
+        click.echo(f"http://{host}:{port}/metrics")
+        with until_signal() as stopped:
+            while not stopped():
+                if (event := subscriber.receive(POLL_S)) is not None:
+                    metrics.hear(event)
 
 
 @contextmanager

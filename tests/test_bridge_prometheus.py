@@ -1,0 +1,189 @@
+"""The Prometheus bridge of a live daemon, read over HTTP and checked with promtool."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge.bridges.prometheus import Metrics
+from edge.client import Event
+from edge.messages import Health
+
+EDGE = [sys.executable, "-m", "edge.cli"]
+DASHBOARD = Path(__file__).resolve().parent.parent / "dashboards" / "grafana.json"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def fetched(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.URLError:
+        return ""
+
+
+def values(text: str, name: str) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The page once a rule has triggered, and after the daemon has ended."""
+    folder = tmp_path_factory.mktemp("daemon")
+    port = free_port()
+    common = ["--set", f"bus.endpoint=ipc://{folder}/e.ipc", "--set", "health.interval_s=0.5"]
+    bridge = subprocess.Popen(
+        [*EDGE, "bridge", "prometheus", "--port", str(port), *common], stdout=subprocess.DEVNULL
+    )
+    daemon = subprocess.Popen(
+        [*EDGE, "run", "--source", "synthetic:visits?duration=0", "--capture-dir", folder, *common],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end_s = time.monotonic() + 20
+        page = ""
+        while time.monotonic() < end_s and (
+            not values(page, "edge_rule_triggers_total")
+            or not sum(values(page, "edge_triggers_total").values())
+        ):
+            time.sleep(0.1)
+            page = fetched(port)
+        daemon.terminate()
+        daemon.wait(15)
+        time.sleep(0.3)
+        yield page, fetched(port)
+        bridge.send_signal(signal.SIGTERM)
+        assert bridge.wait(10) == 0
+    finally:
+        daemon.kill()
+        bridge.kill()
+        daemon.wait()
+        bridge.wait()
+
+
+def test_metrics_are_those_of_the_daemon(metrics: tuple[str, str]) -> None:
+    page, after = metrics
+    assert values(page, "edge_up") == {("cam0",): 1}
+    assert values(page, "edge_rule_triggers_total")[("cam0", "person")] >= 1
+    assert values(page, "edge_trigger_latency_seconds_count")[("cam0", "person")] >= 1
+    assert abs(values(page, "edge_last_trigger_timestamp_seconds")[("cam0", "person")]
+               - time.time()) < 60  # fmt: skip
+    assert values(page, "edge_frames_total")[("cam0",)] > 0
+    assert values(page, "edge_resident_memory_bytes")[("cam0",)] > 10e6
+    assert values(page, "edge_disk_free_bytes")[("cam0",)] > 0
+    assert ("cam0", "messages") in values(page, "edge_dropped_total")
+    assert values(after, "edge_up") == {("cam0",): 0}
+    assert not values(after, "edge_frame_rate")
+
+
+def test_promtool_accepts_them(metrics: tuple[str, str]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("NO PROMTOOL: apt-get install prometheus; the metrics were not linted")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=metrics[0], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+
+
+def test_the_dashboard_asks_for_metrics_that_are_there(metrics: tuple[str, str]) -> None:
+    there = {
+        sample.name
+        for family in text_string_to_metric_families(metrics[0])
+        for sample in family.samples
+    } | {"edge_temperature_celsius"}  # a machine without a sensor has none
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = {
+        name
+        for panel in panels
+        for target in panel["targets"]
+        for name in re.findall(r"\bedge_\w+", target["expr"])
+    }
+    assert len(panels) >= 10
+    assert asked <= there
+
+
+def test_promtool_understands_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("NO PROMTOOL: apt-get install prometheus; the dashboard was not checked")
+    rules = [
+        {"record": f"panel:p{panel['id']}{target['refId']}",
+         "expr": target["expr"].replace("$camera", ".*")}
+        for panel in json.loads(DASHBOARD.read_text())["panels"]
+        for target in panel["targets"]
+    ]  # fmt: skip
+    file = tmp_path / "rules.json"  # JSON is YAML
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*EDGE, "bridge", "prometheus", "--port", str(port)],
+            capture_output=True, text=True, timeout=20, cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"edge: metrics can't be served at 127.0.0.1:{port}: " \
+                          "Address already in use\n"  # fmt: skip
+
+
+def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('hidden')")
+    done = subprocess.run(
+        [*EDGE, "bridge", "prometheus"], env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=30, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.endswith("pip install 'edge-trigger[prometheus]'\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_silent_camera_goes_down() -> None:
+    metrics = Metrics(patience_s=0.05)
+    health = {
+        "type": "health", "state": "running", "source": "s", "model": "m", "uptime_s": 1, "fps": 1,
+        "frames": 1, "invocations": 1, "invocations_per_s": 1, "inference_ms": 1, "tracks": 0,
+        "triggers": 0, "captures": 0, "dropped": {}, "rss_bytes": 1, "temperature_c": None,
+        "problems": [],
+        "header": {"camera": "cam7", "boot_id": "b", "sequence": 1, "topic_sequence": 1,
+                   "wall_time": "2025-01-01T00:00:00Z", "timestamp_ns": 1},
+    }  # fmt: skip
+    metrics.hear(Event("health.cam7", msgspec.convert(health, Health, strict=False)))
+    up = metrics.registry.get_sample_value
+    assert up("edge_up", {"camera": "cam7"}) == 1
+    assert up("edge_temperature_celsius", {"camera": "cam7"}) is None
+    time.sleep(0.1)
+    assert up("edge_up", {"camera": "cam7"}) == 0
+    assert up("edge_frame_rate", {"camera": "cam7"}) is None
