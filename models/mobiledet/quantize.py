@@ -1,0 +1,75 @@
+"""From a Keras model to a flatbuffer: float, or int8 through and through."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mobiledet.tensorflow import tf
+
+Canvas = npt.NDArray[np.uint8]
+
+
+def normalized(canvas: Canvas) -> npt.NDArray[np.float32]:
+    """Levels 0..255 as -1..1, the range that the daemon feeds a model."""
+    return canvas.astype(np.float32) * np.float32(1 / 127.5) - 1
+
+
+def to_float(model: Any) -> bytes:
+    """A float32 flatbuffer."""
+    return _converted(_converter(model))
+
+
+def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
+    """Weights, activations, input and outputs in int8 (Jacob et al., 2018).
+
+    canvases: what activations are measured on, each (size, size, 3). For a network with its own
+    fake quantization they only fill what that leaves open.
+    """
+    size = model.inputs[0].shape[1]
+    extremes = [np.zeros((size, size, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)]
+    pictures = [*canvases, *extremes]  # the extremes fix the input's quantization to pixel - 128
+
+    def samples() -> Iterator[list[npt.NDArray[np.float32]]]:
+        for picture in pictures:
+            yield [normalized(picture)[None]]
+
+    lite = tf().lite
+    converter = _converter(model)
+    converter.optimizations = [lite.Optimize.DEFAULT]
+    converter.representative_dataset = samples
+    converter.target_spec.supported_ops = [lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf().int8
+    converter.inference_output_type = tf().int8
+    return _converted(converter)
+
+
+def _converter(model: Any) -> Any:
+    """Of a batch of one: a fixed shape lets the runtime plan its memory and take its fast paths."""
+    shape = (1, *model.inputs[0].shape[1:])
+    function = tf().function(lambda image: model(image, training=False))
+    concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
+    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], model)
+
+
+def _converted(converter: Any) -> bytes:
+    with _quiet():
+        return bytes(converter.convert())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the converter's own statistics, which it prints past Python, out of the terminal."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

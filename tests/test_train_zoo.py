@@ -1,0 +1,60 @@
+"""The MobileNet v1 family against its published table. Builds real graphs: needs the extra."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip(
+    "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; networks were not built"
+)
+
+from edge.errors import PermanentError
+from mobiledet import zoo
+from mobiledet.backbone import fire, mobilenet_v1
+from mobiledet.blocks import FloatBlocks
+from mobiledet.cost import macs_by_layer
+
+
+@pytest.mark.parametrize("row", zoo.PUBLISHED, ids=lambda row: f"{row.alpha}-{row.size_px}")
+def test_the_graph_has_what_was_published(row):
+    count = zoo.counted(row)
+    assert count.parameters / 1e6 == pytest.approx(row.mega_parameters, rel=0.01)
+    published = 30 if (row.alpha, row.size_px) == zoo.PUBLISHED_IN_ERROR else row.mega_macs
+    # Published as whole millions: the smallest rows are within half of one, not within 1 %.
+    assert count.comparable_macs / 1e6 == pytest.approx(published, rel=0.01, abs=0.5)
+
+
+def test_only_the_width_that_leaves_it_out_is_compared_without_the_first_convolution():
+    without = {
+        r.alpha for r in zoo.PUBLISHED[::4] if zoo.counted(r).comparable_macs < zoo.counted(r).macs
+    }
+    assert without == {0.75}
+
+
+def test_choose_measures_and_takes_the_most_accurate_that_fits():
+    row = zoo.choose(max_latency_ms=10_000, max_size_bytes=1_000_000)
+    assert (row.published.alpha, row.published.size_px) == (0.25, 224)
+    assert 400_000 < row.measured.size_bytes <= 1_000_000
+    assert row.measured.latency_ms > 0
+
+
+def test_choose_says_what_the_smallest_takes():
+    with pytest.raises(PermanentError, match=r"smallest takes .* ms and 0\.\d+ MB"):
+        zoo.choose(max_latency_ms=0.0, max_size_bytes=500_000)
+
+
+@pytest.mark.parametrize("backbone", [mobilenet_v1, fire])
+def test_backbones_end_at_strides_16_and_32(backbone):
+    blocks = FloatBlocks()
+    near, far = backbone(blocks, blocks.image(192), 0.25)
+    assert near.shape[1:3] == (12, 12)
+    assert far.shape[1:3] == (6, 6)
+
+
+def test_macs_of_a_depthwise_block_are_those_of_its_formula():
+    from mobiledet.tensorflow import tf
+
+    blocks = FloatBlocks()
+    image = blocks.image(32)
+    model = tf().keras.Model(image, blocks.conv(blocks.depthwise(image, "d", stride=2), 10, "p"))
+    assert macs_by_layer(model) == {"d": 16 * 16 * 3 * 9, "p": 16 * 16 * 3 * 10}
