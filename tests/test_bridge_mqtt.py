@@ -353,8 +353,8 @@ def test_a_button_captures_and_a_switch_pauses_a_real_daemon(
         assert until(lambda: json.loads(listener.last("edge/cam0/health") or b"{}").get("paused"))
         listener.send("edge/cam0/command/pause", "OFF")
         assert until(lambda: listener.last("edge/cam0/paused") == b"OFF")
-        result = json.loads(listener.last("edge/cam0/result") or b"")
-        assert result == {"command": "pause", "ok": True, "text": "resumed"}
+        said = {"command": "pause", "ok": True, "text": "resumed"}
+        assert until(lambda: json.loads(listener.last("edge/cam0/result") or b"{}") == said)
         daemon.terminate()
         assert daemon.wait(15) == 0
         assert until(lambda: listener.last("edge/cam0/availability") == b"offline")
