@@ -19,6 +19,7 @@ EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130
 
 COMMANDS = {  # name: where it is, what `edge --help` says of it
+    "init": ("init:init", "Asks what is needed, writes a configuration, examines and tries it."),
     "run": ("run:run", "Runs the daemon until its source ends or it is stopped."),
     "watch": ("watch:watch", "Prints the events of a running daemon."),
     "ctl": ("ctl:ctl", "Commands a running daemon."),

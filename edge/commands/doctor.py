@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import configured, settings_of
+
+if TYPE_CHECKING:
+    from edge.doctor import Finding
 
 
 @click.command()
@@ -16,8 +20,6 @@ from edge.commands.options import configured, settings_of
 def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Looks for what is wrong on this machine and says how to mend it."""
     import msgspec
-    from rich.console import Console
-    from rich.table import Table
 
     from edge.doctor import examine
 
@@ -25,10 +27,18 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:
-        colours = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
-        table = Table("check", "", "found", "how to mend it", box=None)
-        for finding in findings:
-            state = f"[{colours[finding.state]}]{finding.state}[/]"
-            table.add_row(finding.name, state, finding.found, finding.mend)
-        Console().print(table)
+        show(findings)
     sys.exit(any(finding.state == "fail" for finding in findings))
+
+
+def show(findings: list[Finding]) -> None:
+    """As a table for a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
+    table = Table("check", "", "found", "how to mend it", box=None)
+    for finding in findings:
+        state = f"[{colours[finding.state]}]{finding.state}[/]"
+        table.add_row(finding.name, state, finding.found, finding.mend)
+    Console().print(table)

@@ -1,0 +1,155 @@
+"""`edge init`: from nothing to a configuration that was tried."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import FILE
+
+if TYPE_CHECKING:
+    from edge.settings import Settings
+    from edge.starter import Answers
+
+TRIAL_S = 10.0
+
+
+@click.command()
+@click.argument("file", type=FILE, default="edge.toml")
+@click.option("--source", metavar="URI", help="picamera2:0, v4l2:/dev/video0, rtsp://…, a file …")
+@click.option(
+    "--watch-for",
+    multiple=True,
+    metavar="WHAT",
+    help="people, animals, vehicles or labels such as cat,dog; a rule for each.",
+)
+@click.option("--captures", metavar="DIR", help="Where captures go.")
+@click.option("--camera", metavar="NAME", help="Name in topics and paths.")
+@click.option("--model", metavar="MODEL", help="Default: the smallest that knows these labels.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing; what isn't given is proposed.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--doctor/--no-doctor", "examined", default=True, help="Look for what is wrong.")
+@click.option("--trial/--no-trial", default=None, help="Run for 10 s; default: ask.")
+def init(
+    file: Path,
+    source: str | None,
+    watch_for: tuple[str, ...],
+    captures: str | None,
+    camera: str | None,
+    model: str | None,
+    yes: bool,
+    force: bool,
+    examined: bool,
+    trial: bool | None,
+) -> None:
+    """Asks what is needed, writes the configuration FILE (edge.toml), examines and tries it."""
+    from edge.errors import PermanentError
+    from edge.starter import Answers, likely_source
+
+    if file.exists() and not force:
+        raise PermanentError(f"{file} is there already; --force replaces it")
+    asks = not yes and sys.stdin.isatty()
+
+    def answer(given: str | None, question: str, proposal: str) -> str:
+        if given is not None or not asks:
+            return given or proposal
+        return str(click.prompt(question, default=proposal))
+
+    answers = Answers(
+        source=answer(source, "Which camera, stream or file?", likely_source()),
+        watch_for=watch_for
+        or tuple(answer(None, "What to watch for (people, animals, vehicles, labels)?", "people")
+                 .split()),
+        captures=answer(captures, "Where do captures go?", "captures"),
+        camera=answer(camera, "What is this camera called?", "cam0"),
+        model=model,
+    )  # fmt: skip
+    settings = _written(file, answers, force=force)
+    if examined and not _healthy(settings):
+        click.echo(f"mend what failed, then: edge doctor -c {file} && edge run -c {file}")
+        sys.exit(1)
+    if trial is None:
+        trial = asks and click.confirm(f"Try it for {TRIAL_S:.0f} s?", default=True)
+    if trial:
+        _try(settings)
+    click.echo(f"to run it: edge run -c {file}")
+
+
+def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
+    """Raises ConfigError before anything is written where the answers don't make sense."""
+    from edge.capture.files import write_whole
+    from edge.catalog import find_model
+    from edge.config import check_labels, load
+    from edge.detector import read_model
+    from edge.errors import ConfigError, ModelError
+    from edge.starter import model_for, starter
+
+    named = {"camera": answers.camera, "source.uri": answers.source}
+    load(Path("/dev/null"), named | {"capture.directory": answers.captures})
+    text = starter(answers)
+    settings = load_text(text)
+    model = model_for(answers)
+    try:
+        problems = check_labels(settings, read_model(find_model(model)).labels)
+        missing = ""
+    except ModelError:
+        problems, missing = [], f"the model is to be fetched: edge models fetch {model}"
+    if problems:
+        raise ConfigError([problem.partition(": ")[2] for problem in problems])
+    write_whole(file, text.encode(), replace=force)
+    click.echo(f"{file} written: {answers.source}, {', '.join(_names(settings))}, model {model}")
+    if missing:
+        click.echo(missing)
+    return load(file)
+
+
+def load_text(text: str) -> Settings:
+    """Of a file that isn't written yet."""
+    import tomllib
+
+    from edge.config import load
+
+    return load(Path("/dev/null"), tomllib.loads(text))
+
+
+def _names(settings: Settings) -> list[str]:
+    return [f"rule {rule.name}" for rule in settings.triggers]
+
+
+def _healthy(settings: Settings) -> bool:
+    from edge.commands.doctor import show
+    from edge.doctor import examine
+
+    findings = examine(settings)
+    show(findings)
+    return not any(finding.state == "fail" for finding in findings)
+
+
+def _try(settings: Settings) -> None:
+    """The daemon itself, for a short time, with a line for each trigger."""
+    import threading
+
+    from edge.messages import AnyMessage, Trigger
+    from edge.service import Service
+
+    def hear(message: AnyMessage) -> None:
+        if isinstance(message, Trigger):
+            click.echo(f"trigger {message.rule}: {message.label}, score {message.score:.2f}")
+
+    click.echo(f"trying it for {TRIAL_S:.0f} s: walk through the picture")
+    service = Service(settings, listener=hear)
+    timer = threading.Timer(TRIAL_S, service.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        progress = service.run().progress
+    finally:
+        timer.cancel()
+    click.echo(
+        f"{progress.frames} frames, {progress.invocations} invocations of "
+        f"{progress.inference_ms:.0f} ms, {progress.triggers} triggers, {progress.captures} "
+        f"captures in {Path(settings.capture.directory, settings.camera)}"
+    )

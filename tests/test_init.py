@@ -1,0 +1,131 @@
+"""`edge init` as a new user meets it: by flags, by questions on a terminal, with a trial."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edge.commands import init as init_module
+from edge.config import commented, load
+from edge.starter import Answers, likely_source, model_for, starter
+
+EDGE = [sys.executable, "-m", "edge.cli", "init"]
+QUICK = ["--no-doctor", "--no-trial"]
+
+
+def edge_init(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EDGE, *arguments], capture_output=True, text=True, timeout=60, cwd=folder,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_flags_end_up_in_a_commented_file_that_loads(tmp_path: Path) -> None:
+    done = edge_init(tmp_path, "--source", "rtsp://cam/1", "--watch-for", "people", "--camera",
+                     "door", "--captures", "/var/lib/edge", *QUICK)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    settings = load(tmp_path / "edge.toml")
+    assert (settings.camera, settings.source.uri) == ("door", "rtsp://cam/1")
+    assert settings.capture.directory == "/var/lib/edge"
+    assert settings.bus.endpoint == "ipc:///tmp/edge-door.ipc"
+    assert [(rule.name, rule.labels) for rule in settings.triggers] == [("people", ("person",))]
+    comments = [line for line in commented().splitlines() if line.startswith("# ")]
+    written = (tmp_path / "edge.toml").read_text().splitlines()
+    assert [line for line in written if line.startswith("# ")] == comments
+
+
+def test_several_things_to_watch_for_are_several_rules() -> None:
+    answers = Answers("x", ("people", "animals", "cat, dog", "person,vehicles"))
+    rules = tomllib.loads(starter(answers))["triggers"]
+    assert [rule["name"] for rule in rules] == ["people", "animals", "cat-dog", "person-vehicles"]
+    assert rules[2]["labels"] == ["cat", "dog"]
+    assert rules[3]["labels"][:2] == ["person", "bicycle"]
+    assert model_for(answers) == "coco_ssd_mobilenet_v1"
+    assert model_for(Answers("x")) == "person_ssdlite_mobilenet_v2_int8"
+
+
+def test_quotes_and_backslashes_survive(tmp_path: Path) -> None:
+    text = starter(Answers('a"b\\c', captures="d'e ü"))
+    document = tomllib.loads(text)
+    assert document["source"]["uri"] == 'a"b\\c'
+    assert document["capture"]["directory"] == "d'e ü"
+
+
+def test_questions_on_a_terminal_and_return_takes_the_proposal(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*EDGE, *QUICK], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    os.write(ours, b"synthetic:walk\n\n/tmp/c\nporch\n")
+    said, _ = process.communicate(timeout=20)
+    os.close(theirs)
+    os.close(ours)
+    assert process.returncode == 0, said
+    for question in ("Which camera", "What to watch for", "Where do captures go", "called?"):
+        assert question in said
+    settings = load(tmp_path / "edge.toml")
+    assert (settings.source.uri, settings.camera) == ("synthetic:walk", "porch")
+    assert settings.triggers[0].labels == ("person",)
+
+
+def test_it_is_examined_and_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(init_module, "TRIAL_S", 4.0)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(
+        init_module.init,
+        ["--yes", "--source", "synthetic:visits?duration=0", "--camera", tmp_path.name, "--trial"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0, done.output
+    assert "how to mend it" in done.output
+    assert "trigger people: person" in done.output
+    assert "to run it: edge run -c edge.toml" in done.output
+    assert list((tmp_path / "captures").rglob("*.jpg"))
+
+
+def test_what_fails_is_to_be_mended_first(tmp_path: Path) -> None:
+    done = edge_init(tmp_path, "--yes", "--source", "/nowhere.mp4", "--trial")
+    assert done.returncode == 1
+    assert "fail" in done.stdout
+    assert "mend what failed" in done.stdout
+    assert "trying it" not in done.stdout
+    assert (tmp_path / "edge.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["there.toml"], "--force replaces it"),
+        (["--camera", "a b"], "name of letters"),
+        (["--watch-for", "cat", "--model", "person_ssdlite_mobilenet_v2_int8"], "no label 'cat'"),
+        (["/nowhere/edge.toml"], "could not be written"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_writes_nothing(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.toml").write_text("x")
+    done = edge_init(tmp_path, *arguments, "-y", *QUICK)
+    assert done.returncode
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["there.toml"]
+    assert (tmp_path / "there.toml").read_text() == "x"
+
+
+def test_the_camera_that_is_there_is_proposed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)  # no picamera2
+    assert likely_source(tmp_path) == "synthetic:people"
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "video2").touch()
+    assert likely_source(tmp_path) == "v4l2:/dev/video2"
