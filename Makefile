@@ -36,9 +36,10 @@ install: ## On a Pi, as root: the service edge@, its user, and the command `edge
 	@echo "edit /etc/edge/cam0.toml, then: systemctl enable --now edge@cam0"
 
 uninstall: ## On a Pi, as root: all but configuration and captures
-	if [ -d /run/systemd/system ]; then systemctl stop 'edge@*'; fi
+	if [ -d /run/systemd/system ]; then systemctl stop 'edge-mqtt@*' 'edge@*'; fi
 	rm -rf $(PREFIX) /usr/lib/systemd/system/edge@.service.d
 	rm -f /usr/bin/edge /usr/lib/systemd/system/edge@.service \
+	  /usr/lib/systemd/system/edge-mqtt@.service \
 	  /usr/lib/sysusers.d/edge.conf /usr/lib/tmpfiles.d/edge.conf
 	rm -rf /usr/share/doc/edge-trigger
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

@@ -31,6 +31,7 @@ from edge.errors import ConfigError, PermanentError
 from edge.messages import Health, Trigger
 from edge.settings import Settings
 
+UNIT = Path(__file__).resolve().parent.parent / "systemd" / "edge-mqtt@.service"
 needs_mosquitto = pytest.mark.skipif(
     BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; the bridge was not tried"
 )
@@ -474,3 +475,17 @@ def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     expected = "the MQTT bridge needs the extra 'mqtt', which is not installed"
     assert done.stderr == f"edge: {expected}: pip install 'edge-trigger[mqtt]'\n"
+
+
+def test_the_unit_is_sound(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("NO systemd-analyze: the unit is not checked")
+    unit = tmp_path / "edge-mqtt@cam0.service"
+    unit.write_text(UNIT.read_text().replace("/opt/edge/bin/edge", "/bin/true"))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert "edge-mqtt@cam0" not in verified.stderr, verified.stderr
+    secured = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", UNIT],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert secured.returncode == 0, secured.stdout[-200:]
