@@ -29,7 +29,6 @@ class Mosquitto:
                 "user root",
                 "persistence true",
                 f"persistence_location {folder}/",
-                "autosave_interval 1",
                 "max_queued_messages 0",
                 *more,
             ]) + "\n"
@@ -49,6 +48,19 @@ class Mosquitto:
                     return
             time.sleep(0.02)
         raise AssertionError((self._folder / "log").read_text())
+
+    def save(self) -> None:
+        """Sessions and what waits for them go to disk now."""
+        assert self._process is not None
+        stored = self._folder / "mosquitto.db"
+        before = stored.stat().st_mtime_ns if stored.exists() else 0
+        self._process.send_signal(signal.SIGUSR1)
+        end_s = time.monotonic() + 5
+        while time.monotonic() < end_s:
+            if stored.exists() and stored.stat().st_mtime_ns > before:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the broker saved nothing")
 
     def freeze(self) -> None:
         """It takes what comes and answers nothing."""

@@ -258,7 +258,7 @@ def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
     with bridged(settings) as spool:
         assert until(lambda: camera.trigger() or listener.triggers())
         assert until(lambda: set(listener.triggers()) == set(camera.sent))
-        time.sleep(1.5)  # the broker saves the listener's session
+        broker.save()
         broker.freeze()
         for _ in range(30):  # more than are under way at a time
             camera.trigger()
@@ -314,7 +314,7 @@ def test_fifty_cameras_and_a_broker_that_is_killed(
             camera.trigger()
         sent = {name for camera in cameras for name in camera.sent}
         assert until(lambda: set(listener.triggers()) == sent, 20)
-        time.sleep(1.5)
+        broker.save()
         broker.kill()
         for _ in range(4):
             for camera in cameras:

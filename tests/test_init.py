@@ -77,7 +77,7 @@ def test_questions_on_a_terminal_and_return_takes_the_proposal(tmp_path: Path) -
 
 
 def test_it_is_examined_and_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(init_module, "TRIAL_S", 4.0)
+    monkeypatch.setattr(init_module, "TRIAL_S", 3.0)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(
         init_module.init,
