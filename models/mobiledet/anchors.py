@@ -1,0 +1,82 @@
+"""Default boxes of SSD, and which of them answers for which object (Liu et al., 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.detector.model_file import Anchors
+from edge.detector.ssd import encode_boxes
+from edge.geometry import Boxes, covered, iou
+from mobiledet.design import BOX_SCALES
+
+RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height
+PER_CELL = len(RATIOS) + 1  # and a larger square between this map's scale and the next one's
+MATCH_IOU = 0.5
+NEAR_IOU = 0.4  # from here to a match an anchor counts as neither object nor background
+IGNORED, BACKGROUND = -1, 0
+
+
+def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Anchors:
+    """(n, 4) float32 cy cx h w in 0..1: for each map, row, column, then `PER_CELL` shapes.
+
+    scales: side of the first and of the last map's anchors; those between are evenly spaced.
+    """
+    sides = np.append(np.linspace(*scales, len(map_sizes)), 1.0)
+    parts = []
+    for cells, side, next_side in zip(map_sizes, sides, sides[1:], strict=False):
+        shapes = [(side / ratio**0.5, side * ratio**0.5) for ratio in RATIOS]
+        shapes.append(((side * next_side) ** 0.5,) * 2)
+        centres = (np.arange(cells) + 0.5) / cells
+        cy, cx = np.meshgrid(centres, centres, indexing="ij")
+        grid = np.empty((cells, cells, PER_CELL, 4), np.float32)
+        grid[..., 0], grid[..., 1] = cy[..., None], cx[..., None]
+        grid[..., 2:] = np.array(shapes)
+        parts.append(grid.reshape(-1, 4))
+    return np.concatenate(parts)
+
+
+def corners(anchors: Anchors) -> Boxes:
+    """cy cx h w -> x0 y0 x1 y1."""
+    centre, half = anchors[:, [1, 0]], anchors[:, [3, 2]] / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the network should answer on one picture.
+
+    codes: (n, 4) float32, box codes, 0 where there is no object. classes: (n,) int32: the class id
+    plus 1, or BACKGROUND, or IGNORED.
+    """
+
+    codes: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int32]
+
+
+def match(
+    anchors: Anchors, boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes
+) -> Targets:
+    """Gives each anchor its object: the one it overlaps most, if that is enough.
+
+    boxes_xyxy: (m, 4), ignored_xyxy: (k, 4), both 0..1 of the picture. Each object gets at least
+    the anchor that fits it best.
+    """
+    own = corners(anchors)
+    classes = np.full(len(anchors), BACKGROUND, np.int32)
+    codes = np.zeros((len(anchors), 4), np.float32)
+    if len(ignored_xyxy):
+        classes[covered(own, ignored_xyxy).max(axis=1) > MATCH_IOU] = IGNORED
+    if len(boxes_xyxy) == 0:
+        return Targets(codes, classes)
+    overlap = iou(own, boxes_xyxy)
+    overlap[overlap.argmax(axis=0), np.arange(len(boxes_xyxy))] = 2.0
+    owner, best = overlap.argmax(axis=1), overlap.max(axis=1)
+    classes[(best >= NEAR_IOU) & (best < MATCH_IOU)] = IGNORED
+    rows = np.flatnonzero(best >= MATCH_IOU)
+    classes[rows] = class_ids[owner[rows]] + 1
+    codes[rows] = encode_boxes(boxes_xyxy[owner[rows]], anchors[rows], BOX_SCALES)
+    return Targets(codes, classes)

@@ -1,0 +1,46 @@
+"""What a detector is built as; written beside its weights, so that a run can go on from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w
+
+
+class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The network, without its weights.
+
+    extra: how the layers after the backbone and the predictors are made. scales: sides of the
+    smallest and of the largest anchors, as shares of the input.
+    """
+
+    labels: tuple[str, ...]
+    backbone: Literal["mobilenet_v1", "fire"] = "mobilenet_v1"
+    alpha: Annotated[float, Meta(gt=0, le=2)] = 0.25
+    size_px: Annotated[int, Meta(ge=64, le=1024)] = 256
+    extra: Literal["depthwise", "ordinary"] = "depthwise"
+    scales: tuple[float, float] = (0.15, 0.9)
+
+    @property
+    def first_class_column(self) -> int:
+        """Column of the first class in the scores.
+
+        Readers tell boxes from scores by the boxes' four columns, so four classes get a fifth,
+        unused column before them.
+        """
+        return 1 if len(self.labels) == 4 else 0
+
+    @property
+    def columns(self) -> int:
+        return self.first_class_column + len(self.labels)
+
+    @property
+    def map_sizes(self) -> tuple[int, ...]:
+        """Sides of the feature maps, in cells: strides 16, 32 and so on to a single cell."""
+        sizes = [-(-self.size_px // 16)]
+        while sizes[-1] > 1:
+            sizes.append(-(-sizes[-1] // 2))
+        return tuple(sizes)
