@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -74,7 +75,7 @@ class Recorded:
         self._call("reload")
         return DoneReply(text="reloaded")
 
-    def snapshot(self, max_width_px: int) -> tuple[SnapshotReply, bytes]:
+    def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]:
         self._call("snapshot", max_width_px)
         now = datetime.now(UTC)
         return SnapshotReply(width=4, height=3, wall_time=now, timestamp_ns=1), b"\xff\xd8"
@@ -181,6 +182,9 @@ def test_tcp_without_keys_is_refused() -> None:
         Served(control="tcp://127.0.0.1:5998")
 
 
+# `make fault` asks for 100,000.
+FUZZ_EXAMPLES = int(os.environ.get("EDGE_FUZZ_EXAMPLES", "1000"))
+
 names = st.sampled_from(["status", "capture", "pause", "resume", "reload", "snapshot", "stop", ""])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -194,7 +198,7 @@ fields = st.sampled_from(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(st.binary(max_size=300))
 @example(b'{"a":' + b"[" * 4000)
 @example(b'{"command":"capture","captures":["\\ud800"]}')
@@ -208,7 +212,7 @@ def test_bytes_that_are_no_command_do_nothing(body: bytes) -> None:
     assert not commands.calls
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(names, st.dictionaries(fields, values, max_size=3))
 def test_commands_with_wrong_fields_do_nothing(name: str, more: dict[str, object]) -> None:
     commands = Recorded()
