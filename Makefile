@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
 
-.PHONY: help run test lint bench fault soak install lock schemas clean
+.PHONY: help run test lint bench fault soak install uninstall deb test-systemd lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -25,6 +25,13 @@ lint: $(VENV)/ready ## Style and types
 bench: $(VENV)/ready ## CPU of a frame by stage, and over the least it can cost, measured in one run
 	$(BIN)/edge bench idle
 	$(BIN)/edge bench stages
+
+fault: $(VENV)/ready ## Each fault of the matrix 20 times in a real daemon; as root also full disks
+	$(BIN)/python -m tests.faults.matrix
+	EDGE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/test_control.py -k no_command
+
+soak: $(VENV)/ready ## 2,000,000 frames of drawn activity: memory, open files, counters
+	$(BIN)/python -m tests.faults.soak
 
 install: ## On a Pi, as root: the service edge@, its user, and the command `edge`
 	$(PYTHON) -m venv --system-site-packages $(PREFIX)
