@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mobiledet.anchors import BACKGROUND, IGNORED, PER_CELL, corners, make_anchors, match
-from mobiledet.design import BOX_SCALES, Design
 
 from edge.detector.ssd import decode_boxes
+from mobiledet.anchors import BACKGROUND, IGNORED, PER_CELL, corners, make_anchors, match
+from mobiledet.design import BOX_SCALES, Design
 
 NONE = np.zeros((0, 4), np.float32)
 

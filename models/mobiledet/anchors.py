@@ -40,7 +40,7 @@ def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Ancho
 
 
 def corners(anchors: Anchors) -> Boxes:
-    """cy cx h w -> x0 y0 x1 y1."""
+    """The (n, 4) boxes x0 y0 x1 y1 of anchors cy cx h w."""
     centre, half = anchors[:, [1, 0]], anchors[:, [3, 2]] / 2
     return np.concatenate([centre - half, centre + half], axis=1)
 
