@@ -253,9 +253,12 @@ class Control:
     def reload(self) -> DoneReply:
         return self._ask(ReloadCommand(), DoneReply)[0]
 
-    def snapshot(self, max_width_px: int = 1280) -> tuple[SnapshotReply, bytes]:
-        """The picture as it is now, with its JPEG."""
-        reply, jpeg = self._ask(SnapshotCommand(max_width_px=max_width_px), SnapshotReply)
+    def snapshot(
+        self, max_width_px: int = 1280, *, sight: bool = False
+    ) -> tuple[SnapshotReply, bytes]:
+        """The picture as it is now, with its JPEG, and with `sight` what the pipeline saw in it."""
+        command = SnapshotCommand(max_width_px=max_width_px, sight=sight)
+        reply, jpeg = self._ask(command, SnapshotReply)
         return reply, jpeg or b""
 
     def close(self) -> None:

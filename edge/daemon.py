@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -327,14 +328,16 @@ class Daemon:
         received: _Received | None = first
         while received is not None:
             with self._analysis.work():
-                self.remote.see(received.frame)
                 self._picture = check(received.frame.luma, received.frame.timestamp_ns)
                 if self.remote.paused:
+                    self.remote.see(received.frame)
                     self._count(None)
                 else:
                     pipeline.scheduler.share = self._governor.level.budget
                     analysis = pipeline(received.frame)
                     self._tell(analysis, received, changes, size)
+                    sight = partial(outgoing.sight, analysis, pipeline, self._detector.labels, size)
+                    self.remote.see(received.frame, sight)
                     self._count(analysis)
             received = self._mailbox.take()
 

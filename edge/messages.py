@@ -230,9 +230,13 @@ class ReloadCommand(Command, frozen=True, kw_only=True, tag="reload"):
 
 
 class SnapshotCommand(Command, frozen=True, kw_only=True, tag="snapshot"):
-    """The picture as it is now. Answered by `snapshot` with a JPEG as second part."""
+    """The picture as it is now. Answered by `snapshot` with a JPEG as second part.
+
+    sight: also what the pipeline saw in it; costs the daemon some milliseconds.
+    """
 
     max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
+    sight: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply"):
@@ -263,13 +267,62 @@ class DoneReply(Reply, frozen=True, kw_only=True, tag="done"):
     text: str
 
 
+class SeenTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """An open track, tentative ones too, with its box predicted to the time of the frame."""
+
+    track_id: int
+    label: str
+    score: Share
+    state: Literal["tentative", "moving", "stationary", "gone"]
+    box_px: BoxPx
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """A crop of the picture and its place on the canvas, in the pixels of each."""
+
+    crop_px: BoxPx
+    cell_px: BoxPx
+
+
+class Canvas(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model was given last, as a JPEG, so long before the frame. In JSON it is base64."""
+
+    age_s: float
+    width: Count
+    height: Count
+    cells: tuple[Cell, ...]
+    jpeg: bytes
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pipeline saw in one frame, for drawing over it.
+
+    width, height: of the main picture, in whose pixels all boxes but the canvas's cells are.
+    blobs_px: what moves; motion_png: where, white on black, of the size of the luma plane (base64).
+    changed: share of the picture that differs from the background. scene_change: that was light.
+    regions_px: the crops that were looked at in this frame, and detections what was found there.
+    """
+
+    width: Count
+    height: Count
+    blobs_px: tuple[BoxPx, ...]
+    motion_png: bytes
+    changed: Share
+    scene_change: bool
+    regions_px: tuple[BoxPx, ...]
+    detections: tuple[DetectedObject, ...]
+    tracks: tuple[SeenTrack, ...]
+    canvas: Canvas | None
+
+
 class SnapshotReply(Reply, frozen=True, kw_only=True, tag="snapshot"):
-    """The size of the JPEG and the time of its exposure."""
+    """The size of the JPEG and the time of its exposure; None for `sight` in a pause."""
 
     width: Count
     height: Count
     wall_time: datetime
     timestamp_ns: int
+    sight: Sight | None = None
 
 
 class FailureReply(Reply, frozen=True, kw_only=True, tag="failure"):

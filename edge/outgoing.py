@@ -11,7 +11,7 @@ from edge import messages
 from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
 from edge.frame import NS_PER_S, Frame, Track, TrackState
 from edge.geometry import Box
-from edge.pipeline import Analysis
+from edge.pipeline import Analysis, Pipeline
 from edge.triggers import TriggerEvent
 
 THUMBNAIL_PX = 320
@@ -24,31 +24,83 @@ Size = tuple[int, int]
 
 def detection(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Detection:
     """Of a frame that was looked at; `size` is (width, height) of the main picture."""
-    found = analysis.detections
-    cells = [cell for layout in analysis.layouts for cell in layout.cells]
-    boxes = [_box(row) for row in found.boxes_xyxy.tolist()]
     return messages.Detection(
         frame_index=analysis.frame.index,
         width=size[0],
         height=size[1],
         invocations=len(analysis.layouts),
-        regions_px=tuple(_box(cell.crop_xyxy) for cell in cells),
-        detections=tuple(
-            messages.DetectedObject(
-                label=labels[class_id],
-                score=round(score, 4),
-                box=normalized(box, size),
-                box_px=box,
-                track_id=track_id or None,
+        regions_px=_regions(analysis),
+        detections=_objects(analysis, labels, size),
+    )
+
+
+def _regions(analysis: Analysis) -> tuple[Box, ...]:
+    return tuple(_box(cell.crop_xyxy) for layout in analysis.layouts for cell in layout.cells)
+
+
+def _objects(
+    analysis: Analysis, labels: tuple[str, ...], size: Size
+) -> tuple[messages.DetectedObject, ...]:
+    found = analysis.detections
+    return tuple(
+        messages.DetectedObject(
+            label=labels[class_id],
+            score=round(score, 4),
+            box=normalized(box, size),
+            box_px=box,
+            track_id=track_id or None,
+        )
+        for box, score, class_id, track_id in zip(
+            map(_box, found.boxes_xyxy.tolist()),
+            found.scores.tolist(),
+            found.class_ids.tolist(),
+            analysis.track_ids.tolist(),
+            strict=True,
+        )
+    )
+
+
+def sight(
+    analysis: Analysis, pipeline: Pipeline, labels: tuple[str, ...], size: Size
+) -> messages.Sight:
+    """Of the frame that the pipeline has just analysed, before it is given another."""
+    return messages.Sight(
+        width=size[0],
+        height=size[1],
+        blobs_px=tuple(map(_box, analysis.motion.blobs_xyxy.tolist())),
+        motion_png=cv2.imencode(".png", pipeline.motion.mask)[1].tobytes(),
+        changed=round(analysis.motion.changed, 5),
+        scene_change=analysis.motion.scene_change,
+        regions_px=_regions(analysis),
+        detections=_objects(analysis, labels, size),
+        tracks=tuple(
+            messages.SeenTrack(
+                track_id=track.id,
+                label=track.label,
+                score=round(track.score, 4),
+                state=track.state.value,
+                box_px=_box(track.box_xyxy),
             )
-            for box, score, class_id, track_id in zip(
-                boxes,
-                found.scores.tolist(),
-                found.class_ids.tolist(),
-                analysis.track_ids.tolist(),
-                strict=True,
-            )
+            for track in analysis.tracks
         ),
+        canvas=_canvas(pipeline, analysis.frame.timestamp_ns),
+    )
+
+
+def _canvas(pipeline: Pipeline, now_ns: int) -> messages.Canvas | None:
+    if pipeline.last_look is None:
+        return None
+    layout, looked_ns = pipeline.last_look
+    canvas = pipeline.packer.canvas
+    return messages.Canvas(
+        age_s=round((now_ns - looked_ns) / NS_PER_S, 3),
+        width=canvas.shape[1],
+        height=canvas.shape[0],
+        cells=tuple(
+            messages.Cell(crop_px=_box(cell.crop_xyxy), cell_px=_box(cell.cell_xyxy))
+            for cell in layout.cells
+        ),
+        jpeg=_jpeg(canvas),
     )
 
 
@@ -153,20 +205,23 @@ def thumbnail(frame: Frame, box_xyxy: Box) -> bytes:
     top = min(max(0, int(y0 - margin_y)), height - 2)
     right = max(left + 2, min(width, int(x1 + margin_x)))
     bottom = max(top + 2, min(height, int(y1 + margin_y)))
-    crop = cv2.cvtColor(frame.main.rgb((left, top, right, bottom)), BGR)
+    crop = frame.main.rgb((left, top, right, bottom))
     scale = min(1.0, THUMBNAIL_PX / max(crop.shape[:2]))
-    small = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
-    return encoded.tobytes()
+    return _jpeg(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
 def snapshot(frame: Frame, max_width_px: int) -> tuple[bytes, Size]:
     """The whole picture as a JPEG at most so wide, and its (width, height)."""
-    picture = cv2.cvtColor(frame.main.rgb((0, 0, frame.main.width, frame.main.height)), BGR)
+    picture = frame.main.rgb((0, 0, frame.main.width, frame.main.height))
     scale = min(1.0, max_width_px / frame.main.width)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY])[1]
-    return encoded.tobytes(), (small.shape[1], small.shape[0])
+    return _jpeg(small), (small.shape[1], small.shape[0])
+
+
+def _jpeg(rgb: cv2.typing.MatLike) -> bytes:
+    """(h, w, 3) uint8, in a quality for looking at."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, THUMBNAIL_QUALITY]
+    return cv2.imencode(".jpg", cv2.cvtColor(rgb, BGR), quality)[1].tobytes()
 
 
 def normalized(box_xyxy: Box, size: Size) -> Box:

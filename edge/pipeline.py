@@ -94,6 +94,7 @@ class Pipeline:
             settings.tracker, detector.labels, settings.model.min_score, main_size
         )
         self.triggers = Triggers(settings.triggers, settings.zones, main_size)
+        self.last_look: tuple[Layout, int] | None = None  # on the packer's canvas, of which time
 
     def __call__(self, frame: Frame) -> Analysis:
         now_ns = frame.timestamp_ns
@@ -154,6 +155,7 @@ class Pipeline:
         canvas = self.packer.fill(layout, frame.main)
         found = self._detector.detect(canvas, self._weak_score)
         looks.layouts.append(layout)
+        self.last_look = layout, frame.timestamp_ns
         looks.parts += unpack(layout, found, self._main_size)
 
     def _learn_from_motion(self, looked_at: list[Subject], found: Detections, frame: Frame) -> None:

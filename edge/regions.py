@@ -92,6 +92,11 @@ class Packer:
         lefts, tops = (0, w + gutter), (0, h + gutter)
         self._quarters = [(x, y, x + w, y + h) for y in tops for x in lefts]
 
+    @property
+    def canvas(self) -> npt.NDArray[np.uint8]:
+        """(height, width, 3) RGB uint8, as filled last: a view, for drawing."""
+        return self._canvas
+
     def whole(self) -> Layout:
         """The whole picture, squeezed to the model's input as such models are trained."""
         width, height = self._main_size

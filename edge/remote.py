@@ -18,7 +18,7 @@ from edge import outgoing
 from edge.capture.request import CaptureRequest
 from edge.errors import TemporaryError
 from edge.frame import NS_PER_S, Frame
-from edge.messages import CaptureReply, DoneReply, Health, SnapshotReply, StatusReply
+from edge.messages import CaptureReply, DoneReply, Health, Sight, SnapshotReply, StatusReply
 from edge.settings import Settings
 
 FRAME_WAIT_S = 2.0
@@ -53,20 +53,24 @@ class Remote:
         self._paused_until_s = 0.0
         self._changed = threading.Condition()
         self._asking = threading.Lock()  # one waits for a frame at a time
-        self._wanted = False
-        self._seen: Frame | None = None
+        self._wanted = self._wants_sight = False
+        self._seen: tuple[Frame, Sight | None] | None = None
 
     @property
     def paused(self) -> bool:
         """Whether frames are to be passed over."""
         return time.monotonic() < self._paused_until_s
 
-    def see(self, frame: Frame) -> None:
-        """Each frame, from the thread that has it. Costs nothing unless a command waits for one."""
+    def see(self, frame: Frame, sight: Callable[[], Sight] | None = None) -> None:
+        """Each frame, from the thread that has it. Costs nothing unless a command waits for one.
+
+        sight: tells what was seen in it, if that is asked for; None where it wasn't analysed.
+        """
         if not self._wanted:
             return
         with self._changed:
-            self._seen, self._wanted = frame.detached(), False
+            told = sight() if sight is not None and self._wants_sight else None
+            self._seen, self._wanted = (frame.detached(), told), False
             self._changed.notify_all()
 
     def status(self) -> StatusReply:
@@ -82,7 +86,7 @@ class Remote:
     ) -> CaptureReply:
         if "clip" in captures and not self.settings.captures_clips:
             raise RefusedError("no rule captures clips, so that no video is kept to make one of")
-        frame = self._next_frame()
+        frame, _ = self._next_frame()
         request = CaptureRequest(
             event_id=secrets.token_hex(8),
             rule=rule,
@@ -110,23 +114,24 @@ class Remote:
             raise RefusedError("this daemon can't reload its configuration; restart it")
         return DoneReply(text=self.reloads())
 
-    def snapshot(self, max_width_px: int) -> tuple[SnapshotReply, bytes]:
-        frame = self._next_frame()
+    def snapshot(self, max_width_px: int, sight: bool = False) -> tuple[SnapshotReply, bytes]:
+        frame, seen = self._next_frame(sight)
         jpeg, (width, height) = outgoing.snapshot(frame, max_width_px)
         reply = SnapshotReply(
             width=width,
             height=height,
             wall_time=datetime.fromtimestamp(frame.wall_ns / NS_PER_S, UTC),
             timestamp_ns=frame.timestamp_ns,
+            sight=seen,
         )
         return reply, jpeg
 
-    def _next_frame(self) -> Frame:
+    def _next_frame(self, sight: bool = False) -> tuple[Frame, Sight | None]:
         """One that comes from now on, and not what was waiting somewhere."""
         with self._asking, self._changed:
-            self._seen, self._wanted = None, True
+            self._seen, self._wants_sight, self._wanted = None, sight, True
             self._changed.wait_for(lambda: self._seen is not None, FRAME_WAIT_S)
-            frame, self._seen, self._wanted = self._seen, None, False
-        if frame is None:
+            seen, self._seen, self._wanted = self._seen, None, False
+        if seen is None:
             raise RefusedError(f"no frame came within {FRAME_WAIT_S:g} s")
-        return frame
+        return seen

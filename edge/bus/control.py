@@ -59,7 +59,7 @@ class Commands(Protocol):
 
     def reload(self) -> DoneReply: ...
 
-    def snapshot(self, max_width_px: int) -> tuple[SnapshotReply, bytes]: ...
+    def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]: ...
 
 
 class ControlServer:
@@ -153,7 +153,7 @@ def _do(commands: Commands, command: AnyCommand) -> tuple[AnyReply, bytes | None
         case ReloadCommand():
             return commands.reload(), None
         case SnapshotCommand():
-            return commands.snapshot(command.max_width_px)
+            return commands.snapshot(command.max_width_px, command.sight)
 
 
 def _failure(code: Literal["malformed", "too_many", "refused", "failed"], text: str) -> list[bytes]:
