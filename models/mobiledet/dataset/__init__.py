@@ -1,0 +1,6 @@
+"""Labelled pictures, and the formats that they come in."""
+
+from mobiledet.dataset.base import Dataset, DatasetError, Picture
+from mobiledet.dataset.reading import read_dataset
+
+__all__ = ["Dataset", "DatasetError", "Picture", "read_dataset"]

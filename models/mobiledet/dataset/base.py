@@ -1,0 +1,91 @@
+"""What every format is read into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import PermanentError
+from edge.geometry import Boxes
+
+OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cut there
+
+
+class DatasetError(PermanentError):
+    """A dataset that can't be trained on. The sentence begins with the file that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One labelled picture.
+
+    boxes_xyxy: (n, 4) float32 pixels. class_ids: (n,) int64. ignored_xyxy: (k, 4) places of which
+    the labels say nothing.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes_xyxy: Boxes
+    class_ids: npt.NDArray[np.int64]
+    ignored_xyxy: Boxes
+
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """(h, w, 3). Raises DatasetError."""
+        image = cv2.imread(str(self.path))
+        if image is None:
+            raise DatasetError(f"{self.path}: not an image that can be read")
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Pictures and the names of their classes, by class id."""
+
+    labels: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+
+def as_boxes(rows: Sequence[Sequence[float]]) -> Boxes:
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def checked_box(
+    where: str, box_xyxy: Sequence[float], width: int, height: int
+) -> tuple[float, float, float, float]:
+    """The box, cut at the borders. Raises DatasetError for an empty box or one outside."""
+    x0, y0, x1, y1 = (float(value) for value in box_xyxy)
+    shown = f"box {x0:g},{y0:g} to {x1:g},{y1:g}"
+    if not (x1 > x0 and y1 > y0):
+        raise DatasetError(f"{where}: {shown} is empty")
+    low, high = -OUTSIDE_PX, (width + OUTSIDE_PX, height + OUTSIDE_PX)
+    if x0 < low or y0 < low or x1 > high[0] or y1 > high[1]:
+        raise DatasetError(f"{where}: {shown} lies outside its picture of {width}x{height}")
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+
+
+def existing_image(where: Path, path: Path) -> Path:
+    """Raises DatasetError where the image that `where` names is missing."""
+    if not path.is_file():
+        raise DatasetError(f"{where}: its image {path} is missing")
+    return path
+
+
+def checked(where: Path, labels: Sequence[str], pictures: Sequence[Picture]) -> Dataset:
+    """A dataset in which there is something of each class. Raises DatasetError."""
+    if not pictures:
+        raise DatasetError(f"{where}: there are no pictures in it")
+    counts = np.zeros(len(labels), np.int64)
+    for picture in pictures:
+        np.add.at(counts, picture.class_ids, 1)
+    for label, count in zip(labels, counts, strict=True):
+        if count == 0:
+            raise DatasetError(f"{where}: class {label} has no object; leave it out or label some")
+    if not labels:
+        raise DatasetError(f"{where}: no class is named in it")
+    return Dataset(tuple(labels), tuple(pictures))

@@ -1,0 +1,105 @@
+"""COCO JSON, as most labelling tools write it and as `edge-train harvest` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mobiledet.dataset.base import (
+    Dataset,
+    DatasetError,
+    Picture,
+    as_boxes,
+    checked,
+    checked_box,
+    existing_image,
+)
+
+
+class Image(msgspec.Struct, omit_defaults=True):
+    """split, source and time_s are this project's own."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    split: str = ""
+    source: str = ""
+    time_s: float = 0.0
+
+
+class Category(msgspec.Struct):
+    id: int
+    name: str
+
+
+class Annotation(msgspec.Struct, omit_defaults=True):
+    """bbox: left, top, width, height. iscrowd: a place to ignore. The last two are our own."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float = 0.0
+    iscrowd: int = 0
+    track_id: int = 0
+    score: float = 1.0
+
+
+class Coco(msgspec.Struct):
+    images: list[Image]
+    annotations: list[Annotation]
+    categories: list[Category]
+
+
+def load(path: Path) -> Coco:
+    """Raises DatasetError that names the file and what in it is wrong."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Coco)
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise DatasetError(f"{path}: not COCO JSON: {error}") from error
+
+
+def read(path: Path, split: str = "") -> Dataset:
+    """The pictures of one split, all if none is named. Images lie beside the file.
+
+    Raises DatasetError.
+    """
+    coco = load(path)
+    known = {category.id: row for row, category in enumerate(coco.categories)}
+    by_image: dict[int, list[Annotation]] = {image.id: [] for image in coco.images}
+    for annotation in coco.annotations:
+        where = f"{path}, annotation {annotation.id}"
+        if annotation.image_id not in by_image:
+            raise DatasetError(f"{where}: there is no image {annotation.image_id}")
+        if annotation.category_id not in known:
+            raise DatasetError(f"{where}: there is no category {annotation.category_id}")
+        by_image[annotation.image_id].append(annotation)
+    pictures = [
+        _picture(path, image, by_image[image.id], known)
+        for image in coco.images
+        if not split or image.split == split
+    ]
+    return checked(path, [category.name for category in coco.categories], pictures)
+
+
+def _picture(
+    path: Path, image: Image, annotations: list[Annotation], known: dict[int, int]
+) -> Picture:
+    file = existing_image(path, path.parent / image.file_name)
+    boxes, class_ids, ignored = [], [], []
+    for annotation in annotations:
+        left, top, width, height = annotation.bbox
+        where = f"{path}, {image.file_name}, annotation {annotation.id}"
+        box = checked_box(where, (left, top, left + width, top + height), image.width, image.height)
+        if annotation.iscrowd:
+            ignored.append(box)
+        else:
+            boxes.append(box)
+            class_ids.append(known[annotation.category_id])
+    ids = np.array(class_ids, np.int64)
+    return Picture(file, image.width, image.height, as_boxes(boxes), ids, as_boxes(ignored))
