@@ -72,6 +72,7 @@ class SyntheticScene:
         width, height = options.width, options.height
         self._ground = _texture(random, height, width, 40, (70, 150))
         self._walkers = _walkers(scene, random, options)
+        self.labels = tuple(walker.label for walker in self._walkers)  # by the ids of `truth`
         sigma = {"still": 1.0, "noise": 6.0, "busy": 4.0}.get(scene, 2.0)
         noise = random.normal(0, sigma, (NOISE_TILES, height, width))
         self._noise = np.round(noise).astype(np.int16)
@@ -135,6 +136,8 @@ class SyntheticScene:
 class _Walker:
     """A textured figure that crosses the picture again and again."""
 
+    label = "object"
+
     def __init__(self, random: np.random.Generator, options: SceneOptions) -> None:
         self.height = int(options.height * random.uniform(0.18, 0.3))
         self.width = max(4, self.height * 2 // 5)
@@ -160,6 +163,8 @@ class _Walker:
 
 class _Person:
     """A drawn figure that walks through again and again, or visits: appears, walks, is gone."""
+
+    label = "person"
 
     def __init__(self, random: np.random.Generator, options: SceneOptions, visits: bool) -> None:
         self.height = int(options.height * random.uniform(0.14, 0.16)) // 4 * 4

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import PermanentError
+from edge.errors import EXIT_USAGE, PermanentError
 from edge.geometry import Boxes
 
 OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cut there
@@ -18,6 +18,8 @@ OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cu
 
 class DatasetError(PermanentError):
     """A dataset that can't be trained on. The sentence begins with the file that is wrong."""
+
+    exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
