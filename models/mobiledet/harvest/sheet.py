@@ -30,8 +30,9 @@ def render(rows: list[TrackRow], thumbs: dict[int, list[str]]) -> str:
     # "</" would end the block, whatever string it is in.
     data = msgspec.json.encode(entries).decode().replace("</", "<\\/")
     page = TEMPLATE.read_text("utf-8")
-    before, _, after = page.partition(OPENING)
-    return f"{before}{OPENING}{data}{after}"
+    before, _, rest = page.partition(OPENING)
+    _, _, after = rest.partition(CLOSING)
+    return f"{before}{OPENING}{data}{CLOSING}{after}"
 
 
 def thumbs_in(path: Path) -> dict[int, list[str]]:
