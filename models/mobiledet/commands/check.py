@@ -22,6 +22,8 @@ def check(dataset: Path, split: str, ground_truth: Path | None, source: str) -> 
     from mobiledet.dataset import read_dataset
 
     found = read_dataset(dataset, split)
+    for picture in found.pictures:
+        picture.rgb()
     ids = np.concatenate([picture.class_ids for picture in found.pictures])
     ignored = sum(len(picture.ignored_xyxy) for picture in found.pictures)
     click.echo(f"{dataset}: {len(found.pictures)} pictures, {len(ids)} objects, {ignored} ignored")

@@ -42,6 +42,12 @@ class Picture:
         image = cv2.imread(str(self.path))
         if image is None:
             raise DatasetError(f"{self.path}: not an image that can be read")
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise DatasetError(
+                f"{self.path}: it has {width}x{height} pixels, its labels say "
+                f"{self.width}x{self.height}"
+            )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -78,15 +84,21 @@ def existing_image(where: Path, path: Path) -> Path:
     return path
 
 
-def checked(where: Path, labels: Sequence[str], pictures: Sequence[Picture]) -> Dataset:
-    """A dataset in which there is something of each class. Raises DatasetError."""
+def checked(
+    where: Path, labels: Sequence[str], pictures: Sequence[Picture], split: str = ""
+) -> Dataset:
+    """A dataset in which there is something of each class. Raises DatasetError.
+
+    split: which one it is; what only measures, `val` or `test`, may lack a class.
+    """
     if not pictures:
-        raise DatasetError(f"{where}: there are no pictures in it")
+        place = f"split {split}" if split else "it"
+        raise DatasetError(f"{where}: there are no pictures in {place}")
     counts = np.zeros(len(labels), np.int64)
     for picture in pictures:
         np.add.at(counts, picture.class_ids, 1)
     for label, count in zip(labels, counts, strict=True):
-        if count == 0:
+        if count == 0 and split not in ("val", "test"):
             raise DatasetError(f"{where}: class {label} has no object; leave it out or label some")
     if not labels:
         raise DatasetError(f"{where}: no class is named in it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -77,6 +79,9 @@ def read(path: Path, split: str = "") -> Dataset:
     Raises DatasetError.
     """
     coco = load(path)
+    _check_unique(path, "image", [image.id for image in coco.images])
+    _check_unique(path, "category", [category.id for category in coco.categories])
+    _check_unique(path, "category", [category.name for category in coco.categories])
     known = {category.id: row for row, category in enumerate(coco.categories)}
     by_image: dict[int, list[Annotation]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
@@ -91,7 +96,13 @@ def read(path: Path, split: str = "") -> Dataset:
         for image in coco.images
         if not split or image.split == split
     ]
-    return checked(path, [category.name for category in coco.categories], pictures)
+    return checked(path, [category.name for category in coco.categories], pictures, split)
+
+
+def _check_unique(path: Path, what: str, values: Sequence[object]) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{path}: {what} {twice[0]} is there twice")
 
 
 def _picture(
