@@ -39,7 +39,7 @@ class Taught:
         self._tracker = Tracker(settings.tracker, teacher.labels, self._strong, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._whole = np.array([[0, 0, *main_size]], np.float32)
-        self._sights: dict[int, list[Sight]] = defaultdict(list)
+        self._sights: dict[tuple[int, str], list[Sight]] = defaultdict(list)
         self._unclear: list[tuple[int, Box]] = []
 
     def follow(self, frame: Frame) -> None:
@@ -57,7 +57,8 @@ class Taught:
             box, label = (x0, y0, x1, y1), self._teacher.labels[class_id]
             if number:
                 sight = Sight(frame.index, time_s, box, score=score, label=label)
-                self._sights[number].append(sight)
+                # Two drawn figures that meet may be one track to the tracker: not so their names.
+                self._sights[number, label if self._teacher.exact else ""].append(sight)
             else:
                 self._unclear.append((frame.index, box))
         if not self._teacher.exact:
