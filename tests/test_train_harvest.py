@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,7 @@ from mobiledet.harvest.store import load
 from mobiledet.harvest.trails import Moment, Sight, Trail, Watched, unexplained
 
 MODELS = Path(__file__).resolve().parent.parent / "models/mobiledet"
-WALK = "synthetic:walk?duration=30&fps=10&seed=3"
+WALK = "synthetic:walk?duration=30&fps=10&seed=1&objects=2&width=320&height=240"
 
 
 def quiet(_done: int, _total: int | None) -> None:
@@ -77,14 +78,14 @@ def test_what_walks_is_found_where_it_is(walked: Path, tmp_path: Path) -> None:
     drawn, lines = scene(WALK), []
     for index in range(300):
         for number, (x0, y0, x1, y1) in zip(*drawn.truth(index), strict=True):
-            if x1 - x0 >= 16:  # not what has barely entered
+            if x1 - x0 >= 8:  # not what has barely entered
                 lines.append(f"{index + 1},{number},{x0},{y0},{x1 - x0},{y1 - y0},1")
     (tmp_path / "gt.txt").write_text("\n".join(lines))
     found = compare(walked, tmp_path / "gt.txt")
     assert found.pictures > 20
-    assert found.objects > 50
+    assert found.objects > 40
     assert found.precision > 0.9
-    assert found.recall > 0.75
+    assert found.recall > 0.85
     assert found.missed < 0.1 * found.objects
 
 
@@ -92,7 +93,7 @@ def test_what_walks_is_found_where_it_is(walked: Path, tmp_path: Path) -> None:
     "name", ["still", "noise", "drift", "step", "flicker", "shake", "infrared", "cloud"]
 )
 def test_light_noise_and_knocks_bring_no_object(name: str) -> None:
-    trails = watched(f"synthetic:{name}?duration=20&fps=10").trails
+    trails = watched(f"synthetic:{name}?duration=20&fps=10&width=320&height=240").trails
     assert [trail.fault for trail in trails if not trail.fault] == []
 
 
@@ -199,7 +200,7 @@ def test_splits_keep_their_distance(
     round_s = duration_s / max(1, round(duration_s / 3600))
     gap_s = min(0.02 * round_s, 30)
     kept = [(time_s, name) for time_s, name in named if name]
-    for (before_s, before), (after_s, after) in zip(kept, kept[1:], strict=False):
+    for (before_s, before), (after_s, after) in pairwise(kept):
         assert before == after or after_s - before_s >= gap_s * 0.999
 
 
@@ -215,7 +216,7 @@ def test_splits_get_their_share_of_the_time(duration_s: float) -> None:
 
 def test_no_track_and_no_time_is_in_two_splits(tmp_path: Path) -> None:
     """Four lanes are never empty, so that some track crosses each border."""
-    uri = "synthetic:crossing?objects=5&duration=40&fps=5&seed=2"
+    uri = "synthetic:crossing?objects=5&duration=40&fps=5&seed=2&width=320&height=240"
     document = coco.load(make(tmp_path, uri, teacher="truth", every_s=0.4) / "dataset.json")
     split = {image.id: image.split for image in document.images}
     times_s = defaultdict(list)
@@ -234,7 +235,7 @@ def test_no_track_and_no_time_is_in_two_splits(tmp_path: Path) -> None:
 
 
 def test_a_drawn_scene_names_itself(tmp_path: Path) -> None:
-    uri = "synthetic:crossing?objects=4&duration=20&fps=5"
+    uri = "synthetic:crossing?objects=4&duration=15&fps=5&width=320&height=240"
     folder = make(tmp_path, uri, teacher="truth", shares=Shares(1, 0, 0))
     found, drawn = read_dataset(folder), scene(uri)
     assert found.labels == ("car", "deer")
@@ -276,7 +277,7 @@ def test_the_folder_is_a_dataset_and_its_pictures_are_the_frames(walked: Path) -
 def test_names_make_classes_and_a_track_without_one_is_ignored(own: Path) -> None:
     tracks = [row.track for row in read_tracks(own / "tracks.csv") if not row.note]
     named, nameless, nothing = tracks[:3]
-    (own / "labels.json").write_text(json.dumps({n: "fox" for n in tracks} | {nameless: ""}))
+    (own / "labels.json").write_text(json.dumps(dict.fromkeys(tracks, "fox") | {nameless: ""}))
     done = run("label", own, "--labels", own / "labels.json", "--name", f"{named}=deer",
                "--reject", nothing)  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -318,7 +319,7 @@ def test_another_footage_is_added_and_the_same_refused(own: Path) -> None:
     assert set(store.thumbs) == {row.track for row in store.rows}
     assert len({a.id for a in store.coco.annotations}) == len(store.coco.annotations)
     assert read_dataset(own).labels == ("car", "deer", "object")
-    with pytest.raises(ConfigError, match="holds synthetic:walk.* already"):
+    with pytest.raises(ConfigError, match=r"holds synthetic:walk.* already"):
         make(own, "synthetic:step?duration=5", WALK)
     assert load(own).sources() == store.sources()
 
