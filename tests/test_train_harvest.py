@@ -302,6 +302,13 @@ def test_names_typed_into_the_table(own: Path) -> None:
     assert read_dataset(own).labels == ("hare",)
 
 
+def test_only_some_of_the_teachers_labels(tmp_path: Path) -> None:
+    uri = "synthetic:crossing?duration=10&fps=5"
+    folder = make(tmp_path, uri, teacher="truth", only=frozenset(["deer"]))
+    assert read_dataset(folder).labels == ("deer",)
+    assert any(row.label == "" for row in read_tracks(folder / "tracks.csv"))  # the cars, by motion
+
+
 def test_what_has_no_name_yet_says_so(tmp_path: Path) -> None:
     folder = make(tmp_path, "synthetic:walk?duration=12&fps=5")
     with pytest.raises(DatasetError, match=r"dataset\.json: no class is named in it"):
@@ -359,6 +366,12 @@ def test_usage(arguments: list[str], sentence: str, tmp_path: Path) -> None:
         (__file__, {}, SourceError, r"test_train_harvest\.py: "),
         ("synthetic:walks", {}, SourceError, "no scene 'walks'"),
         ("synthetic:still", {"teacher": "truth"}, PermanentError, "nothing is drawn"),
+        (
+            "synthetic:crossing",
+            {"teacher": "truth", "only": frozenset(["dear"])},
+            ConfigError,
+            "--only dear: the teacher knows car, deer",
+        ),
         ("synthetic:walk", {"teacher": "gone.tflite"}, PermanentError, "gone.tflite"),
     ],
 )

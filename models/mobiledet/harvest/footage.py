@@ -111,15 +111,13 @@ def watch(
             seen = candidates(frame)
             for number, sight in _sights(seen, frame.index, time_s):
                 moving[number].append(sight)
-            if taught is not None:
-                taught.follow(frame)
-            if time_s >= due_s:
+            is_due = time_s >= due_s
+            if is_due:
                 due_s = max(due_s + every_s, time_s)
                 watched.moments.append(Moment(frame.index, time_s))
-                if taught is not None:
-                    taught.look(frame, time_s, seen.boxes_xyxy)
             if taught is not None:
-                taught.keep(frame.luma, candidates.motion.mask)
+                shown = seen.boxes_xyxy if is_due else None
+                taught(frame, candidates.motion.mask, time_s, shown)
             watched.duration_s = time_s
             progress(frame.index + 1, played.info.frame_count)
     _conclude(watched, [Trail(sights) for sights in moving.values()], taught)
