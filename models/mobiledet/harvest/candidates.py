@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import Detections, Frame, Luma, TrackState
-from edge.geometry import Boxes
+from edge.geometry import Boxes, grown
 from edge.motion import MotionDetector
 from edge.regions import merge
 from edge.settings import Settings, TrackerSettings
@@ -22,6 +22,7 @@ from mobiledet.harvest.trails import boxes_of
 
 # Blobs that touch are one; to join more would join people who walk near each other.
 MERGE_GAP = 0.0
+HOLD_MARGIN = 0.1  # of a mover's sides, so that its blob doesn't shrink where it stands
 LARGEST = 0.4  # of the picture: more is light
 TRACKING = TrackerSettings(confirm_looks=3, max_misses=8, max_unseen_s=1.0)
 STRONG, LABELS = 0.6, ("object",)  # below the tracker's sure_score: one blob convinces nobody
@@ -68,7 +69,8 @@ class Candidates:
         found = Detections(boxes, np.full(count, STRONG, np.float32), np.zeros(count, np.int64))
         ids = self._tracker.update(found, self._whole, frame.index)
         tracks = [t for t in self._tracker.tracks() if t.state is not TrackState.TENTATIVE]
-        self.motion.hold(boxes_of(track.box_xyxy for track in tracks if track.has_moved))
+        movers = boxes_of(track.box_xyxy for track in tracks if track.has_moved)
+        self.motion.hold(grown(movers, HOLD_MARGIN), frozen=True)
         met = _count_centres(boxes_of(track.box_xyxy for track in tracks), boxes) > 1
         return Moving(boxes, ids, self._edges(boxes, frame.luma), met)
 
