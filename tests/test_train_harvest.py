@@ -167,6 +167,17 @@ def test_a_sight_in_which_it_has_met_another_is_left_out() -> None:
     assert np.flatnonzero(~steady(trail(*alone))).tolist() == [8]
 
 
+def test_a_ghost_that_an_object_leaves_is_not_the_object() -> None:
+    came = [Sight(n, n / 5, (5.0 * n, 0, 5.0 * n + 10, 20), edges=0.6) for n in range(50)]
+    left = [Sight(n, n / 5, (250, 0, 260, 20), edges=0.3) for n in range(50, 120)]
+    assert fault(Trail(came + left)) == ""
+    kept = steady(Trail(came + left))
+    assert kept[:45].all()
+    assert not kept[60:].any()
+    assert fault(Trail(left)) == GHOST
+    assert steady(Trail(left)).all()  # a ghost's place is known: there is nothing
+
+
 def test_what_a_teacher_accounts_for_is_not_new() -> None:
     sights = [Sight(0, 0, (0, 0, 10, 10)), Sight(1, 1, (0, 0, 10, 10)), Sight(2, 2, (0, 0, 9, 9))]
     places = {0: np.array([[2, 2, 5, 5]], np.float32), 1: np.array([[20, 0, 30, 9]], np.float32)}
@@ -327,6 +338,10 @@ def test_another_footage_is_added_and_the_same_refused(own: Path) -> None:
     assert read_dataset(own).labels == ("car", "deer", "object")
     with pytest.raises(ConfigError, match=r"holds synthetic:walk.* already"):
         make(own, "synthetic:step?duration=5", WALK)
+    with pytest.raises(ConfigError, match=r"synthetic:step is named twice"):
+        make(own, "synthetic:step", "synthetic:step")
+    with pytest.raises(SourceError, match="no such file"):  # before any work on the first
+        make(own, "synthetic:step", "gone.mp4")
     assert load(own).sources() == store.sources()
 
 

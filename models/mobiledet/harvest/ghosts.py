@@ -19,11 +19,12 @@ from mobiledet.harvest.trails import Trail
 
 MARGIN_PX = 2  # around a blob, so that its outline lies within the crop
 GHOST_EDGES = 0.42  # a lower share of edges in the frame: the background has the object
+ALL_GHOST = 0.8  # of its sights: it was never anything else
 BRIEF_S, BRIEF_SIGHTS = 0.6, 4
 MOVED = 0.5  # of its median longer side
 FLICKER = 0.3  # median change of the area from frame to frame, as a logarithm
 STEADY = 1.5  # times the median area around it; more is a group that met or fell apart
-STEADY_S = 3.0  # before and after
+AROUND_S = 3.0  # before and after
 
 GHOST, BRIEF, STILL, FLICKERS = "ghost", "brief", "still", "flickers"
 
@@ -57,7 +58,7 @@ def fault(trail: Trail) -> str:
     boxes = trail.boxes_xyxy()
     if len(sights) < BRIEF_SIGHTS or sights[-1].time_s - sights[0].time_s < BRIEF_S:
         return BRIEF
-    if float(np.median([sight.edges for sight in sights])) < GHOST_EDGES:
+    if _ghostly(trail).mean() > ALL_GHOST:
         return GHOST
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = np.log(np.maximum(sides.prod(axis=1), 1))
@@ -72,14 +73,29 @@ def fault(trail: Trail) -> str:
 
 
 def steady(trail: Trail) -> npt.NDArray[np.bool_]:
-    """(n,) whether each sight shows the object alone, in the size that it has around that time."""
-    times = np.array([sight.time_s for sight in trail.sights])
-    boxes = trail.boxes_xyxy()
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    usual = np.empty(len(areas))
-    low = np.searchsorted(times, times - STEADY_S)
-    high = np.searchsorted(times, times + STEADY_S, side="right")
-    for row, (first, last) in enumerate(zip(low, high, strict=True)):
-        usual[row] = np.median(areas[first:last])
+    """(n,) whether each sight shows the object alone, in the size that it has around that time.
+
+    Where an object has left a ghost that its track stayed with, the ghost's sights are not steady.
+    """
+    sides = trail.boxes_xyxy()[:, 2:] - trail.boxes_xyxy()[:, :2]
+    areas = sides.prod(axis=1)
+    usual = _median_around(trail, areas)
+    ghostly = _ghostly(trail)
     met = np.array([sight.met for sight in trail.sights])
-    return np.asarray(~met & (areas < STEADY * usual) & (areas > usual / STEADY))
+    sized = (areas < STEADY * usual) & (areas > usual / STEADY)
+    return np.asarray(sized & ~met & (~ghostly | (ghostly.mean() > ALL_GHOST)))
+
+
+def _ghostly(trail: Trail) -> npt.NDArray[np.bool_]:
+    """(n,) where the empty scene has the outline, and not the frame."""
+    edges = np.array([sight.edges for sight in trail.sights], np.float32)
+    return np.asarray(_median_around(trail, edges) < GHOST_EDGES)
+
+
+def _median_around(trail: Trail, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(n,) of each sight: the median over those at most `AROUND_S` before or after it."""
+    times_s = np.array([sight.time_s for sight in trail.sights])
+    low = np.searchsorted(times_s, times_s - AROUND_S)
+    high = np.searchsorted(times_s, times_s + AROUND_S, side="right")
+    medians = [np.median(values[first:last]) for first, last in zip(low, high, strict=True)]
+    return np.array(medians, np.float32)

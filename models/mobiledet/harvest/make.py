@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from edge.frame import Frame
 from edge.geometry import Box
 from edge.regions import square_crop
 from edge.settings import Settings
+from edge.sources import open_source
 from edge.sources.base import Source
 from mobiledet.harvest.document import Part, Picked, part_of
 from mobiledet.harvest.footage import Progress, frames_at, harvesting, watch
@@ -60,9 +61,7 @@ def harvest(
     Raises EdgeError.
     """
     store = load(out) if (out / DATASET).is_file() else Store()
-    for uri in footage:
-        if uri in store.sources():
-            raise ConfigError(f"{out} holds {uri} already; choose another --out")
+    _check(settings, footage, out, store)
     for uri in footage:
         own = harvesting(settings, uri)
         watched = watch(own, options.every_s, _teacher(own, options), options.only, tell(uri))
@@ -77,6 +76,16 @@ def harvest(
         store.thumbs |= thumbs
         save(out, store)
     return store
+
+
+def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) -> None:
+    """Before the first hour of work. Raises ConfigError, SourceError."""
+    for uri, count in Counter(footage).items():
+        if count > 1:
+            raise ConfigError(f"{uri} is named twice")
+        if uri in store.sources():
+            raise ConfigError(f"{out} holds {uri} already; choose another --out")
+        open_source(harvesting(settings, uri).source)
 
 
 def _teacher(settings: Settings, options: Options) -> Callable[[Source], Teacher] | None:
