@@ -1,8 +1,9 @@
-"""Boxes worth a look become square crops, crops packed canvases, and answers find the way back.
+"""Boxes worth a look become crops, crops packed canvases, and answers find the way back.
 
-A canvas is one model input. One crop fills it alone; up to four share it as a 2x2 grid of cells
-with gutters, so that many small changes cost one invocation. A crop is cut from the picture in the
-camera's own format and only then converted and resized, straight into its cell.
+A canvas is one model input. One crop fills it alone, or several share it as a grid of cells with
+gutters, so that many small changes cost one invocation: four square ones, six upright ones for
+people, six wide ones for cars and animals. A crop has the shape of its cell; it is cut from the
+picture in the camera's own format and only then converted and resized, straight into its cell.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge.settings import RegionSettings
 GREY = 127  # of gutters and letterboxes: the middle of the model's input range
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # of a smaller box inside a larger one: both are the same object
+GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; of equals the first
 CUT_MARGIN_PX = 2.0  # a box that ends this near to a crop's border, on the canvas, is cut by it
 
 
@@ -62,17 +64,33 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     return np.array(merged, np.float32).reshape(-1, 4), owner
 
 
-def square_crop(
-    box_xyxy: Box, side_px: float, main_size: tuple[int, int]
+def crop_around(
+    box_xyxy: Box, size_px: tuple[float, float], main_size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """The square around a box's centre, moved (or, at last, cut) to lie inside the picture."""
+    """A crop of so much around a box's centre, moved (or, at last, cut) to lie inside the picture.
+
+    size_px and main_size: (width, height).
+    """
     x0, y0, x1, y1 = box_xyxy
-    sides = [min(round(side_px), limit) for limit in main_size]
+    sides = [min(round(side), limit) for side, limit in zip(size_px, main_size, strict=True)]
     starts = [
         min(max(round((low + high - side) / 2), 0), limit - side)
         for low, high, side, limit in zip((x0, y0), (x1, y1), sides, main_size, strict=True)
     ]
     return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
+
+
+Slot = tuple[int, int, int, int]
+
+
+def _grid(columns: int, rows: int, size: tuple[int, int], gutter_px: int) -> list[Slot]:
+    """Slots of equal size on a canvas of (width, height), row by row."""
+    w = (size[0] - gutter_px * (columns - 1)) // columns
+    h = (size[1] - gutter_px * (rows - 1)) // rows
+    corners = [
+        (c * (w + gutter_px), r * (h + gutter_px)) for r in range(rows) for c in range(columns)
+    ]
+    return [(x, y, x + w, y + h) for x, y in corners]
 
 
 class Packer:
@@ -86,11 +104,9 @@ class Packer:
         self._main_size = main_size
         width, height = input_size
         self._canvas: npt.NDArray[np.uint8] = np.empty((height, width, 3), np.uint8)
-        self._slot = (0, 0, width, height)
-        gutter = settings.gutter_px
-        w, h = (width - gutter) // 2, (height - gutter) // 2
-        lefts, tops = (0, w + gutter), (0, h + gutter)
-        self._quarters = [(x, y, x + w, y + h) for y in tops for x in lefts]
+        self._slot: Slot = (0, 0, width, height)
+        grids = GRIDS if settings.pack else ()
+        self._grids = [_grid(*shape, input_size, settings.gutter_px) for shape in grids]
 
     @property
     def canvas(self) -> npt.NDArray[np.uint8]:
@@ -109,10 +125,11 @@ class Packer:
         boxes_xyxy: (n, 4), n >= 1, main pixels, what is most worth a look first.
         Returns the canvas and (n,) whether each box can be seen on it.
         """
-        chosen = [0]
-        if self._settings.pack and self._fits_quarter(boxes_xyxy[0]):
-            chosen = self._sharing(boxes_xyxy)
-        slots = self._quarters if len(chosen) > 1 else [self._slot]
+        chosen, slots = [0], [self._slot]
+        for grid in self._grids:
+            sharing = self._sharing(boxes_xyxy, grid)
+            if len(sharing) > len(chosen):
+                chosen, slots = sharing, grid
         cells = tuple(self._cell(boxes_xyxy[row], slots[i]) for i, row in enumerate(chosen))
         crops = np.array([cell.crop_xyxy for cell in cells], np.float32)
         seen = covered(boxes_xyxy, crops).max(axis=1) > 0.99
@@ -134,37 +151,37 @@ class Packer:
             )
         return self._canvas
 
-    def _sharing(self, boxes_xyxy: Boxes) -> list[int]:
-        """Rows of up to four boxes for a shared canvas; none that another's crop shows anyway."""
+    def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
+        """Rows of boxes for a grid: the first, and none that another's crop shows anyway."""
+        shrinks = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
         chosen: list[int] = []
         crops = np.zeros((0, 4), np.float32)
-        for row, box in enumerate(boxes_xyxy):
-            shown = len(crops) > 0 and covered(box[None], crops).max() > 0.99
-            if shown or not self._fits_quarter(box):
+        for row in np.flatnonzero(shrinks) if shrinks[0] else ():
+            box = boxes_xyxy[row]
+            if len(crops) and covered(box[None], crops).max() > 0.99:
                 continue
-            chosen.append(row)
-            crop = self._cell(box, self._quarters[0]).crop_xyxy
-            crops = np.concatenate([crops, np.array([crop], np.float32)])
-            if len(chosen) == len(self._quarters):
+            chosen.append(int(row))
+            if len(chosen) == len(grid):
                 break
+            crop = self._cell(box, grid[0]).crop_xyxy
+            crops = np.concatenate([crops, np.array([crop], np.float32)])
         return chosen
 
-    def _fits_quarter(self, box_xyxy: npt.NDArray[np.float32]) -> bool:
-        x0, y0, x1, y1 = self._quarters[0]
-        return self._wanted_side(box_xyxy) <= self._settings.max_shrink * min(x1 - x0, y1 - y0)
+    def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
+        """(n,) main pixels for a canvas pixel, so that each box has its context in the slot."""
+        x0, y0, x1, y1 = slot_xyxy
+        sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+        slot = np.array([x1 - x0, y1 - y0], np.float32)
+        return np.asarray((sides / slot).max(axis=1) * self._settings.context, np.float32)
 
-    def _wanted_side(self, box_xyxy: npt.NDArray[np.float32]) -> float:
-        return self._settings.context * float((box_xyxy[2:] - box_xyxy[:2]).max())
-
-    def _cell(
-        self, box_xyxy: npt.NDArray[np.float32], slot_xyxy: tuple[int, int, int, int]
-    ) -> Cell:
+    def _cell(self, box_xyxy: npt.NDArray[np.float32], slot_xyxy: Slot) -> Cell:
         """A crop with context that fills the slot; where the crop is cut, its aspect is kept."""
         x0, y0, x1, y1 = slot_xyxy
-        least = min(x1 - x0, y1 - y0) / self._settings.max_enlarge
-        side = max(self._wanted_side(box_xyxy), least)
+        shrink = max(
+            float(self._shrink(box_xyxy[None], slot_xyxy)[0]), 1 / self._settings.max_enlarge
+        )
         box: Box = tuple(box_xyxy.tolist())
-        crop = square_crop(box, side, self._main_size)
+        crop = crop_around(box, ((x1 - x0) * shrink, (y1 - y0) * shrink), self._main_size)
         width, height = crop[2] - crop[0], crop[3] - crop[1]
         scale = min((x1 - x0) / width, (y1 - y0) / height)
         w, h = max(1, round(width * scale)), max(1, round(height * scale))
