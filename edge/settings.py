@@ -96,7 +96,7 @@ class RegionSettings(Section, frozen=True):
         float, Meta(ge=1, le=8), _about("a crop is not enlarged further than this")
     ] = 1.5
     max_shrink: Annotated[
-        float, Meta(ge=0.1, le=8), _about("a crop that sharing would shrink more gets its own canvas")
+        float, Meta(ge=0.1, le=8), _about("a crop that sharing would shrink more gets a canvas")
     ] = 1.5
     gutter_px: Annotated[
         int, Meta(ge=0, le=64), _about("grey between the cells of a packed canvas")
