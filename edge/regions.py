@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import Detections
-from edge.geometry import Box, Boxes, Cell, area, clip, covered, greedy, intersection, iou
+from edge.geometry import Boxes, Cell, area, clip, covered, greedy, intersection, iou
 from edge.picture import Picture
 from edge.settings import RegionSettings
 
@@ -24,6 +24,7 @@ GREY = 127  # of gutters and letterboxes: the middle of the model's input range
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # of a smaller box inside a larger one: both are the same object
 GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; of equals the first
+SHOWN = 0.99  # share of a box that must lie in a crop for it to be looked at there
 CUT_MARGIN_PX = 2.0  # a box that ends this near to a crop's border, on the canvas, is cut by it
 
 
@@ -64,20 +65,18 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     return np.array(merged, np.float32).reshape(-1, 4), owner
 
 
-def crop_around(
-    box_xyxy: Box, size_px: tuple[float, float], main_size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """A crop of so much around a box's centre, moved (or, at last, cut) to lie inside the picture.
+def crops_around(
+    boxes_xyxy: Boxes, sizes_px: npt.NDArray[np.float32], main_size: tuple[int, int]
+) -> npt.NDArray[np.intp]:
+    """A crop around each box's centre, moved (or, at last, cut) to lie inside the picture.
 
-    size_px and main_size: (width, height).
+    boxes_xyxy: (n, 4). sizes_px: (n, 2) and main_size are (width, height). Returns (n, 4), xyxy.
     """
-    x0, y0, x1, y1 = box_xyxy
-    sides = [min(round(side), limit) for side, limit in zip(size_px, main_size, strict=True)]
-    starts = [
-        min(max(round((low + high - side) / 2), 0), limit - side)
-        for low, high, side, limit in zip((x0, y0), (x1, y1), sides, main_size, strict=True)
-    ]
-    return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
+    limits = np.array(main_size)
+    sides = np.minimum(np.rint(sizes_px), limits)
+    starts = np.rint((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:] - sides) / 2)
+    starts = np.clip(starts, 0, limits - sides)
+    return np.asarray(np.concatenate([starts, starts + sides], axis=1), np.intp)
 
 
 Slot = tuple[int, int, int, int]
@@ -130,9 +129,9 @@ class Packer:
             sharing = self._sharing(boxes_xyxy, grid)
             if len(sharing) > len(chosen):
                 chosen, slots = sharing, grid
-        cells = tuple(self._cell(boxes_xyxy[row], slots[i]) for i, row in enumerate(chosen))
-        crops = np.array([cell.crop_xyxy for cell in cells], np.float32)
-        seen = covered(boxes_xyxy, crops).max(axis=1) > 0.99
+        crops = self._crops(boxes_xyxy[chosen], slots[0])
+        cells = tuple(_placed(crop, slot) for crop, slot in zip(crops, slots, strict=False))
+        seen = covered(boxes_xyxy, crops.astype(np.float32)).max(axis=1) > SHOWN
         seen[chosen] = True
         return Layout(cells, boxes_xyxy[chosen]), seen
 
@@ -153,40 +152,46 @@ class Packer:
 
     def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
         """Rows of boxes for a grid: the first, and none that another's crop shows anyway."""
-        shrinks = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
+        fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
+        if not fits[0]:
+            return []
+        crops = self._crops(boxes_xyxy, grid[0]).astype(np.float32)
+        shown = covered(boxes_xyxy, crops) > SHOWN
         chosen: list[int] = []
-        crops = np.zeros((0, 4), np.float32)
-        for row in np.flatnonzero(shrinks) if shrinks[0] else ():
-            box = boxes_xyxy[row]
-            if len(crops) and covered(box[None], crops).max() > 0.99:
-                continue
-            chosen.append(int(row))
+        for row in np.flatnonzero(fits).tolist():
+            if not shown[row, chosen].any():
+                chosen.append(row)
             if len(chosen) == len(grid):
                 break
-            crop = self._cell(box, grid[0]).crop_xyxy
-            crops = np.concatenate([crops, np.array([crop], np.float32)])
         return chosen
+
+    def _crops(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.intp]:
+        """(n, 4) what a slot shows of the main picture around each box."""
+        shrink = np.maximum(
+            self._shrink(boxes_xyxy, slot_xyxy), np.float32(1 / self._settings.max_enlarge)
+        )
+        return crops_around(boxes_xyxy, shrink[:, None] * _sides(slot_xyxy), self._main_size)
 
     def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
         """(n,) main pixels for a canvas pixel, so that each box has its context in the slot."""
-        x0, y0, x1, y1 = slot_xyxy
-        sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-        slot = np.array([x1 - x0, y1 - y0], np.float32)
-        return np.asarray((sides / slot).max(axis=1) * self._settings.context, np.float32)
+        sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / _sides(slot_xyxy)
+        return np.asarray(sides.max(axis=1) * np.float32(self._settings.context), np.float32)
 
-    def _cell(self, box_xyxy: npt.NDArray[np.float32], slot_xyxy: Slot) -> Cell:
-        """A crop with context that fills the slot; where the crop is cut, its aspect is kept."""
-        x0, y0, x1, y1 = slot_xyxy
-        shrink = max(
-            float(self._shrink(box_xyxy[None], slot_xyxy)[0]), 1 / self._settings.max_enlarge
-        )
-        box: Box = tuple(box_xyxy.tolist())
-        crop = crop_around(box, ((x1 - x0) * shrink, (y1 - y0) * shrink), self._main_size)
-        width, height = crop[2] - crop[0], crop[3] - crop[1]
-        scale = min((x1 - x0) / width, (y1 - y0) / height)
-        w, h = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = x0 + (x1 - x0 - w) // 2, y0 + (y1 - y0 - h) // 2
-        return Cell(crop, (left, top, left + w, top + h))
+
+def _sides(slot_xyxy: Slot) -> npt.NDArray[np.float32]:
+    x0, y0, x1, y1 = slot_xyxy
+    return np.array([x1 - x0, y1 - y0], np.float32)
+
+
+def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
+    """A crop fills its slot; one that the picture cuts keeps its aspect, in the slot's middle."""
+    x0, y0, x1, y1 = slot_xyxy
+    left, top, right, bottom = crop_xyxy.tolist()
+    width, height = right - left, bottom - top
+    scale = min((x1 - x0) / width, (y1 - y0) / height)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    x, y = x0 + (x1 - x0 - w) // 2, y0 + (y1 - y0 - h) // 2
+    return Cell((left, top, right, bottom), (x, y, x + w, y + h))
 
 
 def unpack(layout: Layout, found: Detections, main_size: tuple[int, int]) -> list[Detections]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.frame import Detections
 from edge.picture import Picture, PixelFormat
-from edge.regions import GREY, Packer, combine, crop_around, merge, unpack
+from edge.regions import GREY, Packer, combine, crops_around, merge, unpack
 from edge.settings import RegionSettings
 
 MAIN = (1280, 720)
@@ -67,7 +67,8 @@ def test_a_crop_lies_in_the_picture_and_has_its_size_where_it_can(
     centre: tuple[float, float], size: tuple[float, float]
 ) -> None:
     x, y = centre
-    x0, y0, x1, y1 = crop_around((x - 5, y - 5, x + 5, y + 5), size, MAIN)
+    around = np.array([(x - 5, y - 5, x + 5, y + 5)], np.float32)
+    ((x0, y0, x1, y1),) = crops_around(around, np.array([size], np.float32), MAIN)
     assert 0 <= x0 <= x1 <= MAIN[0]
     assert 0 <= y0 <= y1 <= MAIN[1]
     assert x1 - x0 == min(round(size[0]), MAIN[0])
