@@ -85,11 +85,26 @@ class Flow:
             shift[:] = (moved[len(moved) // 2] + moved[(len(moved) - 1) // 2]) / 2
 
     def _points(self, boxes_xyxy: Boxes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """(n, points, 2) luma pixels in each box, and (n, points) which of them to follow."""
+        """(n, points, 2) luma pixels in each box, and (n, points) which of them to follow.
+
+        Those that belong to the object alone: in the foreground, and in no box that stands nearer.
+        Behind a post or a person a box would else stay with what hides it. Where too few are left
+        none is followed, and the track goes on as it went.
+        """
         low, high = boxes_xyxy[:, None, :2], boxes_xyxy[:, None, 2:]
-        points = (low + (high - low) * self._grid) / self._to_main
+        places = low + (high - low) * self._grid
+        points = places / self._to_main
         inside = ((points >= 1) & (points < self._size - 1)).all(axis=2)
         x, y = np.where(inside[..., None], points, 0).astype(np.intp).transpose(2, 0, 1)
-        moving = inside & (self._mask_before[y, x] > 0)
-        enough = moving.sum(axis=1, keepdims=True) >= LEAST_POINTS
-        return points, np.where(enough, moving, inside)
+        own = inside & (self._mask_before[y, x] > 0) & ~_hidden(places, boxes_xyxy)
+        return points, own & (own.sum(axis=1, keepdims=True) >= LEAST_POINTS)
+
+
+def _hidden(places: npt.NDArray[np.float32], boxes_xyxy: Boxes) -> npt.NDArray[np.bool_]:
+    """(n, points): whether another box lies before these (n, points, 2) of each.
+
+    On level ground what is nearer to the camera ends lower in the picture.
+    """
+    within = (places[:, :, None] > boxes_xyxy[:, :2]) & (places[:, :, None] < boxes_xyxy[:, 2:])
+    nearer = boxes_xyxy[None, :, 3] > boxes_xyxy[:, None, 3]
+    return np.asarray((within.all(axis=3) & nearer[:, None, :]).any(axis=2))

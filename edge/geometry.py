@@ -15,6 +15,7 @@ import numpy.typing as npt
 Boxes = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 Polygon = Sequence[tuple[float, float]]
+_LEAST = np.finfo(np.float32).tiny  # an empty box shares nothing with any: 0 / this, and not 0 / 0
 
 
 def area(boxes_xyxy: Boxes) -> npt.NDArray[np.float32]:
@@ -35,14 +36,13 @@ def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     """Intersection over union: (n, 4), (m, 4) -> (n, m) in 0..1; 0 where both are empty."""
     shared = intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+    return np.asarray(shared / np.maximum(union, _LEAST))
 
 
 def covered(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     """The share of each a that lies in each b: (n, 4), (m, 4) -> (n, m) in 0..1."""
     shared = intersection(a_xyxy, b_xyxy)
-    own = np.broadcast_to(area(a_xyxy)[:, None], shared.shape)
-    return np.asarray(np.divide(shared, own, out=np.zeros_like(shared), where=own > 0))
+    return np.asarray(shared / np.maximum(area(a_xyxy), _LEAST)[:, None])
 
 
 def nms(

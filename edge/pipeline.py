@@ -102,13 +102,14 @@ class Pipeline:
         shifts = self.flow(frame.luma, self.tracker.boxes_xyxy)
         self.tracker.predict(now_ns, shifts)
         self.scheduler.refill(now_ns)
-        looks = self._look(frame, motion)
+        tracks = self.tracker.tracks()
+        looks = self._look(frame, motion, tracks)
         found, track_ids = _NOTHING_FOUND, _NO_IDS
         if looks.layouts:
             found = combine(looks.parts, self._settings.model.max_iou)
             track_ids = self.tracker.update(found, looks.crops_xyxy(), frame.index)
+            tracks = self.tracker.tracks()
             self._learn_from_motion(looks.motion, found, frame)
-        tracks = self.tracker.tracks()
         self.motion.hold(self.tracker.boxes_xyxy)
         if tracks:
             self.flow.keep(frame.luma, self.motion.mask)
@@ -123,12 +124,12 @@ class Pipeline:
             self.triggers(tracks, now_ns, frame.wall_ns) if looks.layouts else (),
         )
 
-    def _look(self, frame: Frame, motion: Motion) -> _Looks:
+    def _look(self, frame: Frame, motion: Motion, tracks: Sequence[Track]) -> _Looks:
         """Spends what the budget allows on this frame."""
         looks = _Looks()
         if self.scheduler.whole_is_due(frame.timestamp_ns, motion.scene_change):
             self._invoke(frame, self.packer.whole(), looks)
-        subjects = self._subjects(motion, frame.timestamp_ns)
+        subjects = self._subjects(motion, tracks, frame.timestamp_ns)
         while subjects and subjects[0].due and self.scheduler.affords():
             layout, seen = self.packer.next(_boxes_of(subjects))
             self._invoke(frame, layout, looks)
@@ -140,8 +141,7 @@ class Pipeline:
             subjects = [s for s, shown in zip(subjects, seen, strict=True) if not shown]
         return looks
 
-    def _subjects(self, motion: Motion, now_ns: int) -> list[Subject]:
-        tracks = self.tracker.tracks()
+    def _subjects(self, motion: Motion, tracks: Sequence[Track], now_ns: int) -> list[Subject]:
         if len(motion.blobs_xyxy) == 0 and not tracks:
             return []
         blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)

@@ -1,8 +1,9 @@
-"""Boxes worth a look become square crops, crops packed canvases, and answers find the way back.
+"""Boxes worth a look become crops, crops packed canvases, and answers find the way back.
 
-A canvas is one model input. One crop fills it alone; up to four share it as a 2x2 grid of cells
-with gutters, so that many small changes cost one invocation. A crop is cut from the picture in the
-camera's own format and only then converted and resized, straight into its cell.
+A canvas is one model input. One crop fills it alone, or several share it as a grid of cells with
+gutters, so that many small changes cost one invocation: four square ones, six upright ones for
+people, six wide ones for cars and animals. A crop has the shape of its cell; it is cut from the
+picture in the camera's own format and only then converted and resized, straight into its cell.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import Detections
-from edge.geometry import Box, Boxes, Cell, area, clip, covered, greedy, grown, intersection, iou
+from edge.geometry import Boxes, Cell, area, clip, covered, greedy, grown, intersection, iou
 from edge.picture import Picture
 from edge.settings import RegionSettings
 
 GREY = 127  # of gutters and letterboxes: the middle of the model's input range
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # of a smaller box inside a larger one: both are the same object
+GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; of equals the first
+SHOWN = 0.99  # share of a box that must lie in a crop for it to be looked at there
 CUT_MARGIN_PX = 2.0  # a box that ends this near to a crop's border, on the canvas, is cut by it
 TILE_OVERLAP = 0.125  # at least; of a tile's side
 
@@ -79,17 +82,31 @@ def _starts(tile_px: int, side_px: int) -> list[int]:
     return [round(start) for start in np.linspace(0, side_px - tile_px, count)]
 
 
-def square_crop(
-    box_xyxy: Box, side_px: float, main_size: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """The square around a box's centre, moved (or, at last, cut) to lie inside the picture."""
-    x0, y0, x1, y1 = box_xyxy
-    sides = [min(round(side_px), limit) for limit in main_size]
-    starts = [
-        min(max(round((low + high - side) / 2), 0), limit - side)
-        for low, high, side, limit in zip((x0, y0), (x1, y1), sides, main_size, strict=True)
+def crops_around(
+    boxes_xyxy: Boxes, sizes_px: npt.NDArray[np.float32], main_size: tuple[int, int]
+) -> npt.NDArray[np.intp]:
+    """A crop around each box's centre, moved (or, at last, cut) to lie inside the picture.
+
+    boxes_xyxy: (n, 4). sizes_px: (n, 2) and main_size are (width, height). Returns (n, 4), xyxy.
+    """
+    limits = np.array(main_size)
+    sides = np.minimum(np.rint(sizes_px), limits)
+    starts = np.rint((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:] - sides) / 2)
+    starts = np.clip(starts, 0, limits - sides)
+    return np.asarray(np.concatenate([starts, starts + sides], axis=1), np.intp)
+
+
+Slot = tuple[int, int, int, int]
+
+
+def _grid(columns: int, rows: int, size: tuple[int, int], gutter_px: int) -> list[Slot]:
+    """Slots of equal size on a canvas of (width, height), row by row."""
+    w = (size[0] - gutter_px * (columns - 1)) // columns
+    h = (size[1] - gutter_px * (rows - 1)) // rows
+    corners = [
+        (c * (w + gutter_px), r * (h + gutter_px)) for r in range(rows) for c in range(columns)
     ]
-    return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
+    return [(x, y, x + w, y + h) for x, y in corners]
 
 
 class Packer:
@@ -103,11 +120,9 @@ class Packer:
         self._main_size = main_size
         width, height = input_size
         self._canvas: npt.NDArray[np.uint8] = np.empty((height, width, 3), np.uint8)
-        self._slot = (0, 0, width, height)
-        gutter = settings.gutter_px
-        w, h = (width - gutter) // 2, (height - gutter) // 2
-        lefts, tops = (0, w + gutter), (0, h + gutter)
-        self._quarters = [(x, y, x + w, y + h) for y in tops for x in lefts]
+        self._slot: Slot = (0, 0, width, height)
+        grids = GRIDS if settings.pack else ()
+        self._grids = [_grid(*shape, input_size, settings.gutter_px) for shape in grids]
 
     @property
     def canvas(self) -> npt.NDArray[np.uint8]:
@@ -126,13 +141,14 @@ class Packer:
         boxes_xyxy: (n, 4), n >= 1, main pixels, what is most worth a look first.
         Returns the canvas and (n,) whether each box can be seen on it.
         """
-        chosen = [0]
-        if self._settings.pack and self._fits_quarter(boxes_xyxy[0]):
-            chosen = self._sharing(boxes_xyxy)
-        slots = self._quarters if len(chosen) > 1 else [self._slot]
-        cells = tuple(self._cell(boxes_xyxy[row], slots[i]) for i, row in enumerate(chosen))
-        crops = np.array([cell.crop_xyxy for cell in cells], np.float32)
-        seen = covered(boxes_xyxy, crops).max(axis=1) > 0.99
+        chosen, slots = [0], [self._slot]
+        for grid in self._grids:
+            sharing = self._sharing(boxes_xyxy, grid)
+            if len(sharing) > len(chosen):
+                chosen, slots = sharing, grid
+        crops = self._crops(boxes_xyxy[chosen], slots[0])
+        cells = tuple(_placed(crop, slot) for crop, slot in zip(crops, slots, strict=False))
+        seen = covered(boxes_xyxy, crops.astype(np.float32)).max(axis=1) > SHOWN
         seen[chosen] = True
         return Layout(cells, boxes_xyxy[chosen]), seen
 
@@ -151,42 +167,48 @@ class Packer:
             )
         return self._canvas
 
-    def _sharing(self, boxes_xyxy: Boxes) -> list[int]:
-        """Rows of up to four boxes for a shared canvas; none that another's crop shows anyway."""
+    def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
+        """Rows of boxes for a grid: the first, and none that another's crop shows anyway."""
+        fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
+        if not fits[0]:
+            return []
+        crops = self._crops(boxes_xyxy, grid[0]).astype(np.float32)
+        shown = covered(boxes_xyxy, crops) > SHOWN
         chosen: list[int] = []
-        crops = np.zeros((0, 4), np.float32)
-        for row, box in enumerate(boxes_xyxy):
-            shown = len(crops) > 0 and covered(box[None], crops).max() > 0.99
-            if shown or not self._fits_quarter(box):
-                continue
-            chosen.append(row)
-            crop = self._cell(box, self._quarters[0]).crop_xyxy
-            crops = np.concatenate([crops, np.array([crop], np.float32)])
-            if len(chosen) == len(self._quarters):
+        for row in np.flatnonzero(fits).tolist():
+            if not shown[row, chosen].any():
+                chosen.append(row)
+            if len(chosen) == len(grid):
                 break
         return chosen
 
-    def _fits_quarter(self, box_xyxy: npt.NDArray[np.float32]) -> bool:
-        x0, y0, x1, y1 = self._quarters[0]
-        return self._wanted_side(box_xyxy) <= self._settings.max_shrink * min(x1 - x0, y1 - y0)
+    def _crops(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.intp]:
+        """(n, 4) what a slot shows of the main picture around each box."""
+        shrink = np.maximum(
+            self._shrink(boxes_xyxy, slot_xyxy), np.float32(1 / self._settings.max_enlarge)
+        )
+        return crops_around(boxes_xyxy, shrink[:, None] * _sides(slot_xyxy), self._main_size)
 
-    def _wanted_side(self, box_xyxy: npt.NDArray[np.float32]) -> float:
-        return self._settings.context * float((box_xyxy[2:] - box_xyxy[:2]).max())
+    def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
+        """(n,) main pixels for a canvas pixel, so that each box has its context in the slot."""
+        sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / _sides(slot_xyxy)
+        return np.asarray(sides.max(axis=1) * np.float32(self._settings.context), np.float32)
 
-    def _cell(
-        self, box_xyxy: npt.NDArray[np.float32], slot_xyxy: tuple[int, int, int, int]
-    ) -> Cell:
-        """A crop with context that fills the slot; where the crop is cut, its aspect is kept."""
-        x0, y0, x1, y1 = slot_xyxy
-        least = min(x1 - x0, y1 - y0) / self._settings.max_enlarge
-        side = max(self._wanted_side(box_xyxy), least)
-        box: Box = tuple(box_xyxy.tolist())
-        crop = square_crop(box, side, self._main_size)
-        width, height = crop[2] - crop[0], crop[3] - crop[1]
-        scale = min((x1 - x0) / width, (y1 - y0) / height)
-        w, h = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = x0 + (x1 - x0 - w) // 2, y0 + (y1 - y0 - h) // 2
-        return Cell(crop, (left, top, left + w, top + h))
+
+def _sides(slot_xyxy: Slot) -> npt.NDArray[np.float32]:
+    x0, y0, x1, y1 = slot_xyxy
+    return np.array([x1 - x0, y1 - y0], np.float32)
+
+
+def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
+    """A crop fills its slot; one that the picture cuts keeps its aspect, in the slot's middle."""
+    x0, y0, x1, y1 = slot_xyxy
+    left, top, right, bottom = crop_xyxy.tolist()
+    width, height = right - left, bottom - top
+    scale = min((x1 - x0) / width, (y1 - y0) / height)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    x, y = x0 + (x1 - x0 - w) // 2, y0 + (y1 - y0 - h) // 2
+    return Cell((left, top, right, bottom), (x, y, x + w, y + h))
 
 
 def unpack(layout: Layout, found: Detections, main_size: tuple[int, int]) -> list[Detections]:

@@ -87,7 +87,7 @@ class RegionSettings(Section, frozen=True):
     """Blobs to square crops to packed canvases."""
 
     context: Annotated[
-        float, Meta(ge=1, le=5), _about("side of a crop over the longer side of its blob")
+        float, Meta(ge=1, le=5), _about("size of a crop over that of its blob, on the tighter side")
     ] = 1.6
     merge_gap: Annotated[
         Share, _about("blobs nearer than this share of their size are parts of one object")
@@ -96,7 +96,7 @@ class RegionSettings(Section, frozen=True):
         float, Meta(ge=1, le=8), _about("a crop is not enlarged further than this")
     ] = 1.5
     max_shrink: Annotated[
-        float, Meta(ge=0.1, le=8), _about("a crop that a quarter canvas would shrink more gets one")
+        float, Meta(ge=0.1, le=8), _about("a crop that sharing would shrink more gets a canvas")
     ] = 1.5
     gutter_px: Annotated[
         int, Meta(ge=0, le=64), _about("grey between the cells of a packed canvas")

@@ -76,5 +76,27 @@ def test_the_ground_in_a_box_does_not_hold_it_back() -> None:
     assert flow(planes[1], wide)[0] == pytest.approx([16, 0], abs=1.5)
 
 
+def test_what_passes_behind_another_does_not_stay_with_it() -> None:
+    """Two boxes overlap; the one that ends lower is in front and stands still."""
+    before, after = plane(60, 20), plane(64, 20)
+    for luma in (before, after):
+        luma[40:110, 72:92] = cv2.resize(TEXTURE, (20, 70))
+    flow = Flow(SHAPE, MAIN)
+    flow.keep(before, np.full(SHAPE, 255, np.uint8))
+    behind, front = (240, 80, 320, 240), (288, 160, 368, 440)
+    shifts = flow(after, np.array([behind, front], np.float32))
+    assert shifts == pytest.approx(np.array([[16, 0], [0, 0]]), abs=1.5)
+    hidden = (288, 180, 360, 300)
+    assert np.isnan(flow(after, np.array([hidden, front], np.float32))[0]).all()
+
+
+def test_what_does_not_stand_out_is_not_followed() -> None:
+    """A post before a track is ground: with nothing else to be seen the track goes on by itself."""
+    flow = Flow(SHAPE, MAIN)
+    luma = plane(60, 40)
+    flow.keep(luma, np.zeros(SHAPE, np.uint8))
+    assert np.isnan(flow(luma, boxes((60, 40)))).all()
+
+
 def test_no_boxes_no_shifts() -> None:
     assert Flow(SHAPE, MAIN)(plane(0, 0), boxes()).shape == (0, 2)

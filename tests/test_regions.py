@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.frame import Detections
 from edge.picture import Picture, PixelFormat
-from edge.regions import GREY, Packer, combine, merge, square_crop, unpack
+from edge.regions import GREY, Packer, combine, crops_around, merge, unpack
 from edge.settings import RegionSettings
 
 MAIN = (1280, 720)
@@ -61,24 +61,25 @@ def test_merged_boxes_hold_their_fragments(blobs: np.ndarray) -> None:
 
 @given(
     st.tuples(st.floats(-50, 1300), st.floats(-50, 800)),
-    st.floats(1, 2000),
+    st.tuples(st.floats(1, 2000), st.floats(1, 2000)),
 )
-def test_a_crop_lies_in_the_picture_and_is_square_where_it_can(
-    centre: tuple[float, float], side: float
+def test_a_crop_lies_in_the_picture_and_has_its_size_where_it_can(
+    centre: tuple[float, float], size: tuple[float, float]
 ) -> None:
     x, y = centre
-    x0, y0, x1, y1 = square_crop((x - 5, y - 5, x + 5, y + 5), side, MAIN)
+    around = np.array([(x - 5, y - 5, x + 5, y + 5)], np.float32)
+    ((x0, y0, x1, y1),) = crops_around(around, np.array([size], np.float32), MAIN)
     assert 0 <= x0 <= x1 <= MAIN[0]
     assert 0 <= y0 <= y1 <= MAIN[1]
-    if side <= MAIN[1]:
-        assert x1 - x0 == y1 - y0 == round(side)
+    assert x1 - x0 == min(round(size[0]), MAIN[0])
+    assert y1 - y0 == min(round(size[1]), MAIN[1])
 
 
 @given(main_boxes())
 def test_cells_do_not_overlap_and_show_their_subjects(boxes: np.ndarray) -> None:
     layout, seen = packer().next(boxes)
     assert seen[0]
-    assert 1 <= len(layout.cells) <= 4
+    assert 1 <= len(layout.cells) <= 6
     painted = np.zeros(INPUT[::-1], np.int32)
     for cell, subject in zip(layout.cells, layout.subjects_xyxy, strict=True):
         x0, y0, x1, y1 = cell.cell_xyxy
@@ -107,6 +108,23 @@ def test_small_subjects_share_a_canvas_and_a_large_one_has_its_own() -> None:
     layout, seen = packer().next(large)
     assert len(layout.cells) == 1
     assert seen[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "across", "down"),
+    [((30, 80), 3, 2), ((80, 30), 2, 3), ((90, 90), 2, 2)],
+)
+def test_cells_have_the_shape_that_shows_most_at_once(
+    shape: tuple[int, int], across: int, down: int
+) -> None:
+    w, h = shape
+    corners = [(20 + 200 * i, 20 + 250 * j) for i in range(6) for j in range(2)]
+    boxes = np.array([(x, y, x + w, y + h) for x, y in corners], np.float32)
+    packing = packer(max_shrink=1.0)
+    layout, _ = packing.next(boxes)
+    lefts = {cell.cell_xyxy[0] for cell in layout.cells}
+    tops = {cell.cell_xyxy[1] for cell in layout.cells}
+    assert (len(lefts), len(tops), len(layout.cells)) == (across, down, across * down)
 
 
 def test_without_packing_each_has_a_canvas() -> None:

@@ -16,7 +16,7 @@ from edge.capture.files import make_folder, write_whole
 from edge.errors import ConfigError, PermanentError
 from edge.frame import Frame
 from edge.geometry import Box
-from edge.regions import square_crop
+from edge.regions import crops_around
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source
@@ -26,7 +26,7 @@ from mobiledet.harvest.sampling import choose
 from mobiledet.harvest.splits import Shares, split_at
 from mobiledet.harvest.store import DATASET, IMAGES, Store, load, save
 from mobiledet.harvest.teacher import Teacher, teacher_for
-from mobiledet.harvest.trails import Watched
+from mobiledet.harvest.trails import Watched, boxes_of
 
 JPEG_QUALITY, THUMB_QUALITY = 92, 80
 THUMBS, THUMB_PX, THUMB_CONTEXT = 4, 112, 1.5  # of each track on the page
@@ -148,13 +148,18 @@ def _thumb(frame: Frame, box_xyxy: Box) -> str:
     """A track in one frame, framed, with some of what is around it: JPEG in base64."""
     x0, y0, x1, y1 = box_xyxy
     side_px = THUMB_CONTEXT * max(x1 - x0, y1 - y0)
-    crop_xyxy = square_crop(box_xyxy, side_px, (frame.main.width, frame.main.height))
-    crop = frame.main.rgb(crop_xyxy)
+    around = crops_around(
+        boxes_of([box_xyxy]),
+        np.full((1, 2), side_px, np.float32),
+        (frame.main.width, frame.main.height),
+    )
+    cx0, cy0, cx1, cy1 = around[0].tolist()
+    crop = frame.main.rgb((cx0, cy0, cx1, cy1))
     height, width = crop.shape[:2]
     scale = THUMB_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    corners = (np.array(box_xyxy) - (crop_xyxy[:2] * 2)) * scale
+    corners = (np.array(box_xyxy) - (cx0, cy0, cx0, cy0)) * scale
     left, top, right, bottom = corners.round().astype(int).tolist()
     bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
     cv2.rectangle(bgr, (left, top), (right - 1, bottom - 1), FRAME_BGR, 1)
