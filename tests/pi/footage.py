@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ SIZES = ((2304, 1296), (1280, 720), (640, 360), (320, 180))
 def write(uri: str, frames: int) -> None:
     """The first frames of a source as 0.jpg, 1.jpg …, and a camera that plays them in a loop."""
     source = open_source(SourceSettings(uri=uri, fast=True))
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
     source.open()
     for index in range(frames):
         frame = source.read()
