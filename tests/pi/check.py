@@ -273,6 +273,7 @@ def check_unplugged() -> None:
     assert "no frame for 0.5 s" in events[0]
     assert events[-1].endswith("is back")
     away_s = time.monotonic() - started_s
+    proved(f"unplugged: {events[0]!r}; plugged in again: {events[-1]!r}, after {away_s:.1f} s")
     shutter.open = False
     threading.Timer(0.5, source.close).start()
     started_s = time.monotonic()
@@ -281,7 +282,6 @@ def check_unplugged() -> None:
     stopped_s = time.monotonic() - started_s
     assert stopped_s < 2
     shutter.open = True
-    proved(f"unplugged: {events[0]!r}; plugged in again: {events[-1]!r}, after {away_s:.1f} s")
     proved(f"closed by another thread while no frame comes: read returned {stopped_s:.1f} s later")
 
 
@@ -404,13 +404,18 @@ CHECKS = [
 
 
 def main(names: list[str]) -> int:
-    failed = 0
+    """How many checks failed; an exception in a thread or a destructor is a failure, too."""
+    failed, unheard = 0, []
+    threading.excepthook = lambda told: unheard.append(told.exc_value)
+    sys.unraisablehook = lambda told: unheard.append(told.exc_value)
     for check in CHECKS:
         if names and check.__name__ not in names:
             continue
         started_s = time.monotonic()
         try:
             check()
+            if unheard:
+                raise unheard.pop()
             print(f"        ({check.__name__}: {time.monotonic() - started_s:.1f} s)")
         except Exception:
             failed += 1

@@ -163,19 +163,26 @@ class Shutter:
 
         self.fps = fps
         self.open = True
-        self._waiting: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
-        self._expose = libcamera.Camera.queue_request
-        libcamera.Camera.queue_request = lambda *turn: self._waiting.put(turn)
+        self._session = 0  # what was queued before a stop is never exposed
+        self._lock = threading.Lock()
+        self._waiting: queue.SimpleQueue[tuple[int, Any, Any]] = queue.SimpleQueue()
+        self._expose, self._stop = libcamera.Camera.queue_request, libcamera.Camera.stop
+        libcamera.Camera.queue_request = lambda *turn: self._waiting.put((self._session, *turn))
+        libcamera.Camera.stop = lambda camera: self._end_session(camera)
         threading.Thread(target=self._run, daemon=True).start()
+
+    def _end_session(self, camera: Any) -> None:
+        with self._lock:
+            self._session += 1
+            self._stop(camera)
 
     def _run(self) -> None:
         due_s = time.monotonic()
         while True:
-            camera, request = self._waiting.get()
+            session, camera, request = self._waiting.get()
             due_s = max(due_s + 1 / self.fps, time.monotonic() - 1 / self.fps)
-            while time.monotonic() < due_s or not self.open:
+            while session == self._session and (time.monotonic() < due_s or not self.open):
                 time.sleep(0.002)
-            try:
-                self._expose(camera, request)
-            except RuntimeError:
-                continue  # stopped meanwhile
+            with self._lock:
+                if session == self._session:
+                    self._expose(camera, request)
