@@ -65,7 +65,9 @@ class Camera:
     cameras: tuple[dict[str, str], ...] = ({"Id": "/base/soc/i2c@1/imx708@1a"},)
     format = "YUV420"
     busy = hangs = encodes = False
+    sensor_resolution = (4608, 2592)
     suspended_ns = 0
+    sensor: object = None
     output: SimpleNamespace | None = None
     out = taken = closed = 0
 
@@ -84,6 +86,7 @@ class Camera:
     def create_video_configuration(self, **wanted: object) -> dict[str, object]:
         assert wanted["raw"] is None
         assert wanted["colour_space"] == "BT.601"
+        Camera.sensor = wanted["sensor"]
         return wanted
 
     def configure(self, wanted: dict[str, dict[str, tuple[int, int]]]) -> None:
@@ -162,6 +165,16 @@ def test_both_streams_are_views_without_the_padding(camera: type[Camera], layout
     assert not frame.main.planes[0].flags.writeable
     assert before_ns - 30_000_000 < frame.timestamp_ns < before_ns
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "sensor"), [((1280, 720), (2304, 1296)), ((2560, 1440), (4608, 2592))]
+)
+def test_the_sensor_shows_its_whole_field_of_view(
+    camera: type[Camera], size: tuple[int, int], sensor: tuple[int, int]
+) -> None:
+    Picamera2Source(SourceSettings(width_px=size[0], height_px=size[1])).open()
+    assert camera.sensor == {"output_size": sensor}
 
 
 def test_a_sensor_time_that_counts_suspension_is_understood(camera: type[Camera]) -> None:
