@@ -5,7 +5,7 @@ run, and libcamera's `virtual` pipeline gives the frames.
 
 - picamera2 takes buffers from a dma-heap; here they are memory files, of two planes as the virtual
   pipeline wants them for NV12.
-- It asks each camera for its raw modes, of which the virtual one has none.
+- It asks each camera for its raw modes, of which the virtual one has none: it is given an IMX708's.
 - It imports `pykms` (previews on a screen) and `pidng` (raw files), of which nothing is used.
 - The virtual pipeline gives unpadded NV12 only; `Layout` lays the picture out as a Pi does before
   picamera2 hands it on, and `fit` tells so in the configuration that it grants.
@@ -28,7 +28,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 
-RAW_MODE = {"format": "SRGGB10_CSI2P", "size": (4608, 2592)}
+IMX708 = [(1536, 864), (2304, 1296), (4608, 2592)]  # Camera Module 3; the first is a crop
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def fit(layout: Layout | None = None) -> Any:
 
     camera = picamera2.Picamera2
     implementation.DmaAllocator = _memory_files(layout or Layout())
-    camera._get_raw_modes = lambda self: [RAW_MODE]
+    camera._get_raw_modes = lambda self: [
+        {"format": "SBGGR10_CSI2P", "size": size} for size in IMX708
+    ]
 
     def granted(self: Any, stream: dict[str, Any], told: Any) -> None:
         original(self, stream, told)
