@@ -107,8 +107,10 @@ def tell(told: dict[str, list[Any]], memory: dict[str, float], real: bool) -> No
         assert 0.5 * FPS * clip.duration_s < frames < 1.2 * FPS * clip.duration_s + 1
     before_s = max(pre_roll_s(Path(clip.sidecar)) for clip in clips)
     assert before_s > PRE_ROLL_S - 0.3
+    rate = clip.size_bytes * 8e-6 / clip.duration_s
     proved(
-        f"its clips play ({frames} frames, {clip.duration_s:.1f} s); {before_s:.1f} s of pre-roll"
+        f"its clips play ({frames} frames, {clip.duration_s:.1f} s, {rate:.1f} Mbit/s); "
+        f"{before_s:.1f} s of pre-roll"
     )
     footage_mb = float(subprocess.check_output([sys.executable, "-c", CAMERA_ALONE]))
     proved(
