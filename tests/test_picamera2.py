@@ -80,8 +80,8 @@ class Camera:
             self.notifyme_w = os.open(os.devnull, os.O_RDONLY)
             try:
                 raise RuntimeError("Failed to acquire camera: Device or resource busy")
-            except RuntimeError as error:
-                raise RuntimeError("Camera __init__ sequence did not complete.") from error
+            except RuntimeError:  # as picamera2 0.3.31; later ones chain
+                raise RuntimeError("Camera __init__ sequence did not complete.")  # noqa: B904
 
     def create_video_configuration(self, **wanted: object) -> dict[str, object]:
         assert wanted["raw"] is None

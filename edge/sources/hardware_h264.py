@@ -38,7 +38,7 @@ class HardwareH264:
         output.outputframe = self._collect  # else a class derived from one that is imported late
         try:
             camera.start_encoder(self._encoder, output, name="main")
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, KeyError) as error:
             self._abandon()
             raise SourceError(f"no encoder: {error}") from error
 

@@ -259,9 +259,11 @@ def _sensor_size(sensor: tuple[int, int], main: tuple[int, int]) -> tuple[int, i
 
 
 def _reason(error: BaseException) -> str:
-    """picamera2 wraps what libcamera said in sentences that say less."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    """picamera2 wraps what libcamera said in sentences that say less, by `from` or without."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error = inner
+        inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if "busy" in str(error):
         return "another program is using it"
     return f"{error} (LIBCAMERA_LOG_LEVELS=*:INFO tells more)"

@@ -9,12 +9,14 @@ run, and libcamera's `virtual` pipeline gives the frames.
 - It imports `pykms` (previews on a screen) and `pidng` (raw files), of which nothing is used.
 - The virtual pipeline gives unpadded NV12 only; `Layout` lays the picture out as a Pi does before
   picamera2 hands it on, and `fit` tells so in the configuration that it grants.
+- It lets two processes have the camera; a Pi's locks the media device (`_lock`).
 - It gives frames as fast as buffers come back: `Shutter` paces it, and stops it as a pulled cable
   does.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import queue
@@ -86,7 +88,35 @@ def fit(layout: Layout | None = None) -> Any:
     original = getattr(camera._update_stream_config, "original", camera._update_stream_config)
     granted.original = original  # type: ignore[attr-defined]
     camera._update_stream_config = granted
+    _lock()
     return picamera2
+
+
+def _lock() -> None:
+    """One process at a time, with the error that libcamera's own lock of a media device makes."""
+    import libcamera
+
+    acquire, release = libcamera.Camera.acquire, libcamera.Camera.release
+    if getattr(acquire, "locks", False):
+        return
+    held: list[int] = []
+
+    def locked_acquire(camera: Any) -> None:
+        lock = os.open("/tmp/camera.lock", os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise RuntimeError("Failed to acquire camera: Device or resource busy") from None
+        acquire(camera)
+        held.append(lock)
+
+    def unlocked_release(camera: Any) -> None:
+        release(camera)
+        os.close(held.pop())
+
+    locked_acquire.locks = True  # type: ignore[attr-defined]
+    libcamera.Camera.acquire, libcamera.Camera.release = locked_acquire, unlocked_release
 
 
 def _memory_files(layout: Layout) -> type:
