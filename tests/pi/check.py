@@ -371,7 +371,7 @@ def check_hardware_encoder() -> None:
         f"{frames} frames starts {before_s:.1f} s before its trigger and plays"
     )
     library.encoders.H264Encoder._encode = lambda *_: None
-    with opened(stall_s=1, clip_height_px=720) as (source, info):
+    with opened(Layout("YUV420"), stall_s=1, clip_height_px=720) as (source, info):
         assert info.encoded is not None
         try:
             while True:
