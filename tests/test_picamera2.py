@@ -292,19 +292,33 @@ def test_without_it_there_are_none(
     assert frame.packets == ()
 
 
+@pytest.mark.parametrize("holds_buffers", [False, True])
 def test_an_encoder_that_gives_nothing_is_given_up(
-    camera: type[Camera], monkeypatch: pytest.MonkeyPatch
+    camera: type[Camera], monkeypatch: pytest.MonkeyPatch, holds_buffers: bool
 ) -> None:
     camera.encodes = True
     monkeypatch.setattr(Encoder, "gives", False)
     source = Picamera2Source(SourceSettings(), stall_s=0.05, clip_height_px=720)
     assert source.open().encoded is not None
     source.read()
-    time.sleep(0.06)
+    if holds_buffers:
+        camera.hangs = True
+    else:
+        time.sleep(0.06)
     with pytest.raises(SourceLostError, match="in software from now on"):
         source.read()
     source.close()
     assert source.open().encoded is None
+
+
+def test_a_camera_without_a_frame_is_not_blamed_on_its_encoder(camera: type[Camera]) -> None:
+    camera.encodes = camera.hangs = True
+    source = Picamera2Source(SourceSettings(), stall_s=0.05, clip_height_px=720)
+    source.open()
+    with pytest.raises(SourceLostError, match="cable"):
+        source.read()
+    source.close()
+    assert source.open().encoded is not None
 
 
 def test_without_picamera2_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class HardwareH264:
 
     library: the module picamera2. camera: configured, not started. monotonic_ns: makes the
     sensor's time that of frames. Raises SourceError where there is no such encoder, or another
-    program has it.
+    program has it. `answers`: whether it has given any packet.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class HardwareH264:
         self.stream = EncodedStream(main["size"][0], main["size"][1], extradata=b"")
         if library.get_platform() is not library.Platform.VC4 or not self._fits():
             raise SourceError(f"no encoder for {self.stream.width}x{self.stream.height} pixels")
+        self.answers = False
         self._monotonic_ns = monotonic_ns
         self._packets: deque[EncodedPacket] = deque(maxlen=MAX_WAITING)
         self._camera = camera
@@ -62,6 +63,7 @@ class HardwareH264:
         audio: bool = False,  # noqa: ARG002
     ) -> None:
         """In picamera2's thread. Its times count from the first frame that was encoded."""
+        self.answers = True
         sensor_ns = (self._encoder.firsttimestamp + timestamp_us) * 1000
         self._packets.append(EncodedPacket(bytes(data), self._monotonic_ns(sensor_ns), keyframe))
 

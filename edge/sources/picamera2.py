@@ -50,7 +50,7 @@ class Picamera2Source:
         self._library: Any = None
         self._encoder: HardwareH264 | None = None
         self._packets_due_s = 0.0
-        self._index = 0
+        self._index = self._first_index = 0
         self._leases: weakref.WeakSet[_Lease] = weakref.WeakSet()
         self._spare = 0
         self._streams: dict[str, dict[str, Any]] = {}
@@ -73,6 +73,7 @@ class Picamera2Source:
             self.close()
             raise
         self._packets_due_s = time.monotonic() + self._stall_s
+        self._first_index = self._index
         width, height = self._streams["main"]["size"]
         encoded = self._encoder.stream if self._encoder else None
         return SourceInfo(
@@ -91,6 +92,8 @@ class Picamera2Source:
                 return None
             what = f"the camera fails: {_reason(error)}"
             if isinstance(error, TimeoutError):
+                if self._index > self._first_index and self._encoder is not None:
+                    self._give_up_silent(self._encoder)
                 what = f"no frame for {self._stall_s:g} s; check the camera's cable"
             raise SourceLostError(f"source {self._settings.uri}: {what}") from error
         index, self._index = self._index, self._index + 1
@@ -157,19 +160,21 @@ class Picamera2Source:
         return frame if len(self._leases) <= self._spare else frame.detached()
 
     def _packets(self) -> tuple[Any, ...]:
-        """An encoder that gives nothing is given up: clips are then encoded in software."""
         if self._encoder is None:
             return ()
-        packets = self._encoder.packets()
-        if packets:
-            self._packets_due_s = time.monotonic() + self._stall_s
-        elif time.monotonic() > self._packets_due_s:
-            self._clip_height_px = 0
-            raise SourceLostError(
-                f"source {self._settings.uri}: the hardware encoder gave nothing for "
-                f"{self._stall_s:g} s; clips are encoded in software from now on"
-            )
-        return packets
+        if time.monotonic() > self._packets_due_s:
+            self._give_up_silent(self._encoder)
+        return self._encoder.packets()
+
+    def _give_up_silent(self, encoder: HardwareH264) -> None:
+        """One that has given nothing since it was opened; it may hold all buffers, too."""
+        if encoder.answers:
+            return
+        self._clip_height_px = 0
+        raise SourceLostError(
+            f"source {self._settings.uri}: the hardware encoder gives nothing; clips are encoded "
+            "in software from now on"
+        )
 
     def _number(self) -> int:
         text = self._settings.uri.partition(":")[2] or "0"

@@ -370,7 +370,8 @@ def check_hardware_encoder() -> None:
         "packets of picamera2's encoder carry the times of their frames; a clip of "
         f"{frames} frames starts {before_s:.1f} s before its trigger and plays"
     )
-    library.encoders.H264Encoder._encode = lambda *_: None
+    # One that hangs: it keeps each frame and gives nothing.
+    library.encoders.H264Encoder._encode = lambda encoder, stream, request: request.acquire()
     with opened(Layout("YUV420"), stall_s=1, clip_height_px=720) as (source, info):
         assert info.encoded is not None
         try:
