@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
 
-.PHONY: help run test lint bench fault soak install uninstall deb test-systemd lock schemas clean
+.PHONY: help run test lint bench fault soak install uninstall deb test-systemd test-picamera2 lock \
+  schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -57,6 +58,9 @@ deb: $(VENV)/ready ## A Debian package for this machine's release, in dist/
 
 test-systemd: deb ## The package under a real systemd: install, watchdog, reload, upgrade, purge (root)
 	scripts/test-systemd dist/edge-trigger_*.deb
+
+test-picamera2: ## The camera source on the real picamera2 and libcamera, in a Debian root (root)
+	scripts/pi/test-picamera2
 
 lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)

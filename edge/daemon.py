@@ -110,7 +110,11 @@ class Daemon:
         self._model = detector.name
         self._detector = TimedDetector(detector, self.progress)
         self._source: Source = open_source(
-            settings.source, settings.health.stall_s, self.problems.note, self._resume
+            settings.source,
+            settings.health.stall_s,
+            self.problems.note,
+            self._resume,
+            clip_height_px=settings.capture.clip_height_px * settings.captures_clips,
         )
         boot_id = secrets.token_hex(8)
         self._publisher = Publisher(settings.bus, settings.camera, boot_id)

@@ -45,6 +45,9 @@ class SourceSettings(Section, frozen=True):
     luma_width_px: Annotated[
         int, Meta(ge=64, le=1280), _about("width of the plane that motion looks at")
     ] = 320
+    hardware_encoder: Annotated[
+        bool, _about("clips by the H.264 encoder of a Pi up to 4, if clip_height_px lets it")
+    ] = True
     fast: Annotated[bool, _about("files: as fast as the pipeline can, and no frame skipped")] = (
         False
     )

@@ -21,11 +21,13 @@ def open_source(
     stall_s: float = 5.0,
     on_event: Listener | None = None,
     on_resume: Resumed | None = None,
+    clip_height_px: int = 0,
 ) -> Source:
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
     stall_s: a live source that gives no frame for so long is lost. on_event: hears one sentence
-    when a source is lost and when it is back. on_resume: is told what it then is.
+    when a source is lost and when it is back. on_resume: is told what it then is. clip_height_px: a
+    camera with an encoder of its own encodes pictures up to this height; 0 = none.
     Raises SourceError for a URI of no known kind.
     """
     scheme, separator, _ = settings.uri.partition(":")
@@ -35,7 +37,8 @@ def open_source(
         case "picamera2":
             from edge.sources.picamera2 import Picamera2Source
 
-            return Reconnecting(Picamera2Source(settings, stall_s), settings, on_event, on_resume)
+            camera = Picamera2Source(settings, stall_s, clip_height_px)
+            return Reconnecting(camera, settings, on_event, on_resume)
         case "synthetic":
             from edge.sources.synthetic import SyntheticSource
 

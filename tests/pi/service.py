@@ -1,0 +1,134 @@
+"""`python -m tests.pi.service [real]`: `edge run --source picamera2:0` as its users have it.
+
+real: the virtual camera plays footage of people, so that they must be found.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import av
+import cv2
+
+from edge.capture.sidecar import read_sidecar
+from edge.client import Control, Subscriber
+from tests.pi.check import memory_kb, proved
+
+FPS = 10
+LIMIT_S = 90
+PRE_ROLL_S = 2
+# Prints by how many MB a process grows that opens the virtual camera and takes a frame.
+CAMERA_ALONE = """
+import edge.daemon
+from tests.pi.check import fit, memory_kb, opened, take
+fit()
+before = memory_kb()
+with opened() as (source, _):
+    take(source)
+    print((memory_kb() - before) / 1024)
+"""
+
+
+def main(real: bool) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        endpoint = f"ipc://{folder}/bus"
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "tests.pi.edge", "run", "--source", "picamera2:0",
+                "--set", f"source.fps={FPS}", "--set", f"capture.pre_roll_s={PRE_ROLL_S}",
+                "--set", "capture.post_roll_s=2", "--set", "health.interval_s=2",
+                "--capture-dir", str(folder / "captures"), "--endpoint", endpoint,
+            ],
+            env=os.environ | {"EDGE_TEST_FPS": str(FPS)},
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            told = watch(endpoint, real)
+            memory = {key: memory_kb(key, process.pid) / 1024 for key in ("VmRSS", "VmHWM")}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=20)
+        assert process.returncode == 0, errors
+        tell(told, memory, real)
+
+
+def watch(endpoint: str, real: bool) -> dict[str, list[Any]]:
+    """All messages, by type, until a still and a clip are on disk and 20 s have passed."""
+    told: dict[str, list[Any]] = {}
+    started_s = time.monotonic()
+    with Subscriber(endpoint) as subscriber, Control(f"{endpoint}-control") as control:
+        while time.monotonic() < started_s + LIMIT_S:
+            event = subscriber.receive(1)
+            if event is not None:
+                told.setdefault(event.topic.partition(".")[0], []).append(event.message)
+            elapsed_s = time.monotonic() - started_s
+            if not real and elapsed_s > 8 and "asked" not in told:
+                told["asked"] = [control.capture("still", "clip")]
+            kinds = {message.capture for message in told.get("capture", [])}
+            if kinds == {"still", "clip"} and elapsed_s > 20:
+                return told
+    raise AssertionError(f"no still and clip within {LIMIT_S} s: {told}")
+
+
+def tell(told: dict[str, list[Any]], memory: dict[str, float], real: bool) -> None:
+    health = told["health"][-1]
+    assert health.state == "running", health
+    assert 0.3 * FPS < health.fps < 1.2 * FPS, health
+    proved(f"`edge run --source picamera2:0`: {health.fps:.1f} frames/s analysed of {FPS} exposed")
+    if real:
+        people = [
+            found.score
+            for message in told["detection"]
+            for found in message.detections
+            if found.label == "person"
+        ]
+        assert len(people) > 20
+        latencies = sorted(message.latency_ms for message in told["trigger"])
+        proved(
+            f"people in real footage: {len(people)} detections (scores up to {max(people):.2f}), "
+            f"{len(latencies)} triggers, {latencies[0]:.0f} to {latencies[-1]:.0f} ms late"
+        )
+    still = next(message for message in told["capture"] if message.capture == "still")
+    assert cv2.imread(still.path).shape == (720, 1280, 3)
+    proved("its still has the main stream's size, 1280x720")
+    clips = [message for message in told["capture"] if message.capture == "clip"]
+    for clip in clips:
+        with av.open(clip.path) as container:
+            frames = sum(1 for _ in container.decode(video=0))
+        assert 0.5 * FPS * clip.duration_s < frames < 1.2 * FPS * clip.duration_s + 1
+    before_s = max(pre_roll_s(Path(clip.sidecar)) for clip in clips)
+    assert before_s > PRE_ROLL_S - 0.3
+    rate = clip.size_bytes * 8e-6 / clip.duration_s
+    proved(
+        f"its clips play ({frames} frames, {clip.duration_s:.1f} s, {rate:.1f} Mbit/s); "
+        f"{before_s:.1f} s of pre-roll"
+    )
+    footage_mb = float(subprocess.check_output([sys.executable, "-c", CAMERA_ALONE]))
+    proved(
+        f"memory: {memory['VmRSS']:.0f} MB resident, {memory['VmHWM']:.0f} at most; "
+        f"{footage_mb:.0f} MB of it are the virtual camera with its footage"
+    )
+    assert memory["VmHWM"] - footage_mb < 400  # what the service's unit allows
+    print(f"        (dropped: {health.dropped})")
+
+
+def pre_roll_s(path: Path) -> float:
+    """How long before its first event a clip begins."""
+    sidecar = read_sidecar(path)
+    assert sidecar is not None
+    clip = next(file for file in sidecar.files if file.kind == "clip")
+    event, begin = (datetime.fromisoformat(text) for text in (sidecar.events[0].time, clip.time))
+    return (event - begin).total_seconds()
+
+
+if __name__ == "__main__":
+    main("real" in sys.argv[1:])
