@@ -7,6 +7,7 @@ at once. A file that somebody else has changed since it was read is left as it i
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -153,11 +154,14 @@ def edited(text: str, change: Change, path: Path) -> str:
 def _expected(before: Settings, change: Change) -> Settings:
     """What must come of it, so that an odd file is refused rather than damaged."""
     motion = msgspec.to_builtins(before.motion) | change.motion
+    places = {zone.name: index for index, zone in enumerate(before.zones)}
+    kept = sorted(change.zones, key=lambda zone: places.get(zone.was or "", len(places)))
+    masks = sorted(change.masks, key=lambda mask: math.inf if mask.was is None else mask.was)
     zones = {rule.name: rule.zones for rule in change.rules}
     rows = [msgspec.to_builtins(rule) for rule in before.triggers]
     document = msgspec.to_builtins(before) | {
-        "motion": motion | {"masks": [mask.polygon for mask in change.masks]},
-        "zones": [{"name": zone.name, "polygon": zone.polygon} for zone in change.zones],
+        "motion": motion | {"masks": [mask.polygon for mask in masks]},
+        "zones": [{"name": zone.name, "polygon": zone.polygon} for zone in kept],
         "triggers": [row | {"zones": zones.get(row["name"], row["zones"])} for row in rows],
     }
     return msgspec.convert(document, Settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from edge.config import explain
@@ -38,11 +39,12 @@ RANGES: Final = {  # label, unit, low, high, log
 }
 
 
-def sliders() -> list[Slider]:
+@cache
+def sliders() -> tuple[Slider, ...]:
     """In the order of use. The explanations are those of `edge config explain`."""
     told = {row.key: row.description for row in explain()}
     defaults = MotionSettings()
-    return [
+    return tuple(
         Slider(key, label, unit, low, high, log, getattr(defaults, key), told[f"motion.{key}"])
         for key, (label, unit, low, high, log) in RANGES.items()
-    ]
+    )
