@@ -37,7 +37,7 @@ def browser(folder: Path) -> Iterator[Page]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:
-            with connect(_address(profile), max_size=None) as connection:
+            with connect(_address(profile), max_size=None, ping_interval=None) as connection:
                 page = Page(connection)
                 yield page
         finally:
@@ -129,10 +129,19 @@ class Page:
             self._mouse("mouseMoved", end)
         self._mouse("mouseReleased", end)
 
+    def tap(self, point: tuple[float, float]) -> None:
+        """By finger."""
+        touch = [{"x": point[0], "y": point[1]}]
+        self._ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=touch)
+        self._ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def key(self, key: str) -> None:
         code = {"Enter": 13, "Escape": 27, "Delete": 46, "ArrowRight": 39}[key]
         for kind in ("keyDown", "keyUp"):
-            self._ask("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            self._ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text
+            )
 
     def fill(self, selector: str, text: str) -> None:
         """Replaces what a field holds, by typing."""
@@ -162,11 +171,7 @@ class Page:
         )  # fmt: skip
 
     def _ask(self, method: str, **params: object) -> dict[str, Any]:
-        number = next(self._ids)
-        message: dict[str, object] = {"id": number, "method": method, "params": params}
-        if self._session is not None:
-            message["sessionId"] = self._session
-        self._connection.send(json.dumps(message))
+        number = self._send(method, **params)
         while True:
             told = json.loads(self._connection.recv(timeout=WAIT_S))
             if told.get("id") == number:
@@ -174,8 +179,18 @@ class Page:
                 return dict(told["result"])
             self._hear(told.get("method", ""), told.get("params", {}))
 
+    def _send(self, method: str, **params: object) -> int:
+        number = next(self._ids)
+        message: dict[str, object] = {"id": number, "method": method, "params": params}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        self._connection.send(json.dumps(message))
+        return number
+
     def _hear(self, method: str, told: dict[str, Any]) -> None:
         match method:
+            case "Page.javascriptDialogOpening":  # what isn't saved is left
+                self._send("Page.handleJavaScriptDialog", accept=True)
             case "Runtime.exceptionThrown":
                 self.errors.append(str(told["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
