@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -223,6 +224,32 @@ def test_mode_owner_and_a_link_stay(tmp_path: Path) -> None:
     assert stat.S_IMODE(after.st_mode) == 0o640
     assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
     assert loads(path.read_text()).zones == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files can't be given away")
+def test_who_may_write_by_the_group_keeps_the_group() -> None:
+    """As another user, in a process of its own; pytest's folders are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        path = Path(folder) / "edge.toml"
+        path.write_text(CONFIGURATION)
+        os.chown(path, 0, 2345)
+        path.chmod(0o664)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([2345])
+                os.setresgid(1234, 1234, 1234)
+                os.setresuid(1234, 1234, 1234)
+                file = SettingsFile(path)
+                file.save(change(version=file.read()[1], zones=()))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        after = path.stat()
+        assert loads(path.read_text()).zones == ()
+    assert (after.st_uid, after.st_gid, stat.S_IMODE(after.st_mode)) == (1234, 2345, 0o664)
 
 
 def test_a_file_that_cannot_be_replaced_is_one_sentence(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,8 @@ class SettingsFile:
         try:
             part = PartFile(final)
             try:
-                before = final.stat()
+                _keep_owner(part.path, final.stat())
                 shutil.copymode(final, part.path)
-                if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                    os.chown(part.path, before.st_uid, before.st_gid)
                 part.write(text.encode())
                 part.publish(replace=True)
             except OSError:
@@ -261,6 +260,14 @@ def _uncommented(text: str, section: str, key: str) -> str:
         elif within and re.match(rf"#{re.escape(key)} = [\d.]+\s*$", line):
             return "".join([*lines[:index], line[1:], *lines[index + 1 :]])
     return text
+
+
+def _keep_owner(path: Path, before: os.stat_result) -> None:
+    """As far as this user may: the group, where it is one of theirs."""
+    for uid in (before.st_uid, -1):
+        with suppress(PermissionError):
+            os.chown(path, uid, before.st_gid)
+            return
 
 
 def _version(text: str) -> str:
