@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,12 @@ def test_programs_beside_the_daemon_know_it_by_its_sockets_only(package: str) ->
     inside = {"edge.daemon", "edge.pipeline", "edge.remote", "edge.outgoing", "edge.service"}
     for path in modules(package):
         assert not imports(path) & inside, path
+
+
+def test_programs_beside_the_daemon_do_without_opencv() -> None:
+    programs = "edge.web.server, edge.bridges.mqtt, edge.bridges.forward, edge.bridges.prometheus"
+    script = f"import sys, {programs}; sys.exit('cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 
 def test_messages_import_nothing_of_edge_but_errors() -> None:
