@@ -337,6 +337,27 @@ def test_without_a_daemon_the_page_says_so_and_saving_works(tmp_path: Path) -> N
     assert load(tmp_path / "edge.toml").zones == ()
 
 
+def test_it_ends_soon_also_while_somebody_waits_for_a_daemon(tmp_path: Path) -> None:
+    """And those are answered."""
+    (tmp_path / "edge.toml").write_text(CONFIGURATION)
+    statuses: list[int] = []
+    with view(tmp_path) as port:
+        alone = Viewed(tmp_path, port)
+        paths = ["/api/frame", "/api/frame", "/api/status", "/api/status"]
+        waiting = [
+            threading.Thread(target=lambda path=path: statuses.append(alone.ask("GET", path)[0]))
+            for path in paths
+        ]
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.5)  # all have come in by then
+        start_s = time.monotonic()
+    assert time.monotonic() - start_s < 8
+    for thread in waiting:
+        thread.join()
+    assert statuses == [503] * 4
+
+
 def test_without_a_file_there_is_nothing_to_edit(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from msgspec import inspect
 from edge.capture.files import PartFile
 from edge.config import commented, explain, loads
 from edge.errors import ConfigError, PermanentError
-from edge.settings import MotionSettings, Settings
+from edge.settings import MotionSettings
 from edge.starter import Answers, starter
 from edge.web.settings_file import (
     Change,
@@ -276,4 +276,3 @@ def test_each_number_of_motion_has_a_slider_within_its_range() -> None:
         assert slider.description == described[f"motion.{slider.key}"]
         for value in (slider.low, slider.high):
             loads(f"[motion]\n{slider.key} = {value}")
-    assert Settings().motion.floor == 14.0

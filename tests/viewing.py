@@ -124,7 +124,7 @@ def ended_well(command: list[str], folder: Path) -> Iterator[subprocess.Popen[st
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=20)
     assert process.returncode == 0, told
-    assert "Traceback" not in told
+    assert "Traceback" not in told, told
 
 
 def until(holds: Callable[[], object], timeout_s: float = WAIT_S) -> None:

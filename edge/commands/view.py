@@ -11,6 +11,7 @@ import click
 from edge.commands.options import FILE, client_keys, configured, keyed, settings_of
 
 CONTROL_S = 3.0  # a command that isn't answered by then has failed
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 @click.command()
@@ -55,7 +56,7 @@ def view(
     from edge.client import Control
     from edge.signals import until_signal
     from edge.web import server
-    from edge.web.access import Token, is_loopback, read_token
+    from edge.web.access import Token
     from edge.web.camera import Camera
     from edge.web.captures import Captures
     from edge.web.settings_file import SettingsFile
@@ -68,12 +69,7 @@ def view(
         Control, endpoint, keys=client_keys(key, server_key), timeout_s=CONTROL_S
     )
     host, port = address(listen)
-    if token_file is None and not is_loopback(host):
-        raise click.UsageError(
-            f"--listen {listen}: others can reach that address, so that a token is needed: "
-            "--token-file FILE"
-        )
-    token = None if token_file is None else read_token(token_file)
+    token = token_for(host, token_file)
     file = config or configuration.found()
     with server.listen(host, port) as listening:
         port = listening.getsockname()[1]
@@ -97,9 +93,23 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def token_for(host: str, file: Path | None) -> str | None:
+    """Raises click.UsageError for an address that needs one, and ConfigError for a bad file."""
+    from edge.web.access import is_loopback, read_token
+
+    if file is not None:
+        return read_token(file)
+    if not is_loopback(host):
+        raise click.UsageError(
+            f"--listen {host}: others can reach that address, so that a token is needed: "
+            "--token-file FILE"
+        )
+    return None
+
+
 def page_address(host: str, port: int, token: str | None) -> str:
     """What to open; the token in it only for a person at a terminal, not for a log."""
-    named = socket.gethostname() if host.strip("0.:") == "" else host
+    named = socket.gethostname() if host in EVERYWHERE else host
     shown = f"[{named}]" if ":" in named else named
     fragment = f"#token={token}" if token is not None and sys.stdout.isatty() else ""
     return f"http://{shown}:{port}/{fragment}"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 
-from edge.client import Control
+from edge.client import Control, NoAnswerError
 from edge.messages import CaptureReply, DoneReply, SnapshotReply, StatusReply
 
 FRAME_INTERVAL_S = 0.125  # the daemon takes 10 commands per second, and others come between
+ENDING = "edge view is ending"
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Camera:
     """Commands to one daemon, from any task of one event loop.
 
-    Raises what `Control` raises. `asked` counts the commands that were sent.
+    Raises what `Control` raises.
     """
 
     def __init__(self, make_control: Callable[[], Control], width_px: int) -> None:
@@ -39,24 +40,27 @@ class Camera:
         self._lock = threading.Lock()
         self._frame: asyncio.Task[View] | None = None
         self._due_s = 0.0
-        self.asked = 0
+        self._ended = False
 
     async def frame(self) -> View:
         """The next one; all who ask while it is on its way are given the same."""
         if self._frame is None or self._frame.done():
             self._frame = asyncio.create_task(self._next_frame())
-        return await asyncio.shield(self._frame)
+            self._frame.add_done_callback(_heeded)
+        return await _unless_ending(asyncio.shield(self._frame))
 
     async def status(self) -> StatusReply:
-        return await self._ask(Control.status)
+        return await _unless_ending(self._ask(Control.status))
 
     async def capture(self) -> CaptureReply:
-        return await self._ask(Control.capture)
+        return await _unless_ending(self._ask(Control.capture))
 
     async def reload(self) -> DoneReply:
-        return await self._ask(Control.reload)
+        return await _unless_ending(self._ask(Control.reload))
 
     def close(self) -> None:
+        """Waits for the command that is under way; what waits behind it is not sent."""
+        self._ended = True
         with self._lock:
             if self._control is not None:
                 self._control.close()
@@ -74,9 +78,24 @@ class Camera:
 
         def asked() -> T:
             with self._lock:
+                if self._ended:
+                    raise NoAnswerError(ENDING)
                 if self._control is None:
                     self._control = self._make_control()
-                self.asked += 1
                 return act(self._control)
 
         return await asyncio.to_thread(asked)
+
+
+def _heeded(frame: asyncio.Task[View]) -> None:
+    """Its error is told to those who asked, if they are still there, and is no fault otherwise."""
+    if not frame.cancelled():
+        frame.exception()
+
+
+async def _unless_ending(answer: Awaitable[T]) -> T:
+    """The server cancels what it can't wait for at its end: that is an answer too."""
+    try:
+        return await answer
+    except asyncio.CancelledError as error:
+        raise NoAnswerError(ENDING) from error

@@ -35,7 +35,7 @@ except ImportError as missing:
 STATIC: Final = Path(__file__).parent / "static"
 MAX_BODY: Final = 256 * 1024
 MAX_CAPTURES: Final = 100
-STOP_S: Final = 2
+STOP_S: Final = 1
 STATUS: Final = (  # of HTTP, for what may go wrong; the first that fits
     (ConfigError, 422),
     (ConflictError, 409),

@@ -12,7 +12,7 @@ const HINT = "Click corner by corner, or drag a rectangle. Enter closes the shap
 
 const by = (id) => document.getElementById(id);
 let saved = null; // what the server told of the file
-let rules = [];
+let rules = []; // with the shapes of their zones
 let motion = {};
 let before = ""; // the change that would be sent, as it was when loaded
 
@@ -28,12 +28,11 @@ const editor = new Editor(by("drawing"), {
 // --- the settings ---
 
 function change() {
-  const of = (kind) => editor.shapes.filter((shape) => shape.kind === kind);
   return {
     version: saved.version,
-    zones: of("zone").map(({ name, was, points }) => ({ name, was, polygon: points })),
-    masks: of("mask").map(({ was, points }) => ({ was, polygon: points })),
-    rules: rules.map(({ name, zones }) => ({ name, zones })),
+    zones: shapesOf("zone").map(({ name, was, points }) => ({ name, was, polygon: points })),
+    masks: shapesOf("mask").map(({ was, points }) => ({ was, polygon: points })),
+    rules: rules.map(({ name, zones }) => ({ name, zones: zones.map((zone) => zone.name) })),
     motion,
   };
 }
@@ -44,39 +43,29 @@ async function load() {
   saved = await ask("/api/settings");
   by("camera").textContent = saved.camera;
   document.title = `${saved.camera} · live view`;
-  rules = saved.rules.map((rule) => ({ ...rule }));
   motion = Object.fromEntries(saved.sliders.map(({ key }) => [key, saved.motion[key]]));
   listSliders(by("sliders"), saved.sliders, motion, tellDirty);
-  editor.setShapes([
-    ...saved.zones.map(({ name, polygon }) => ({ kind: "zone", name, was: name, points: polygon })),
-    ...saved.masks.map((polygon, was) => ({ kind: "mask", name: "", was, points: polygon })),
-  ]);
+  const zones = saved.zones.map(({ name, polygon }) => ({ kind: "zone", name, was: name, points: polygon }));
+  const masks = saved.masks.map((polygon, was) => ({ kind: "mask", name: "", was, points: polygon }));
+  rules = saved.rules.map((rule) => ({
+    ...rule, zones: rule.zones.map((name) => zones.find((zone) => zone.name === name)),
+  }));
+  editor.setShapes([...zones, ...masks]);
   before = JSON.stringify(change());
   tellDirty();
 }
 
+const shapesOf = (kind) => editor.shapes.filter((shape) => shape.kind === kind);
+
 function listAll() {
-  const zones = editor.shapes.filter((shape) => shape.kind === "zone").map((shape) => shape.name);
+  const zones = shapesOf("zone");
   for (const rule of rules) rule.zones = rule.zones.filter((zone) => zones.includes(zone));
-  const tellRules = () => listRules(by("rules"), rules, namesOfZones(), tellDirty);
-  if (!by("shape-list").contains(document.activeElement) || listedAnew()) {
-    listShapes(by("shape-list"), editor, {
-      onInput: () => { tellRules(); tellDirty(); },
-      onRename: (from, to) => {
-        for (const rule of rules) rule.zones = rule.zones.map((zone) => (zone === from ? to : zone));
-      },
-    });
-  }
+  const tellRules = () => listRules(by("rules"), rules, zones, tellDirty);
+  listShapes(by("shape-list"), editor, () => { tellRules(); tellDirty(); });
   tellRules();
   const points = editor.selected?.points.length ?? 0;
   by("delete-corner").hidden = editor.corner === null || points <= 3;
 }
-
-const namesOfZones = () =>
-  editor.shapes.filter((shape) => shape.kind === "zone").map((shape) => shape.name);
-
-/** While a name is typed, its field stays as it is. */
-const listedAnew = () => by("shape-list").children.length !== editor.shapes.length;
 
 function tellDirty() {
   const dirty = isDirty();
@@ -129,6 +118,7 @@ async function discard() {
 let health = "";
 
 function tellState(error, snapshot) {
+  if (error?.status === 401) lock();
   const isPaused = snapshot !== null && snapshot.sight === null;
   const state = by("state");
   by("capture").disabled = error !== null;
@@ -176,6 +166,13 @@ async function enter(token) {
   }
 }
 
+function lock() {
+  if (!by("login").hidden) return;
+  by("login").hidden = false;
+  by("main").hidden = true;
+  by("token").focus();
+}
+
 /** A token in the address, after the #, never reaches a server's log; it is taken out at once. */
 function tokenInAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -190,12 +187,8 @@ async function begin() {
     await load();
     by("no-settings").hidden = true;
   } catch (error) {
-    const isLocked = error.status === 401;
-    by("login").hidden = !isLocked;
-    by("main").hidden = isLocked;
-    if (isLocked) {
+    if (error.status === 401) {
       tellState(error, null);
-      by("token").focus();
       return;
     }
     by("no-settings").hidden = false;

@@ -4,61 +4,74 @@ import { element } from "/static/api.js";
 
 const STEPS = 1000; // of a slider, over its whole range
 
+let listed = []; // the shapes as they were listed last
+
 /** Names of the zones and masks, to be selected, named and removed. */
-export function listShapes(list, editor, { onInput, onRename }) {
+export function listShapes(list, editor, onInput) {
+  const { shapes } = editor;
+  const isSame = list.children.length === shapes.length && shapes.every((s, n) => s === listed[n]);
+  if (!isSame) {
+    listed = [...shapes];
+    list.replaceChildren(...shapes.map((shape) => {
+      const name = shape.kind === "mask"
+        ? element("span")
+        : nameOf(shape, editor, onInput);
+      return element("li", { class: shape.kind }, name,
+        element("button", { type: "button", class: "quiet", click: () => editor.select(shape) }),
+        element("button", {
+          type: "button", class: "quiet", text: "Delete", click: () => editor.remove(shape),
+        }));
+    }));
+  }
   let masks = 0;
-  list.replaceChildren(...editor.shapes.map((shape) => {
-    const isMask = shape.kind === "mask";
-    masks += isMask;
-    const title = isMask ? `Mask ${masks}` : shape.name;
-    const name = isMask
-      ? element("span", { text: title })
-      : element("input", {
-        value: shape.name, "aria-label": "Name of the zone", spellcheck: "false",
-        focus: () => editor.selected !== shape && editor.select(shape),
-        input: (event) => {
-          onRename(shape.name, event.target.value);
-          shape.name = event.target.value;
-          editor.render();
-          onInput();
-        },
-      });
-    return element("li", { class: shape.kind + (shape === editor.selected ? " selected" : "") },
-      name,
-      element("button", {
-        type: "button", text: `${shape.points.length} corners`, class: "quiet",
-        "aria-label": `Select ${title}`, click: () => editor.select(shape),
-      }),
-      element("button", {
-        type: "button", text: "Delete", class: "quiet", "aria-label": `Delete ${title}`,
-        click: () => editor.remove(shape),
-      }));
-  }));
+  shapes.forEach((shape, number) => { // in place, so that a field that is typed in stays
+    const item = list.children[number];
+    const [name, select, remove] = item.children;
+    masks += shape.kind === "mask";
+    const title = shape.kind === "mask" ? `Mask ${masks}` : shape.name;
+    if (shape.kind === "mask") name.textContent = title;
+    item.classList.toggle("selected", shape === editor.selected);
+    select.textContent = `${shape.points.length} corners`;
+    select.setAttribute("aria-label", `Select ${title}`);
+    remove.setAttribute("aria-label", `Delete ${title}`);
+  });
 }
 
-/** For each rule, which zones it asks for. */
+function nameOf(shape, editor, onInput) {
+  return element("input", {
+    value: shape.name, "aria-label": "Name of the zone", spellcheck: "false",
+    focus: () => editor.selected !== shape && editor.select(shape),
+    input: (event) => {
+      shape.name = event.target.value;
+      editor.render();
+      onInput();
+    },
+  });
+}
+
+/** For each rule, which zones it asks for; `zones` are shapes, and so are those of the rules. */
 export function listRules(container, rules, zones, onInput) {
   container.replaceChildren(...rules.map((rule) => {
     const where = element("p", { class: "about" });
     const tell = () => {
       where.textContent = rule.zones.length
-        ? `Triggers only in ${rule.zones.join(" or ")}.`
+        ? `Triggers only in ${rule.zones.map((zone) => zone.name).join(" or ")}.`
         : "Triggers anywhere in the picture.";
     };
+    const chip = (zone) => element("label", { class: "chip" },
+      element("input", {
+        type: "checkbox", checked: rule.zones.includes(zone),
+        change: (event) => {
+          rule.zones = rule.zones.filter((other) => other !== zone);
+          if (event.target.checked) rule.zones.push(zone);
+          tell();
+          onInput();
+        },
+      }), zone.name);
     tell();
     const what = rule.labels.length ? ` (${rule.labels.join(", ")})` : "";
-    return element("fieldset", {}, element("legend", { text: rule.name + what }),
-      ...zones.map((zone) => element("label", { class: "chip" },
-        element("input", {
-          type: "checkbox", checked: rule.zones.includes(zone),
-          change: (event) => {
-            rule.zones = zones.filter((name) =>
-              name === zone ? event.target.checked : rule.zones.includes(name));
-            tell();
-            onInput();
-          },
-        }), zone)),
-      where);
+    return element("fieldset", {},
+      element("legend", { text: rule.name + what }), ...zones.map(chip), where);
   }));
 }
 
