@@ -62,6 +62,7 @@ def test_each_answer_forbids_what_the_page_does_not_need(there: Viewed) -> None:
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "server" not in headers
     assert there.ask("GET", "/api/frame")[1]["cache-control"] == "no-store"
+    assert there.ask("GET", "/static/main.js")[1]["cache-control"] == "no-cache"  # after an upgrade
 
 
 def test_a_frame_is_a_picture_and_what_was_seen_in_it(there: Viewed) -> None:
@@ -309,6 +310,8 @@ def test_the_token_is_exchanged_for_a_cookie_that_does_not_tell_it(locked: Viewe
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
     assert TOKEN not in cookie
     assert locked.ask("GET", "/api/settings", Cookie=cookie)[0] == 200
+    others = f'a={{"b":[1]}}; =; c; {cookie}; d=\xfc'  # of other programs of this machine
+    assert locked.ask("GET", "/api/settings", Cookie=others)[0] == 200
     assert locked.ask("GET", "/api/settings", Cookie=cookie[:-1])[0] == 401
     assert locked.ask("GET", "/api/settings", Cookie=f"{cookie.split('=')[0]}=é")[0] == 401
     foreign = locked.ask("GET", "/api/settings", Cookie=cookie, Origin="http://evil.example")

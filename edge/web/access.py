@@ -11,8 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -59,12 +58,10 @@ class Token:
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return self.matches(bearer.strip())
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        return found is not None and hmac.compare_digest(
-            found.value.encode(errors="replace"), self._proof.encode()
+        pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+        return any(
+            name == self._cookie and hmac.compare_digest(value.encode(), self._proof.encode())
+            for name, _, value in pairs
         )
 
     def set_cookie(self, scheme: str) -> str:
@@ -91,8 +88,7 @@ class Guard:
 
         async def send_headed(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *more]
+                message["headers"] = _headed(message.get("headers", []))
             await send(message)
 
         refused = self.refusal(scope)
@@ -120,6 +116,14 @@ class Guard:
         if self._token is not None and not is_open and not self._token.admits(headers):
             return 401, "the token is needed"
         return None
+
+
+def _headed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """With `HEADERS`; and what doesn't say how long it may be kept is asked for anew each time."""
+    told = list(headers)
+    if not any(name == b"cache-control" for name, _ in told):
+        told.append((b"cache-control", b"no-cache"))
+    return told + [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 async def _answer(send: Send, status: int, text: str) -> None:

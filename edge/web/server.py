@@ -81,7 +81,7 @@ class Views:
         ]
 
     async def page(self, _request: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "index.html")
 
     async def login(self, request: Request) -> Response:
         """Exchanges the token for a cookie."""
@@ -144,8 +144,7 @@ class Views:
         if found is None:
             raise HTTPException(404, "there is no such capture")
         path, media_type = found
-        headers = {"Cache-Control": "private, no-cache"}
-        return FileResponse(path, media_type=media_type, headers=headers)
+        return FileResponse(path, media_type=media_type)
 
     def _edited_file(self) -> SettingsFile:
         if self._file is None:

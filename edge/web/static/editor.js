@@ -120,7 +120,7 @@ export class Editor {
       Object.assign(this.drag, { what: "corner", shape, corner: Number(corner) });
       this.select(shape, Number(corner));
     } else if (edge !== undefined) {
-      shape.points.splice(Number(edge) + 1, 0, point);
+      shape.points.splice(Number(edge) + 1, 0, point.map(rounded));
       Object.assign(this.drag, { what: "corner", shape, corner: Number(edge) + 1 });
       this.select(shape, Number(edge) + 1);
     } else {
@@ -143,7 +143,7 @@ export class Editor {
     const drag = this.drag;
     drag.moved ||= this.apart(drag.from, point) > DRAG_PX;
     if (!drag.moved) return;
-    if (drag.what === "corner") drag.shape.points[drag.corner] = point;
+    if (drag.what === "corner") drag.shape.points[drag.corner] = point.map(rounded);
     if (drag.what === "shape") this.shift(drag.shape, point[0] - drag.last[0], point[1] - drag.last[1]);
     drag.last = point;
     this.render(point);
@@ -156,7 +156,7 @@ export class Editor {
     const point = this.at(event);
     if (drag.what === "draw") this.place(drag, point);
     else if (drag.moved && drag.shape) {
-      drag.shape.points = drag.shape.points.map((p) => p.map(rounded));
+      if (drag.what === "shape") drag.shape.points = drag.shape.points.map((p) => p.map(rounded));
       this.changed();
     }
   }
