@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,20 @@ def saved(page: Page) -> str:
     return page.text("#said")
 
 
+def boot_of(there: Viewed) -> str | None:
+    """Of the daemon that answers; None while none does."""
+    status, _, told = there.ask("GET", "/api/status")
+    return str(json.loads(told)["boot_id"]) if status == 200 else None
+
+
+def saved_and_taken_up(page: Page, there: Viewed) -> str:
+    """And waits for the daemon that has the new configuration."""
+    before = boot_of(there)
+    told = saved(page)
+    until(lambda: boot_of(there) not in (None, before))
+    return told
+
+
 def shown(page: Page, folder: Path) -> np.ndarray:
     file = folder / "shot.png"
     page.screenshot(file)
@@ -111,7 +126,8 @@ def test_a_zone_drawn_by_mouse_is_in_the_file_and_in_the_next_event(
         opened.click(at(opened, *corner))
     opened.click(at(opened, 0.01, 0.01))  # closes it
     opened.fill("#shape-list .selected input", "yard")
-    assert saved(opened) == "Saved: the new configuration is taken up; changed: zones."
+    told = saved_and_taken_up(opened, there)
+    assert told == "Saved: the new configuration is taken up; changed: zones."
     zones = {zone.name: zone.polygon for zone in load(there.file).zones}
     assert set(zones) == {"path", "yard"}
     drawn = np.array([[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]])
@@ -135,7 +151,7 @@ def test_a_rule_that_asks_for_the_drawn_zone_triggers_only_there(
     opened.fill("#shape-list .selected input", "corner")
     opened.click("#rules label:nth-of-type(2)")
     assert opened.text("#rules .about") == "Triggers only in corner."
-    assert saved(opened).startswith("Saved: ")
+    assert saved_and_taken_up(opened, there).startswith("Saved: ")
     settings = load(there.file)
     assert settings.triggers[0].zones == ("corner",)
     assert len(settings.zones[1].polygon) == 4
