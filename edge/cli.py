@@ -22,6 +22,7 @@ COMMANDS = {  # name: where it is, what `edge --help` says of it
     "init": ("init:init", "Asks what is needed, writes a configuration, examines and tries it."),
     "run": ("run:run", "Runs the daemon until its source ends or it is stopped."),
     "watch": ("watch:watch", "Prints the events of a running daemon."),
+    "view": ("view:view", "Serves a page to aim and tune the camera by."),
     "ctl": ("ctl:ctl", "Commands a running daemon."),
     "replay": ("replay:replay", "Plays footage and shows what would have been done."),
     "config": ("config:config_group", "Shows and explains the configuration."),

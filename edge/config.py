@@ -38,17 +38,22 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
     defaults. Text in `overrides` is read as a TOML value, or else as it stands.
     Raises ConfigError with every problem.
     """
-    path = path or _found()
-    document: dict[str, Any] = {}
+    path = path or found()
+    return loads("" if path is None else _read(path), path, overrides)
+
+
+def loads(
+    text: str, path: Path | None = None, overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """As `load`, of the text that is or may become the file `path`."""
     locate: Locate = str
     if path is not None:
-        text = _read(path)
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path}: not valid TOML: {error}") from error
         lines = dict(_lines(text))
         locate = lambda key: f"{path}:{_line(lines, key)}: {key}"  # noqa: E731
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path or 'configuration'}: not valid TOML: {error}") from error
     overridden = overrides or {}
     for key, value in overridden.items():
         _put(document, key, _parsed(value) if isinstance(value, str) else value)
@@ -65,6 +70,13 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
     return settings
 
 
+def found() -> Path | None:
+    """The file that is read where none is named; None where there is none."""
+    if named := os.environ.get("EDGE_CONFIG"):
+        return Path(named)
+    return next((path for path in SEARCHED if path.is_file()), None)
+
+
 def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
     """What rules ask for that the model doesn't know, a sentence each."""
     known = list(labels)
@@ -75,12 +87,6 @@ def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
         for label in rule.labels
         if label not in known
     ]
-
-
-def _found() -> Path | None:
-    if named := os.environ.get("EDGE_CONFIG"):
-        return Path(named)
-    return next((path for path in SEARCHED if path.is_file()), None)
 
 
 def _read(path: Path) -> str:

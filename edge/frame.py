@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.geometry import Boxes
-from edge.picture import Picture
+
+if TYPE_CHECKING:  # OpenCV, which programs beside the daemon do without
+    from edge.picture import Picture
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000

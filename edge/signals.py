@@ -11,7 +11,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,19 @@ class Signals:
             self._actions.get(number, _nothing)()
         except Exception:
             log.exception("what %s asks for failed", number.name)
+
+
+@contextmanager
+def until_signal() -> Iterator[Callable[[], bool]]:
+    """Gives a function that says whether SIGTERM or SIGINT came, for programs without threads."""
+    came = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: came.append(1)) for number in numbers]
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _nothing() -> None:

@@ -465,18 +465,6 @@ def test_contradictions(key: str, value: str, said: str) -> None:
         load(Path("/dev/null"), {key: value})
 
 
-def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "paho.py").write_text("raise ImportError('hidden')")
-    done = subprocess.run(
-        [sys.executable, "-m", "edge.cli", "bridge", "mqtt"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True, timeout=30, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 1
-    expected = "the MQTT bridge needs the extra 'mqtt', which is not installed"
-    assert done.stderr == f"edge: {expected}: pip install 'edge-trigger[mqtt]'\n"
-
-
 def test_the_unit_is_sound(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("NO systemd-analyze: the unit is not checked")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import numpy as np
 import pytest
 import zmq
 from hypothesis import example, given, settings
@@ -76,7 +77,7 @@ class Recorded:
         return DoneReply(text="reloaded")
 
     def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]:
-        self._call("snapshot", max_width_px)
+        self._call("snapshot", max_width_px, sight)
         now = datetime.now(UTC)
         return SnapshotReply(width=4, height=3, wall_time=now, timestamp_ns=1), b"\xff\xd8"
 
@@ -122,9 +123,11 @@ def test_each_command_is_done_and_answered(served: Served) -> None:
         assert client.reload().text == "reloaded"
         reply, jpeg = client.snapshot(640)
         assert (reply.width, jpeg) == (4, b"\xff\xd8")
+        client.snapshot(sight=True)
     assert served.commands.calls == [
         ("status",), ("capture", ("still",)), ("capture", ("still", "clip")), ("pause", None),
-        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640),
+        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640, False),
+        ("snapshot", 1280, True),
     ]  # fmt: skip
 
 
@@ -419,6 +422,24 @@ def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "now.jpg")).shape[1] == 200
     nowhere = ctl("snapshot", "/nowhere/now.jpg", "--endpoint", f"{running}-control")
     assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
+
+
+def test_a_daemon_tells_what_it_saw_and_nothing_in_a_pause(running: str) -> None:
+    with Control(f"{running}-control") as client:
+        plain, _ = client.snapshot(200)
+        assert plain.sight is None
+        reply, jpeg = client.snapshot(200, sight=True)
+        seen = reply.sight
+        assert seen is not None
+        assert (reply.width, seen.width, seen.height) == (200, 640, 480)
+        assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).shape == (150, 200, 3)
+        assert cv2.imdecode(np.frombuffer(seen.motion_png, np.uint8), 0).shape == (240, 320)
+        client.pause(60)
+        assert client.snapshot(200, sight=True)[0].sight is None
+        client.resume()
+        again, _ = client.snapshot(200, sight=True)
+        assert again.sight is not None
+        assert again.timestamp_ns > reply.timestamp_ns
 
 
 def test_a_paused_daemon_takes_frames_and_looks_at_none(running: str) -> None:

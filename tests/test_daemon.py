@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 import av
 import cv2
 import pytest
+
+from tests.browser import browser
 
 EDGE = [sys.executable, "-m", "edge.cli"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,22 +130,16 @@ def test_replay_makes_a_video_and_a_report(shared_data: Path, tmp_path: Path) ->
 
 
 def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("NO BROWSER: chromium is not installed; the report was not opened")
     report = tmp_path / "r.html"
     short = ["--set", "triggers=[{name='person', cooldown_s=1}]", "--out", tmp_path / "a.mp4"]
     done = edge("replay", shared_data / "TUD-Campus.mp4", *short, "--report", report)
     assert done.returncode == 0, done.stderr
-    opened = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={tmp_path}/profile", f"--screenshot={tmp_path}/shot.png",
-         "--dump-dom", report.as_uri()],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
-    assert "<h2>Timeline</h2><svg" in opened.stdout, opened.stderr
-    assert opened.stdout.count("<figure") >= 1
+    with browser(tmp_path) as page:
+        page.open(report.as_uri())
+        assert "<h2>Timeline</h2><svg" in page.run("document.body.innerHTML")
+        assert page.run("document.querySelectorAll('figure').length") >= 1
+        page.screenshot(tmp_path / "shot.png")
+        assert page.errors == []
     assert cv2.imread(str(tmp_path / "shot.png")).std() > 5
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,9 @@ def test_a_stage_knows_no_other_stage_no_socket_no_clock_and_no_loader(stage: st
         ("gpiozero", ("hooks/gpio.py",)),
         ("paho", ("bridges/mqtt.py",)),
         ("prometheus_client", ("bridges/prometheus.py",)),
+        ("starlette", ("web/server.py",)),
+        ("uvicorn", ("web/server.py",)),
+        ("tomlkit", ("web/settings_file.py",)),
     ],
 )
 def test_each_of_these_has_one_importer(package: str, allowed: tuple[str, ...]) -> None:
@@ -65,6 +70,19 @@ def test_no_opencv(module: str) -> None:
 def test_capture_and_bus_do_not_know_each_other() -> None:
     assert not any("edge.bus" in name for path in modules("capture") for name in imports(path))
     assert not any("edge.capture" in name for path in modules("bus") for name in imports(path))
+
+
+@pytest.mark.parametrize("package", ["web", "bridges"])
+def test_programs_beside_the_daemon_know_it_by_its_sockets_only(package: str) -> None:
+    inside = {"edge.daemon", "edge.pipeline", "edge.remote", "edge.outgoing", "edge.service"}
+    for path in modules(package):
+        assert not imports(path) & inside, path
+
+
+def test_programs_beside_the_daemon_do_without_opencv() -> None:
+    programs = "edge.web.server, edge.bridges.mqtt, edge.bridges.forward, edge.bridges.prometheus"
+    script = f"import sys, {programs}; sys.exit('cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 
 def test_messages_import_nothing_of_edge_but_errors() -> None:

@@ -67,6 +67,7 @@ def accuracy(
     unknown = [name for name in names if name not in known]
     if unknown:
         raise PermanentError(f"strategy {unknown[0]}: expected one of {', '.join(known)}")
+    needs("motmetrics")
     truth = load_ground_truth(ground_truth)
     detector = Detector(settings.model, find_model(settings.model.file))
     if label not in detector.labels:

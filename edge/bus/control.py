@@ -135,7 +135,8 @@ def answer(commands: Commands, body: bytes) -> list[bytes]:
     except Exception as error:
         log.exception("command failed: %s", command)
         return _failure("failed", f"{type(error).__name__}: {error}")
-    level = logging.DEBUG if isinstance(command, StatusCommand) else logging.INFO
+    asks_only = isinstance(command, StatusCommand | SnapshotCommand)
+    level = logging.DEBUG if asks_only else logging.INFO
     log.log(level, "did %s on command", type(command).__struct_config__.tag)
     return encode_reply(reply, jpeg)
 

@@ -44,9 +44,12 @@ def accuracy(
 
     from edge.bench.accuracy import accuracy as measure
     from edge.bench.accuracy import plot
+    from edge.bench.extras import needs
     from edge.bench.strategies import strategies
 
     settings = settings_of(config, assignments, model__file=model, model__threads=1)
+    if picture is not None:
+        needs("matplotlib.figure")  # before the minutes that measuring takes
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("")
 

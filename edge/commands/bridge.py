@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -47,6 +44,7 @@ def mqtt(
     from edge.bus.door import control_endpoint
     from edge.client import Control, Subscriber
     from edge.logs import set_up
+    from edge.signals import until_signal
 
     settings = settings_of(config, assignments)
     set_up("auto", logging.DEBUG if verbose else logging.INFO)
@@ -88,6 +86,7 @@ def prometheus(
     """Serves /metrics of one daemon, or of several."""
     from edge.bridges.prometheus import TOPICS, Metrics
     from edge.client import Subscriber
+    from edge.signals import until_signal
 
     settings = settings_of(config, assignments)
     endpoints = endpoint or (settings.bus.endpoint,)
@@ -100,16 +99,3 @@ def prometheus(
             while not stopped():
                 if (event := subscriber.receive(POLL_S)) is not None:
                     metrics.hear(event)
-
-
-@contextmanager
-def until_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether SIGTERM or SIGINT came."""
-    came = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: came.append(1)) for number in numbers]
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

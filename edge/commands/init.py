@@ -82,15 +82,15 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     """Raises ConfigError before anything is written where the answers don't make sense."""
     from edge.capture.files import write_whole
     from edge.catalog import find_model
-    from edge.config import check_labels, load
+    from edge.config import check_labels, load, loads
     from edge.detector import read_model
     from edge.errors import ConfigError, ModelError
     from edge.starter import model_for, starter
 
     named = {"camera": answers.camera, "source.uri": answers.source}
-    load(Path("/dev/null"), named | {"capture.directory": answers.captures})
+    loads("", overrides=named | {"capture.directory": answers.captures})
     text = starter(answers)
-    settings = load_text(text)
+    settings = loads(text)
     model = model_for(answers)
     try:
         problems = check_labels(settings, read_model(find_model(model)).labels)
@@ -104,15 +104,6 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     if missing:
         click.echo(missing)
     return load(file)
-
-
-def load_text(text: str) -> Settings:
-    """Of a file that isn't written yet."""
-    import tomllib
-
-    from edge.config import load
-
-    return load(Path("/dev/null"), tomllib.loads(text))
 
 
 def _names(settings: Settings) -> list[str]:

@@ -1,0 +1,233 @@
+"""The live view over HTTP: a page, and what it asks for as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge.client import CommandError, NoAnswerError
+from edge.errors import BusError, ConfigError, EdgeError, MissingExtraError
+from edge.web.access import Guard, Token
+from edge.web.camera import Camera
+from edge.web.captures import Captures
+from edge.web.settings_file import Change, ConflictError, SettingsFile
+from edge.web.sliders import sliders
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, Response
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles
+except ImportError as missing:
+    raise MissingExtraError("the live view", "web") from missing
+
+STATIC: Final = Path(__file__).parent / "static"
+MAX_BODY: Final = 256 * 1024
+MAX_CAPTURES: Final = 100
+STOP_S: Final = 1
+STATUS: Final = (  # of HTTP, for what may go wrong; the first that fits
+    (ConfigError, 422),
+    (ConflictError, 409),
+    (CommandError, 409),
+    (NoAnswerError, 503),
+    (EdgeError, 500),
+)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages are served from. file: None where there is no configuration to be edited."""
+
+    camera: Camera
+    captures: Captures
+    file: SettingsFile | None
+    token: Token | None
+
+
+class Views:
+    """The answers, one method for each route."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._camera = parts.camera
+        self._captures = parts.captures
+        self._file = parts.file
+        self._token = parts.token
+        self._saving = asyncio.Lock()
+
+    def routes(self) -> list[Route | Mount]:
+        return [
+            Route("/", self.page),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/api/login", self.login, methods=["POST"]),
+            Route("/api/frame", self.frame),
+            Route("/api/status", self.status),
+            Route("/api/capture", self.capture, methods=["POST"]),
+            Route("/api/settings", self.settings),
+            Route("/api/settings", self.save, methods=["PUT"]),
+            Route("/api/captures", self.captures),
+            Route("/captures/{date}/{name}", self.capture_file),
+        ]
+
+    async def page(self, _request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def login(self, request: Request) -> Response:
+        """Exchanges the token for a cookie."""
+        asked = msgspec.json.decode(await _body(request), type=dict[str, str])
+        if self._token is None:
+            return _json({})
+        if not self._token.matches(asked.get("token", "")):
+            return _problems(401, "this is not the token")
+        cookie = self._token.set_cookie(request.url.scheme)
+        return _json({}, headers={"Set-Cookie": cookie})
+
+    async def frame(self, _request: Request) -> Response:
+        return _json(await self._camera.frame())
+
+    async def status(self, _request: Request) -> Response:
+        return _json(await self._camera.status())
+
+    async def capture(self, _request: Request) -> Response:
+        return _json(await self._camera.capture())
+
+    async def settings(self, _request: Request) -> Response:
+        """What can be edited, as it is in the file now."""
+        file = self._edited_file()
+        settings, version = file.read()
+        motion = msgspec.to_builtins(settings.motion)
+        masks = motion.pop("masks")
+        return _json({
+            "file": str(file.path),
+            "version": version,
+            "camera": settings.camera,
+            "zones": settings.zones,
+            "masks": masks,
+            "rules": [{"name": r.name, "labels": r.labels, "zones": r.zones}
+                      for r in settings.triggers],
+            "motion": motion,
+            "sliders": sliders(),
+        })  # fmt: skip
+
+    async def save(self, request: Request) -> Response:
+        """Writes the file, has it taken up, and says what came of both."""
+        file = self._edited_file()
+        change = msgspec.json.decode(await _body(request), type=Change)
+        async with self._saving:
+            version = await asyncio.to_thread(file.save, change)
+            try:
+                taken_up, text = True, (await self._camera.reload()).text
+            except EdgeError as error:
+                taken_up, text = False, str(error)
+        return _json({"version": version, "taken_up": taken_up, "text": text})
+
+    async def captures(self, request: Request) -> Response:
+        count = request.query_params.get("count", "24")
+        if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= MAX_CAPTURES:
+            return _problems(400, f"count: a number from 1 to {MAX_CAPTURES} is expected")
+        before = request.query_params.get("before", "")
+        return _json(await asyncio.to_thread(self._captures.newest, int(count), before))
+
+    async def capture_file(self, request: Request) -> Response:
+        found = self._captures.file(request.path_params["date"], request.path_params["name"])
+        if found is None:
+            raise HTTPException(404, "there is no such capture")
+        path, media_type = found
+        return FileResponse(path, media_type=media_type)
+
+    def _edited_file(self) -> SettingsFile:
+        if self._file is None:
+            raise ConfigError("there is no configuration file to edit: edge view --config FILE")
+        return self._file
+
+
+def make_app(parts: Parts) -> Guard:
+    """The application, as ASGI has it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(parts.camera.close)
+
+    app = Starlette(
+        routes=Views(parts).routes(),
+        exception_handlers={
+            EdgeError: _failed,
+            msgspec.MsgspecError: _malformed,
+            HTTPException: _refused,
+        },
+        lifespan=lifespan,
+    )
+    return Guard(app, parts.token)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises BusError in one sentence. Port 0 takes a free one."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=64)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BusError(f"the live view can't listen at {host}:{port}: {reason}") from error
+
+
+def serve(app: Guard, listening: socket.socket) -> None:
+    """Until SIGTERM or SIGINT, which it raises again once it is done."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"more than {MAX_BODY} bytes")
+    return bytes(body)
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    status = next(status for kind, status in STATUS if isinstance(error, kind))
+    return _problems(status, *str(error).splitlines())
+
+
+async def _malformed(_request: Request, error: Exception) -> Response:
+    return _problems(400, str(error))
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problems(error.status_code, error.detail)
+
+
+def _problems(status: int, *sentences: str) -> Response:
+    return _json({"problems": sentences}, status)
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status,
+        {"Cache-Control": "no-store"} | (headers or {}),
+        "application/json",
+    )

@@ -1,0 +1,50 @@
+"""Which motion settings the page has sliders for, and what is said beside each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from edge.config import explain
+from edge.settings import MotionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """One key of `[motion]`.
+
+    low, high: where the slider ends, as values are of use; what is typed may go further, as far as
+    the settings allow. log: equal steps multiply.
+    """
+
+    key: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    log: bool
+    default: float
+    description: str
+
+
+RANGES: Final = {  # label, unit, low, high, log
+    "sensitivity": ("Sensitivity", "", 0.2, 5.0, True),
+    "floor": ("Floor", "of 255", 2.0, 60.0, False),
+    "noise_factor": ("Noise factor", "× noise", 0.0, 12.0, False),
+    "min_area": ("Smallest blob", "of picture", 0.00005, 0.05, True),
+    "learn_s": ("Learning time", "s", 0.5, 60.0, True),
+    "absorb_s": ("Absorbing time", "s", 2.0, 600.0, True),
+    "scene_change": ("Scene change", "of picture", 0.05, 1.0, False),
+}
+
+
+@cache
+def sliders() -> tuple[Slider, ...]:
+    """In the order of use. The explanations are those of `edge config explain`."""
+    told = {row.key: row.description for row in explain()}
+    defaults = MotionSettings()
+    return tuple(
+        Slider(key, label, unit, low, high, log, getattr(defaults, key), told[f"motion.{key}"])
+        for key, (label, unit, low, high, log) in RANGES.items()
+    )

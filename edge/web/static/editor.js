@@ -1,0 +1,290 @@
+// Polygons over the picture: drawn, moved and reshaped by mouse, finger, pen or keyboard.
+//
+// A shape is {kind: "zone" | "mask", name, was, points}, with points [x, y] in 0..1 of the picture.
+
+import { element } from "/static/api.js";
+
+const NEAR_PX = 14; // on the screen: as near as this to the first corner closes the polygon
+const DRAG_PX = 6; // less is a click
+const STEP = 0.005; // of the picture, for an arrow key
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+const clamp = (value) => Math.min(1, Math.max(0, value));
+const rounded = (value) => Math.round(clamp(value) * 1e4) / 1e4;
+
+export class Editor {
+  /** onChange: the shapes, or what is selected, changed. onMode: "zone", "mask" or null is drawn. */
+  constructor(svg, { onChange, onMode }) {
+    this.svg = svg;
+    this.group = svg.querySelector("#shapes");
+    this.onChange = onChange;
+    this.onMode = onMode;
+    this.shapes = [];
+    this.selected = null; // a shape
+    this.corner = null; // its corner's number
+    this.mode = null;
+    this.draft = [];
+    this.hidden = new Set();
+    this.drag = null;
+    this.size = [16, 9];
+    svg.addEventListener("pointerdown", (event) => this.press(event));
+    svg.addEventListener("pointermove", (event) => this.move(event));
+    svg.addEventListener("pointerup", (event) => this.release(event));
+    svg.addEventListener("pointercancel", () => { this.drag = null; this.render(); });
+    svg.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", (event) => this.drawingKey(event));
+    new ResizeObserver(() => this.render()).observe(svg);
+  }
+
+  setSize(width, height) {
+    if (this.size[0] === width && this.size[1] === height) return;
+    this.size = [width, height];
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.render();
+  }
+
+  setShapes(shapes) {
+    this.shapes = shapes;
+    this.select(null);
+  }
+
+  select(shape, corner = null) {
+    this.selected = shape;
+    this.corner = corner;
+    this.changed();
+  }
+
+  remove(shape) {
+    this.shapes = this.shapes.filter((other) => other !== shape);
+    this.select(null);
+  }
+
+  removeCorner() {
+    if (this.selected === null || this.corner === null || this.selected.points.length <= 3) return;
+    this.selected.points.splice(this.corner, 1);
+    this.select(this.selected);
+  }
+
+  begin(kind) {
+    this.mode = kind;
+    this.draft = [];
+    this.select(null);
+    this.onMode(kind);
+  }
+
+  giveUp() {
+    this.mode = null;
+    this.draft = [];
+    this.render();
+    this.onMode(null);
+  }
+
+  /** With fewer than three corners, a square in the middle, to be moved from there. */
+  finish(points = this.draft) {
+    const usable = points.length >= 3 ? points : [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]];
+    const shape = { kind: this.mode, name: "", was: null, points: usable.map((p) => p.map(rounded)) };
+    if (shape.kind === "zone") shape.name = this.freeName();
+    this.shapes.push(shape);
+    this.giveUp();
+    this.select(shape);
+  }
+
+  freeName() {
+    const taken = new Set(this.shapes.map((shape) => shape.name));
+    let number = 1;
+    while (taken.has(`zone-${number}`)) number += 1;
+    return `zone-${number}`;
+  }
+
+  at(event) {
+    const frame = this.svg.getBoundingClientRect();
+    return [clamp((event.clientX - frame.left) / frame.width),
+      clamp((event.clientY - frame.top) / frame.height)];
+  }
+
+  /** Distance on the screen. */
+  apart([x0, y0], [x1, y1]) {
+    const frame = this.svg.getBoundingClientRect();
+    return Math.hypot((x1 - x0) * frame.width, (y1 - y0) * frame.height);
+  }
+
+  press(event) {
+    if (event.button !== 0 || this.drag) return;
+    const point = this.at(event);
+    const { shape: number, corner, edge } = event.target.dataset;
+    const shape = number === undefined ? null : this.shapes[Number(number)];
+    this.drag = { from: point, last: point, moved: false };
+    if (this.mode) {
+      this.drag.what = "draw";
+    } else if (corner !== undefined) {
+      Object.assign(this.drag, { what: "corner", shape, corner: Number(corner) });
+      this.select(shape, Number(corner));
+    } else if (edge !== undefined) {
+      shape.points.splice(Number(edge) + 1, 0, point.map(rounded));
+      Object.assign(this.drag, { what: "corner", shape, corner: Number(edge) + 1 });
+      this.select(shape, Number(edge) + 1);
+    } else {
+      this.drag.what = shape !== null && shape === this.selected ? "shape" : "none";
+      this.drag.shape = shape;
+      this.select(shape);
+    }
+    if (this.drag.what !== "none") {
+      this.svg.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    }
+  }
+
+  move(event) {
+    const point = this.at(event);
+    if (this.drag === null) {
+      if (this.mode && this.draft.length) this.render(point);
+      return;
+    }
+    const drag = this.drag;
+    drag.moved ||= this.apart(drag.from, point) > DRAG_PX;
+    if (!drag.moved) return;
+    if (drag.what === "corner") drag.shape.points[drag.corner] = point.map(rounded);
+    if (drag.what === "shape") this.shift(drag.shape, point[0] - drag.last[0], point[1] - drag.last[1]);
+    drag.last = point;
+    this.render(point);
+  }
+
+  release(event) {
+    const drag = this.drag;
+    this.drag = null;
+    if (drag === null) return;
+    const point = this.at(event);
+    if (drag.what === "draw") this.place(drag, point);
+    else if (drag.moved && drag.shape) {
+      if (drag.what === "shape") drag.shape.points = drag.shape.points.map((p) => p.map(rounded));
+      this.changed();
+    }
+  }
+
+  /** A click sets a corner; dragging from nothing draws a rectangle. */
+  place(drag, point) {
+    if (drag.moved && this.draft.length === 0) {
+      this.finish(rectangle(drag.from, point));
+    } else if (this.draft.length >= 3 && this.apart(this.draft[0], point) < NEAR_PX) {
+      this.finish();
+    } else {
+      this.draft.push(point);
+      this.render();
+    }
+  }
+
+  /** As far as the picture goes, so that the shape keeps its form. */
+  shift(shape, dx, dy) {
+    const xs = shape.points.map((p) => p[0]);
+    const ys = shape.points.map((p) => p[1]);
+    const right = Math.min(Math.max(dx, -Math.min(...xs)), 1 - Math.max(...xs));
+    const down = Math.min(Math.max(dy, -Math.min(...ys)), 1 - Math.max(...ys));
+    shape.points = shape.points.map(([x, y]) => [x + right, y + down]);
+  }
+
+  key(event) {
+    const { shape: number, corner } = event.target.dataset;
+    if (this.mode || number === undefined) return;
+    const shape = this.shapes[Number(number)];
+    const step = ARROWS[event.key];
+    const far = event.shiftKey ? 10 : 1;
+    if (event.key === "Enter" || event.key === " ") this.select(shape, corner ? Number(corner) : null);
+    else if (event.key === "Escape") this.select(null);
+    else if ((event.key === "Delete" || event.key === "Backspace") && corner !== undefined) {
+      this.select(shape, Number(corner));
+      this.removeCorner();
+    } else if (event.key === "Delete") this.remove(shape);
+    else if (step && corner !== undefined) {
+      const [x, y] = shape.points[corner];
+      shape.points[corner] = [rounded(x + step[0] * STEP * far), rounded(y + step[1] * STEP * far)];
+      this.select(shape, Number(corner));
+    } else if (step) {
+      this.shift(shape, step[0] * STEP * far, step[1] * STEP * far);
+      shape.points = shape.points.map((p) => p.map(rounded));
+      this.select(shape);
+    } else return;
+    event.preventDefault();
+  }
+
+  drawingKey(event) {
+    if (!this.mode || event.target.closest?.("input")) return;
+    if (event.key === "Escape") this.giveUp();
+    else if (event.key === "Enter" && !event.target.closest?.("button")) this.finish();
+    else return;
+    event.preventDefault();
+  }
+
+  changed() {
+    this.render();
+    this.onChange();
+  }
+
+  /** pointer: where it is, for the line that follows it. */
+  render(pointer = null) {
+    const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset : null;
+    const unit = this.size[0] / (this.svg.clientWidth || this.size[0]); // pixels of the picture
+    this.svg.style.setProperty("--unit", unit);
+    this.svg.classList.toggle("drawing", this.mode !== null);
+    const drawn = this.shapes.flatMap((shape, number) =>
+      this.hidden.has(shape.kind) ? [] : this.drawnShape(shape, number, unit));
+    if (this.mode) drawn.push(...this.drawnDraft(pointer, unit));
+    this.group.replaceChildren(...drawn);
+    if (focused?.shape !== undefined) {
+      const corner = focused.corner === undefined ? ":not([data-corner])" : `[data-corner="${focused.corner}"]`;
+      this.group.querySelector(`[data-shape="${focused.shape}"]${corner}`)?.focus();
+    }
+  }
+
+  scaled([x, y]) {
+    return [x * this.size[0], y * this.size[1]];
+  }
+
+  drawnShape(shape, number, unit) {
+    const isSelected = shape === this.selected;
+    const points = shape.points.map((point) => this.scaled(point));
+    const told = shape.kind === "zone" ? `Zone ${shape.name}` : "Mask";
+    const drawn = [element("polygon", {
+      points: points.join(" "), class: shape.kind + (isSelected ? " selected" : ""),
+      "data-shape": number, tabindex: 0, role: "button", "aria-label": told,
+      "aria-pressed": String(isSelected),
+    })];
+    const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
+    const name = shape.kind === "zone" ? shape.name : "mask";
+    const inside = y < 24 * unit;
+    drawn.push(element("text", { x, y, dy: inside ? "1.3em" : "-0.5em", class: shape.kind, text: name }));
+    if (!isSelected || this.mode) return drawn;
+    points.forEach(([x0, y0], corner) => {
+      const [x1, y1] = points[(corner + 1) % points.length];
+      drawn.push(element("circle", {
+        cx: (x0 + x1) / 2, cy: (y0 + y1) / 2, r: 4.5 * unit, class: "edge",
+        "data-shape": number, "data-edge": corner,
+      }));
+    });
+    points.forEach(([cx, cy], corner) => drawn.push(element("circle", {
+      cx, cy, r: 7 * unit, class: "corner" + (corner === this.corner ? " selected" : ""),
+      "data-shape": number, "data-corner": corner, tabindex: 0, role: "button",
+      "aria-label": `Corner ${corner + 1} of ${told}`,
+    })));
+    return drawn;
+  }
+
+  drawnDraft(pointer, unit) {
+    if (this.drag?.moved && this.draft.length === 0) {
+      const points = rectangle(this.drag.from, this.drag.last).map((p) => this.scaled(p));
+      return [element("polygon", { points: points.join(" "), class: `${this.mode} selected` })];
+    }
+    const points = (pointer && this.draft.length ? [...this.draft, pointer] : this.draft)
+      .map((p) => this.scaled(p));
+    return [
+      element("polyline", { points: points.join(" "), class: `${this.mode} selected` }),
+      ...this.draft.map((p, number) => {
+        const [cx, cy] = this.scaled(p);
+        return element("circle", { cx, cy, r: (number ? 5 : 8) * unit, class: "corner" });
+      }),
+    ];
+  }
+}
+
+function rectangle([x0, y0], [x1, y1]) {
+  return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+}

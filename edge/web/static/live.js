@@ -1,0 +1,114 @@
+// The picture and what the pipeline saw in it, asked for frame by frame while somebody looks.
+
+import { ask, blobOf, element, repeat } from "/static/api.js";
+
+const MOTION = "#00d8a8";
+const RETRY_MS = 1000;
+const FADE_S = 1.5;
+
+const picture = document.getElementById("picture");
+const packed = document.getElementById("packed");
+const boxes = document.getElementById("boxes");
+const layers = document.getElementById("layers");
+const veil = document.getElementById("veil");
+const tinted = document.createElement("canvas");
+
+export const shows = (layer) => layers.querySelector(`[value=${layer}]`).checked;
+
+/** Goes on for ever. onSize hears the picture's size in pixels, onError a Refused or null. */
+export async function watch({ onSize, onError }) {
+  await repeat(0, async () => {
+    try {
+      const { picture: jpeg, snapshot } = await ask("/api/frame");
+      await draw(jpeg, snapshot, onSize);
+      veil.hidden = true;
+      onError(null, snapshot);
+    } catch (error) {
+      veil.hidden = false;
+      veil.textContent = error.message;
+      onError(error, null);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  });
+}
+
+async function draw(jpeg, snapshot, onSize) {
+  const image = await createImageBitmap(blobOf(jpeg, "image/jpeg"));
+  const sight = snapshot.sight;
+  if (picture.width !== image.width || picture.height !== image.height) {
+    picture.width = image.width;
+    picture.height = image.height;
+  }
+  const brush = picture.getContext("2d");
+  brush.globalCompositeOperation = "source-over";
+  brush.drawImage(image, 0, 0);
+  onSize(sight?.width ?? snapshot.width, sight?.height ?? snapshot.height);
+  if (sight && shows("motion")) await drawMotion(brush, sight.motion_png);
+  boxes.replaceChildren(...(sight ? drawnBoxes(sight) : []));
+  await drawPacked(sight?.canvas ?? null, snapshot.sight === null);
+}
+
+/** White on black becomes light in colour over the picture. */
+async function drawMotion(brush, png) {
+  const mask = await createImageBitmap(blobOf(png, "image/png"));
+  tinted.width = mask.width;
+  tinted.height = mask.height;
+  const tint = tinted.getContext("2d");
+  tint.drawImage(mask, 0, 0);
+  tint.globalCompositeOperation = "multiply";
+  tint.fillStyle = MOTION;
+  tint.fillRect(0, 0, mask.width, mask.height);
+  brush.globalCompositeOperation = "screen";
+  brush.drawImage(tinted, 0, 0, picture.width, picture.height);
+}
+
+function drawnBoxes(sight) {
+  const score = (value) => ` ${Math.round(value * 100)} %`;
+  const drawn = [];
+  if (shows("region")) drawn.push(...drawnRegions(sight));
+  if (shows("detection")) {
+    drawn.push(...sight.detections.map((d) => boxed("detection", d.box_px, d.label + score(d.score))));
+  }
+  if (shows("track")) {
+    drawn.push(...sight.tracks.map((t) =>
+      boxed(`track ${t.state}`, t.box_px, `${t.label} ${t.track_id}${score(t.score)}`)));
+  }
+  return drawn;
+}
+
+/** Most frames are not looked at: those of the last look fade, so that an eye can follow. */
+function drawnRegions({ regions_px: regions, canvas }) {
+  if (regions.length) return regions.map((box) => boxed("region", box));
+  const strength = canvas ? 1 - canvas.age_s / FADE_S : 0;
+  if (strength <= 0) return [];
+  const drawn = canvas.cells.map((cell) => boxed("region", cell.crop_px));
+  for (const region of drawn) region.setAttribute("opacity", strength);
+  return drawn;
+}
+
+function boxed(kind, [x0, y0, x1, y1], label = "") {
+  const rect = element("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0 });
+  const above = y0 > 30;
+  const text = element("text", { x: x0, y: above ? y0 : y1, dy: above ? "-0.4em" : "1.1em", text: label });
+  return element("g", { class: kind }, rect, text);
+}
+
+async function drawPacked(canvas, isPaused) {
+  const told = document.getElementById("packed-told");
+  if (canvas === null) {
+    told.textContent = isPaused ? "nothing: the analysis is paused" : "nothing yet";
+    return;
+  }
+  const image = await createImageBitmap(blobOf(canvas.jpeg, "image/jpeg"));
+  packed.width = image.width;
+  packed.height = image.height;
+  const brush = packed.getContext("2d");
+  brush.drawImage(image, 0, 0);
+  brush.strokeStyle = "#f0a92b";
+  brush.lineWidth = 1.5;
+  for (const { cell_px: [x0, y0, x1, y1] } of canvas.cells) {
+    brush.strokeRect(x0 + 1, y0 + 1, x1 - x0 - 2, y1 - y0 - 2);
+  }
+  const crops = canvas.cells.length === 1 ? "1 crop" : `${canvas.cells.length} crops`;
+  told.textContent = `${crops}, ${canvas.width} × ${canvas.height} px, ${canvas.age_s.toFixed(1)} s ago`;
+}

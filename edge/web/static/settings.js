@@ -1,0 +1,131 @@
+// What can be tuned, as controls: zones by name, the zones of rules, sliders for motion.
+
+import { element } from "/static/api.js";
+
+const STEPS = 1000; // of a slider, over its whole range
+
+let listed = []; // the shapes as they were listed last
+
+/** Names of the zones and masks, to be selected, named and removed. */
+export function listShapes(list, editor, onInput) {
+  const { shapes } = editor;
+  const isSame = list.children.length === shapes.length && shapes.every((s, n) => s === listed[n]);
+  if (!isSame) {
+    listed = [...shapes];
+    list.replaceChildren(...shapes.map((shape) => {
+      const name = shape.kind === "mask"
+        ? element("span")
+        : nameOf(shape, editor, onInput);
+      return element("li", { class: shape.kind }, name,
+        element("button", { type: "button", class: "quiet", click: () => editor.select(shape) }),
+        element("button", {
+          type: "button", class: "quiet", text: "Delete", click: () => editor.remove(shape),
+        }));
+    }));
+  }
+  let masks = 0;
+  shapes.forEach((shape, number) => { // in place, so that a field that is typed in stays
+    const item = list.children[number];
+    const [name, select, remove] = item.children;
+    masks += shape.kind === "mask";
+    const title = shape.kind === "mask" ? `Mask ${masks}` : shape.name;
+    if (shape.kind === "mask") name.textContent = title;
+    item.classList.toggle("selected", shape === editor.selected);
+    select.textContent = `${shape.points.length} corners`;
+    select.setAttribute("aria-label", `Select ${title}`);
+    remove.setAttribute("aria-label", `Delete ${title}`);
+  });
+}
+
+function nameOf(shape, editor, onInput) {
+  return element("input", {
+    value: shape.name, "aria-label": "Name of the zone", spellcheck: "false",
+    focus: () => editor.selected !== shape && editor.select(shape),
+    input: (event) => {
+      shape.name = event.target.value;
+      editor.render();
+      onInput();
+    },
+  });
+}
+
+/** For each rule, which zones it asks for; `zones` are shapes, and so are those of the rules. */
+export function listRules(container, rules, zones, onInput) {
+  container.replaceChildren(...rules.map((rule) => {
+    const where = element("p", { class: "about" });
+    const tell = () => {
+      where.textContent = rule.zones.length
+        ? `Triggers only in ${rule.zones.map((zone) => zone.name).join(" or ")}.`
+        : "Triggers anywhere in the picture.";
+    };
+    const chip = (zone) => element("label", { class: "chip" },
+      element("input", {
+        type: "checkbox", checked: rule.zones.includes(zone),
+        change: (event) => {
+          rule.zones = rule.zones.filter((other) => other !== zone);
+          if (event.target.checked) rule.zones.push(zone);
+          tell();
+          onInput();
+        },
+      }), zone.name);
+    tell();
+    const what = rule.labels.length ? ` (${rule.labels.join(", ")})` : "";
+    return element("fieldset", {},
+      element("legend", { text: rule.name + what }), ...zones.map(chip), where);
+  }));
+}
+
+/** A slider and a number for each; `motion` holds the values and is written to. */
+export function listSliders(container, sliders, motion, onInput) {
+  container.replaceChildren(...sliders.map((slider) => {
+    const key = slider.key;
+    const shown = (value) => String(Number(Number(value).toPrecision(3)));
+    const range = element("input", {
+      type: "range", min: 0, max: STEPS, step: 1, id: `range-${key}`,
+      "aria-describedby": `about-${key}`,
+    });
+    const number = element("input", {
+      type: "number", step: "any", id: `number-${key}`, "aria-label": slider.label,
+    });
+    const reset = element("button", {
+      type: "button", class: "quiet", text: "reset",
+      "aria-label": `${slider.label}: back to ${shown(slider.default)}`,
+      click: () => { number.value = slider.default; set(slider.default); },
+    });
+    const show = (value) => {
+      reset.hidden = value === slider.default;
+      range.value = Math.round(placeOf(slider, value) * STEPS);
+      range.setAttribute("aria-valuetext", `${shown(value)} ${slider.unit}`);
+    };
+    const set = (value) => {
+      motion[key] = value;
+      show(value);
+      onInput();
+    };
+    range.addEventListener("input", () => {
+      const value = Number(shown(valueAt(slider, range.value / STEPS)));
+      number.value = value;
+      set(value);
+    });
+    number.addEventListener("input", () => number.value !== "" && set(Number(number.value)));
+    number.value = motion[key];
+    show(motion[key]);
+    return element("div", { class: "slider", "data-key": `motion.${key}` },
+      element("label", { for: `range-${key}`, text: slider.label }),
+      reset,
+      element("span", { class: "value" }, number, element("span", { text: slider.unit })),
+      range,
+      element("p", { class: "about", id: `about-${key}`, text: `${slider.description}.` }));
+  }));
+}
+
+function placeOf({ low, high, log }, value) {
+  const place = log
+    ? Math.log(Math.max(value, low) / low) / Math.log(high / low)
+    : (value - low) / (high - low);
+  return Math.min(1, Math.max(0, place));
+}
+
+function valueAt({ low, high, log }, place) {
+  return log ? low * (high / low) ** place : low + (high - low) * place;
+}

@@ -1,0 +1,201 @@
+"""A headless Chromium, driven by its DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--remote-debugging-port=0",
+)  # fmt: skip
+START_S = 30.0
+WAIT_S = 20.0
+
+
+@contextlib.contextmanager
+def browser(folder: Path) -> Iterator[Page]:
+    """A page of a browser with a fresh profile in `folder`; skips where there is no browser."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("NO BROWSER: chromium is not installed; nothing was opened in it")
+    profile = folder / "profile"
+    with subprocess.Popen(
+        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            with connect(_address(profile), max_size=None, ping_interval=None) as connection:
+                page = Page(connection)
+                yield page
+        finally:
+            process.terminate()
+
+
+def _address(profile: Path) -> str:
+    """Of the browser's own socket, which it writes down once it listens."""
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            port, path = (profile / "DevToolsActivePort").read_text().splitlines()
+            return f"ws://127.0.0.1:{port}{path}"
+        time.sleep(0.05)
+    raise AssertionError("the browser did not start")
+
+
+class Page:
+    """One tab. `errors` holds what the console and the network complained of."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._ids = itertools.count(1)
+        self._session: str | None = None
+        self.errors: list[str] = []
+        self.requested: list[str] = []
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._ask(f"{domain}.enable")
+        self.size(1280, 800)
+
+    def open(self, url: str) -> None:
+        self._ask("Page.navigate", url=url)
+        self.until("document.readyState === 'complete'")
+
+    def size(self, width: int, height: int, *, phone: bool = False) -> None:
+        """Of the window, in CSS pixels."""
+        self._ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone,
+        )  # fmt: skip
+        self._ask("Emulation.setTouchEmulationEnabled", enabled=phone)
+
+    def dark(self, on: bool) -> None:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if on else "light"}
+        self._ask("Emulation.setEmulatedMedia", features=[scheme])
+
+    def run(self, script: str) -> Any:
+        """The value of an expression; promises are waited for."""
+        told = self._ask(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    def until(self, script: str, timeout_s: float = WAIT_S) -> Any:
+        """Waits for an expression to be true, and gives its value."""
+        end_s = time.monotonic() + timeout_s
+        while time.monotonic() < end_s:
+            if value := self.run(script):
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"it never was so: {script}")
+
+    def text(self, selector: str) -> str:
+        return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent.trim()"))
+
+    def centre(self, selector: str) -> tuple[float, float]:
+        """Of an element, which is scrolled into view for that."""
+        box = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            "return [b.left + b.width / 2, b.top + b.height / 2]; })()"
+        )
+        return box[0], box[1]
+
+    def click(self, target: str | tuple[float, float]) -> None:
+        point = self.centre(target) if isinstance(target, str) else target
+        self.drag(point, point)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """By mouse, with the movement between."""
+        self._mouse("mouseMoved", start)
+        self._mouse("mousePressed", start)
+        if start != end:
+            self._mouse("mouseMoved", ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+            self._mouse("mouseMoved", end)
+        self._mouse("mouseReleased", end)
+
+    def tap(self, point: tuple[float, float]) -> None:
+        """By finger."""
+        touch = [{"x": point[0], "y": point[1]}]
+        self._ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=touch)
+        self._ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def key(self, key: str) -> None:
+        code = {"Enter": 13, "Escape": 27, "Delete": 46, "ArrowRight": 39}[key]
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            self._ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text
+            )
+
+    def fill(self, selector: str, text: str) -> None:
+        """Replaces what a field holds, by typing."""
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        self.run(f"document.querySelector({json.dumps(selector)}).select()")
+        self._ask("Input.insertText", text=text)
+
+    def show(self, visible: bool) -> None:
+        """Puts another tab before this one, or this one back."""
+        if visible:
+            self._ask("Page.bringToFront")
+        else:
+            session, self._session = self._session, None
+            self._ask("Target.createTarget", url="about:blank", background=False)
+            self._session = session
+
+    def screenshot(self, file: Path, *, whole: bool = False) -> None:
+        told = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
+        file.write_bytes(base64.b64decode(told["data"]))
+
+    def _mouse(self, kind: str, point: tuple[float, float]) -> None:
+        pressed = kind != "mouseMoved"
+        self._ask(
+            "Input.dispatchMouseEvent", type=kind, x=point[0], y=point[1],
+            button="left" if pressed else "none", clickCount=int(pressed),
+            buttons=int(kind != "mouseReleased"),
+        )  # fmt: skip
+
+    def _ask(self, method: str, **params: object) -> dict[str, Any]:
+        number = self._send(method, **params)
+        while True:
+            told = json.loads(self._connection.recv(timeout=WAIT_S))
+            if told.get("id") == number:
+                assert "error" not in told, f"{method}: {told['error']}"
+                return dict(told["result"])
+            self._hear(told.get("method", ""), told.get("params", {}))
+
+    def _send(self, method: str, **params: object) -> int:
+        number = next(self._ids)
+        message: dict[str, object] = {"id": number, "method": method, "params": params}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        self._connection.send(json.dumps(message))
+        return number
+
+    def _hear(self, method: str, told: dict[str, Any]) -> None:
+        match method:
+            case "Page.javascriptDialogOpening":  # what isn't saved is left
+                self._send("Page.handleJavaScriptDialog", accept=True)
+            case "Runtime.exceptionThrown":
+                self.errors.append(str(told["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
+                self.errors.append(str(told["args"]))
+            case "Log.entryAdded" if told["entry"]["level"] in ("error", "warning"):
+                self.errors.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+            case "Network.requestWillBeSent":
+                self.requested.append(told["request"]["url"])

@@ -1,0 +1,176 @@
+"""What the pipeline saw, told on demand and for nothing otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import outgoing
+from edge.catalog import find_model
+from edge.detector import Detector
+from edge.frame import Frame
+from edge.geometry import iou
+from edge.messages import Sight, decode_reply, encode_reply
+from edge.pipeline import Analysis, Pipeline
+from edge.remote import Remote
+from edge.settings import ModelSettings, MotionSettings, Settings, SourceSettings
+from edge.sources import open_source
+from edge.sources.synthetic import SceneOptions, SyntheticScene
+
+SIZE = (640, 480)
+FPS, SECONDS = 10, 11
+SCENE = f"synthetic:people?fps={FPS}&duration={SECONDS}"
+MASK = ((0.0, 0.0), (0.1, 0.0), (0.1, 1.0), (0.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[tuple[Analysis, Sight, np.ndarray]]:
+    """Of each frame: the facts, what is told of them, and the canvas as it was."""
+    settings = Settings(motion=MotionSettings(masks=(MASK,)))
+    detector = Detector(ModelSettings(), find_model(settings.model.file))
+    source = open_source(SourceSettings(uri=SCENE, fast=True))
+    source.open()
+    told, pipeline = [], None
+    while (frame := source.read()) is not None:
+        if pipeline is None:
+            pipeline = Pipeline(settings, detector, frame.luma.shape, SIZE)
+        analysis = pipeline(frame)
+        sight = outgoing.sight(analysis, pipeline, detector.labels, SIZE)
+        told.append((analysis, sight, pipeline.packer.canvas.copy()))
+    return told
+
+
+@contextlib.contextmanager
+def told_to(remote: Remote, frame: Frame, sight: Callable[[], Sight] | None) -> Iterator[list[int]]:
+    """Frames go by as in the analysis thread; counts how often what was seen was asked for."""
+    asked, over = [0], threading.Event()
+
+    def counted() -> Sight:
+        asked[0] += 1
+        assert sight is not None
+        return sight()
+
+    def pass_by() -> None:
+        while not over.wait(0.002):
+            remote.see(frame, counted if sight is not None else None)
+
+    thread = threading.Thread(target=pass_by)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        over.set()
+        thread.join()
+
+
+def picture(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+
+
+def test_motion_is_told_where_it_is(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
+    moving = [(sight, picture(sight.motion_png, cv2.IMREAD_GRAYSCALE)) for _, sight, _ in seen]
+    assert {mask.shape for _, mask in moving} == {(240, 320)}
+    assert set(np.unique(np.concatenate([mask.ravel() for _, mask in moving]))) == {0, 255}
+    assert sum(bool(sight.blobs_px) for sight, _ in moving) > len(moving) / 3
+    everywhere = sum(np.count_nonzero(mask) for _, mask in moving)
+    assert not any(mask[:, :31].any() for _, mask in moving), "nothing moves in a mask"
+    outside = 0
+    for sight, mask in moving:
+        for x0, y0, x1, y1 in np.array(sight.blobs_px).reshape(-1, 4) / 2:  # pixels of the mask
+            blob = mask[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))]
+            assert blob.any()
+            blob[:] = 0
+        outside += np.count_nonzero(mask)
+    assert outside < 0.1 * everywhere, "only specks are no blobs"
+
+
+def test_tracks_are_told_where_people_are(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
+    scene = SyntheticScene("people", SceneOptions(fps=FPS))
+    right = told = 0
+    for analysis, sight, _ in seen:
+        boxes = np.array([t.box_px for t in sight.tracks], np.float32).reshape(-1, 4)
+        _, truth = scene.truth(analysis.frame.index)
+        told += len(boxes)
+        right += int((iou(boxes, truth).max(axis=1, initial=0) > 0.3).sum())
+        assert [t.track_id for t in sight.tracks] == [t.id for t in analysis.tracks]
+    assert told > FPS * SECONDS / 2
+    assert right / told > 0.8
+
+
+def test_the_canvas_is_the_last_look_s_with_each_crop_in_its_cell(
+    seen: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
+    looks = [(a, s) for a, s, _ in seen if a.layouts]
+    assert len(looks) > 10
+    assert max(len(s.canvas.cells) for _, s in looks if s.canvas) > 1
+    for analysis, sight in looks:
+        assert sight.canvas is not None
+        assert (sight.canvas.age_s, sight.canvas.width, sight.canvas.height) == (0, 300, 300)
+        assert sight.regions_px == outgoing.detection(analysis, ("person",), SIZE).regions_px
+        canvas = picture(sight.canvas.jpeg)
+        for cell in sight.canvas.cells:
+            assert cell.crop_px in sight.regions_px
+            x0, y0, x1, y1 = (round(side) for side in cell.cell_px)
+            u0, v0, u1, v1 = (round(side) for side in cell.crop_px)
+            if min(u0, v0) < 0 or u1 > SIZE[0] or v1 > SIZE[1]:
+                continue  # filled up with grey
+            crop = cv2.cvtColor(analysis.frame.main.rgb((u0, v0, u1, v1)), cv2.COLOR_RGB2BGR)
+            fitted = cv2.resize(crop, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
+            assert cv2.absdiff(fitted, canvas[y0:y1, x0:x1]).mean() < 12
+
+
+def test_between_looks_the_canvas_grows_old(
+    seen: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
+    ages = [(s.canvas.age_s, bool(a.layouts)) for a, s, _ in seen if s.canvas]
+    for (before, _), (age, looked) in pairwise(ages):
+        assert age == (0 if looked else pytest.approx(before + 1 / FPS, abs=0.002))
+
+
+def test_it_survives_the_wire(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
+    remote = Remote(Settings(), "b007", lambda _: True)
+    analysis, sight, _ = seen[-1]
+    with told_to(remote, analysis.frame, lambda: sight):
+        reply, jpeg = remote.snapshot(320, sight=True)
+    assert decode_reply(encode_reply(reply, jpeg)) == (reply, jpeg)
+    assert reply.sight == sight
+    assert picture(jpeg).shape == (240, 320, 3)
+
+
+def test_nothing_is_told_unless_asked_for(
+    seen: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
+    remote = Remote(Settings(), "b007", lambda _: True)
+    analysis, sight, _ = seen[-1]
+    with told_to(remote, analysis.frame, lambda: sight) as asked:
+        for _ in range(3):
+            assert remote.snapshot(320)[0].sight is None
+        assert asked == [0]
+        assert remote.snapshot(320, sight=True)[0].sight == sight
+        assert asked == [1]
+        assert remote.snapshot(320)[0].sight is None
+        assert asked == [1]
+
+
+def test_frames_that_nobody_waits_for_are_not_even_looked_at() -> None:
+    class Untouchable:
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(f"{name} was asked for")
+
+    remote = Remote(Settings(), "b007", lambda _: True)
+    remote.see(Untouchable(), lambda: pytest.fail("it was told"))  # type: ignore[arg-type]
+
+
+def test_a_frame_that_was_passed_over_has_no_sight(
+    seen: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
+    remote = Remote(Settings(), "b007", lambda _: True)
+    with told_to(remote, seen[-1][0].frame, None):
+        reply, jpeg = remote.snapshot(320, sight=True)
+    assert (reply.sight, picture(jpeg).shape) == (None, (240, 320, 3))

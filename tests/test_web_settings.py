@@ -1,0 +1,278 @@
+"""The configuration file as the live view edits it: comments stay, and nothing wrong is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from edge.capture.files import PartFile
+from edge.config import commented, explain, loads
+from edge.errors import ConfigError, PermanentError
+from edge.settings import MotionSettings
+from edge.starter import Answers, starter
+from edge.web.settings_file import (
+    Change,
+    ConflictError,
+    MaskEdit,
+    RuleEdit,
+    SettingsFile,
+    ZoneEdit,
+    edited,
+)
+from edge.web.sliders import sliders
+from tests.viewing import CONFIGURATION
+
+HERE = Path("edge.toml")
+SQUARE = [(0.1, 0.2), (0.5, 0.2), (0.5, 0.6), (0.1, 0.6)]
+TREE = [(0.0, 0.0), (0.2, 0.0), (0.2, 0.1)]
+LEFT = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
+PATH = ZoneEdit(name="path", was="path", polygon=LEFT)
+MASK = MaskEdit(was=0, polygon=TREE)
+
+
+def change(**what: object) -> Change:
+    return Change(**{"version": "", "zones": (PATH,), "masks": (MASK,)} | what)  # type: ignore[arg-type]
+
+
+def test_nothing_changed_is_the_same_text() -> None:
+    assert edited(CONFIGURATION, change(), HERE) == CONFIGURATION
+
+
+def test_each_change_touches_its_own_lines() -> None:
+    moved = [(0.1, 0.0), *LEFT[1:]]
+    new = edited(
+        CONFIGURATION,
+        change(
+            zones=(
+                ZoneEdit(name="walk", was="path", polygon=moved),
+                ZoneEdit(name="door", polygon=SQUARE),
+            ),
+            masks=(MASK, MaskEdit(polygon=SQUARE)),
+            rules=(RuleEdit(name="visitor", zones=("door",)),),
+            motion={"floor": 20.0, "sensitivity": 1.5},
+        ),
+        HERE,
+    )
+    before, after = CONFIGURATION.splitlines(), new.splitlines()
+    assert [line for line in before if line not in after] == [
+        "#floor = 14.0",
+        "sensitivity = 1.0  # tuned in spring",
+        'name = "path"',
+        "polygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]  # left half",
+    ]
+    assert [line for line in after if line not in before] == [
+        "floor = 20.0",
+        "sensitivity = 1.5  # tuned in spring",
+        "  [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]],",
+        'name = "walk"',
+        "polygon = [[0.1, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]  # left half",
+        'name = "door"',
+        "polygon = [[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]",
+        'zones = ["door"]',
+    ]
+    assert after.index("floor = 20.0") == before.index("#floor = 14.0")
+
+
+def test_what_is_removed_goes_and_the_rest_stays() -> None:
+    new = loads(edited(CONFIGURATION, change(zones=(), masks=()), HERE))
+    assert (new.zones, new.motion.masks) == ((), ())
+    assert new.triggers == loads(CONFIGURATION).triggers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "zones = []\ntriggers = [{name = 'a', labels = ['person']}]\n[motion]\nmasks = []\n",
+        "motion.floor = 9.0 # dotted\n",
+        "motion = {floor = 9.0}\nzones = [{name='z', polygon=[[0,0],[1,0],[1,1]]}] # inline\n",
+        commented(),
+        starter(Answers(source="synthetic:people", watch_for=("people", "dog"))),
+        "[[zones]]\r\nname = 'z'\r\npolygon = [[0,0],[1,0],[1,1]] # windows\r\n",
+        "[triggers_]\n".replace("[triggers_]", "[capture]") + "post_roll_s = 1.0",
+    ],
+    ids=["empty", "lists", "dotted", "inline", "commented", "init", "crlf", "no newline"],
+)
+def test_files_of_all_kinds_can_be_edited(text: str) -> None:
+    before = loads(text)
+    zones = tuple(ZoneEdit(name=z.name, was=z.name, polygon=list(z.polygon)) for z in before.zones)
+    rule = before.triggers[0].name
+    wanted = change(
+        zones=(*zones, ZoneEdit(name="door", polygon=SQUARE)),
+        masks=(MaskEdit(polygon=SQUARE),),
+        rules=(RuleEdit(name=rule, zones=("door",)),),
+        motion={"floor": 20.0},
+    )
+    new = edited(text, wanted, HERE)
+    after = loads(new)
+    assert [zone.name for zone in after.zones] == [*[zone.name for zone in before.zones], "door"]
+    assert after.motion.masks == (tuple(SQUARE),)
+    assert (after.motion.floor, after.triggers[0].zones) == (20.0, ("door",))
+    assert after.triggers[1:] == before.triggers[1:]
+    gone = {"#floor = 14.0", "#masks = []"}
+    assert {c for c in comments(text) if c not in gone} <= set(comments(new))
+
+
+def comments(text: str) -> list[str]:
+    return [match.strip() for match in re.findall(r"#.*", text)]
+
+
+NO_SHRINKING = [Phase.explicit, Phase.reuse, Phase.generate]  # it would take minutes
+points = st.lists(
+    st.tuples(*[st.integers(0, 10_000).map(lambda n: n / 10_000)] * 2), min_size=3, max_size=6
+)
+names = st.lists(st.from_regex(r"\A[a-z][a-z0-9_-]{0,8}\Z"), max_size=4, unique=True)
+
+
+@settings(max_examples=30, deadline=None, phases=NO_SHRINKING)
+@given(st.data(), names, st.lists(points, max_size=4), st.floats(1, 255))
+def test_whatever_is_drawn_is_what_the_file_says(
+    data: st.DataObject, zones: list[str], masks: list[list[tuple[float, float]]], floor: float
+) -> None:
+    """Twice: once from a new file, and again over its own result."""
+    text = CONFIGURATION
+    for _ in range(2):
+        there = [zone.name for zone in loads(text).zones]
+        old = data.draw(st.lists(st.sampled_from(there), unique=True)) if there else []
+        taken = [name for name in zones if name not in old]
+        kept = len(loads(text).motion.masks)
+        was = data.draw(st.lists(st.integers(0, kept - 1), unique=True)) if kept else []
+        wanted = change(
+            zones=(
+                *(ZoneEdit(name=name, was=name, polygon=data.draw(points)) for name in old),
+                *(ZoneEdit(name=name, polygon=data.draw(points)) for name in taken),
+            ),
+            masks=(
+                *(MaskEdit(was=n, polygon=data.draw(points)) for n in sorted(was)),
+                *(MaskEdit(polygon=mask) for mask in masks),
+            ),
+            motion={"floor": floor},
+        )
+        text = edited(text, wanted, HERE)
+        after = loads(text)
+        drawn = {zone.name: tuple(map(tuple, zone.polygon)) for zone in wanted.zones}
+        assert {zone.name: zone.polygon for zone in after.zones} == drawn
+        assert list(after.motion.masks) == [tuple(map(tuple, m.polygon)) for m in wanted.masks]
+        assert after.motion.floor == floor
+        assert "# The gate, seen from the house." in text
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, number at least 1 and at most"),
+        ({"motion": {"flor": 9.0}}, "motion.flor: unknown key; did you mean floor?"),
+        ({"zones": (ZoneEdit(name="a b", polygon=SQUARE),)}, 'zones[0].name: "a b" found'),
+        ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "'path' is there already"),
+        ({"zones": (ZoneEdit(name="a", polygon=SQUARE[:2]),)}, "zones[0].polygon"),
+        ({"masks": (MaskEdit(polygon=[(0.0, 0.0), (2.0, 0.0), (1.0, 1.0)]),)}, "motion.masks"),
+        ({"rules": (RuleEdit(name="visitor", zones=("paht",)),)}, "did you mean path?"),
+        ({"masks": (MaskEdit(was=7, polygon=SQUARE),)}, "can be edited only by hand"),
+    ],
+)
+def test_what_is_wrong_is_told_by_key_and_the_file_stays(
+    what: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(CONFIGURATION)
+    file = SettingsFile(path)
+    _, version = file.read()
+    with pytest.raises(ConfigError) as caught:
+        file.save(change(version=version, **what))
+    assert said in str(caught.value)
+    assert path.read_text() == CONFIGURATION
+    assert [entry.name for entry in tmp_path.iterdir()] == ["edge.toml"]
+
+
+def test_what_somebody_else_has_changed_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(CONFIGURATION)
+    file = SettingsFile(path)
+    _, version = file.read()
+    path.write_text(CONFIGURATION + "# and the door\n")
+    with pytest.raises(ConflictError, match="changed by somebody else"):
+        file.save(change(version=version, zones=()))
+    assert path.read_text() == CONFIGURATION + "# and the door\n"
+    _, version = file.read()
+    again = file.save(change(version=version, zones=()))
+    assert path.read_text().endswith("# and the door\n")
+    assert file.read()[1] == again
+
+
+def test_mode_owner_and_a_link_stay(tmp_path: Path) -> None:
+    path, link = tmp_path / "real.toml", tmp_path / "edge.toml"
+    path.write_text(CONFIGURATION)
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 2345)
+    link.symlink_to("real.toml")
+    before = path.stat()
+    file = SettingsFile(link)
+    file.save(change(version=file.read()[1], zones=()))
+    after = path.stat()
+    assert link.is_symlink()
+    assert after.st_ino != before.st_ino
+    assert stat.S_IMODE(after.st_mode) == 0o640
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    assert loads(path.read_text()).zones == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files can't be given away")
+def test_who_may_write_by_the_group_keeps_the_group() -> None:
+    """As another user, in a process of its own; pytest's folders are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        path = Path(folder) / "edge.toml"
+        path.write_text(CONFIGURATION)
+        os.chown(path, 0, 2345)
+        path.chmod(0o664)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgroups([2345])
+                os.setresgid(1234, 1234, 1234)
+                os.setresuid(1234, 1234, 1234)
+                file = SettingsFile(path)
+                file.save(change(version=file.read()[1], zones=()))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        after = path.stat()
+        assert loads(path.read_text()).zones == ()
+    assert (after.st_uid, after.st_gid, stat.S_IMODE(after.st_mode)) == (1234, 2345, 0o664)
+
+
+def test_a_file_that_cannot_be_replaced_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(CONFIGURATION)
+    other = PartFile(path)  # of another view that is just writing
+    file = SettingsFile(path)
+    wanted = change(version=file.read()[1], zones=())
+    with pytest.raises(PermanentError, match=r"edge\.toml can't be written"):
+        file.save(wanted)
+    other.discard()
+    assert path.read_text() == CONFIGURATION
+
+
+def test_each_number_of_motion_has_a_slider_within_its_range() -> None:
+    kinds = {f.name: inspect.type_info(f.type) for f in msgspec.structs.fields(MotionSettings)}
+    bare = {k: v.type if isinstance(v, inspect.Metadata) else v for k, v in kinds.items()}
+    numbers = {key for key, kind in bare.items() if isinstance(kind, inspect.FloatType)}
+    shown = sliders()
+    assert {slider.key for slider in shown} == numbers
+    described = {row.key: row.description for row in explain()}
+    for slider in shown:
+        assert slider.low <= slider.default <= slider.high
+        assert slider.description == described[f"motion.{slider.key}"]
+        for value in (slider.low, slider.high):
+            loads(f"[motion]\n{slider.key} = {value}")
