@@ -84,8 +84,9 @@ class Service:
             self._manager.reloading()
             try:
                 settings = self._load()
-                changed = _changed(self._daemon.settings, settings)
-                self._next = self._made(settings) if changed else None
+                changed = _changed((self._next or self._daemon).settings, settings)
+                if changed:
+                    self._next = self._made(settings)
             except EdgeError as error:
                 self._manager.ready("the old configuration stays: the new one has errors")
                 self._daemon.problems.note(f"the old configuration stays: {error}", "reload")

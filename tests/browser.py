@@ -37,9 +37,10 @@ def browser(folder: Path) -> Iterator[Page]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         try:
-            with connect(_address(profile), max_size=None, ping_interval=None) as connection:
-                page = Page(connection)
-                yield page
+            with connect(
+                _address(profile), max_size=None, ping_interval=None, close_timeout=0.2
+            ) as connection:
+                yield Page(connection)
         finally:
             process.terminate()
 

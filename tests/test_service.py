@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 
 from edge.client import Event, Subscriber
+from edge.config import load
+from edge.daemon import Daemon as InProcess
 from edge.messages import Health
+from edge.service import Service
+from edge.settings import Settings
 
 CONFIG = """
 [source]
@@ -126,3 +130,31 @@ def test_a_configuration_that_fails_only_when_it_runs_gives_way_to_the_old_one(
     assert "/proc" in told.problems[0]
     heard(daemon, lambda health: health.frames > 0)
     assert daemon.process.poll() is None
+
+
+@pytest.mark.parametrize(("then", "told"), [(0, "changed: motion"), (1, "nothing has changed")])
+def test_a_second_reload_while_daemons_change_over_is_of_the_one_to_come(
+    then: int, told: str, tmp_path: Path
+) -> None:
+    """Also one that takes the change back: it must not end the service."""
+    versions = [
+        load(None, {
+            "source.uri": "synthetic:walk?duration=1", "source.fast": True,
+            "capture.directory": str(tmp_path), "bus.endpoint": f"ipc://{tmp_path}/e.ipc",
+            "motion.floor": floor,
+        })
+        for floor in (14.0, 20.0)
+    ]  # fmt: skip
+    files = iter([versions[1], versions[then]])
+    started: list[Settings] = []
+
+    def change_twice(daemon: InProcess) -> None:
+        started.append(daemon.settings)
+        if len(started) == 1:
+            assert "changed: motion" in service.reload()
+            assert told in service.reload()
+
+    service = Service(versions[0], lambda: next(files), on_start=change_twice)
+    last = service.run()
+    assert [settings.motion.floor for settings in started] == [14.0, versions[then].motion.floor]
+    assert last.progress.frames == 25
