@@ -154,7 +154,7 @@ def _noise(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(random.randbytes(int(np.prod(shape))), np.uint8).reshape(shape)
 
 
-def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any) -> Any:
+def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_: Any) -> Any:
     if settings.fast:
         return PatientSource(settings)
     return Reconnecting(FaultySource(settings), settings, *listeners)
