@@ -22,9 +22,9 @@ def test_maps_end_in_one_cell_and_anchors_count_them_all(size_px):
     assert anchors[:, :2].max() < 1
 
 
-def test_scales_are_even_from_the_smallest_to_the_largest():
+def test_scales_grow_by_the_same_factor_from_the_smallest_to_the_largest():
     anchors = make_anchors((4, 2, 1), (0.2, 0.8))
-    assert anchors[[0, 96, 120], 2] == pytest.approx([0.2, 0.5, 0.8])
+    assert anchors[[0, 96, 120], 2] == pytest.approx([0.2, 0.4, 0.8])
     area = anchors[:5, 2] * anchors[:5, 3]
     assert area == pytest.approx([0.04] * 5)
 

@@ -11,6 +11,11 @@ from edge.cli import main as run
 COMMANDS = {
     "zoo": "Counts and measures the sixteen MobileNet v1 networks.",
     "choose": "Picks the best of them for a latency and a size.",
+    "distill": "Labels footage by what a larger model sees in it.",
+    "fit": "Trains a detector; goes on where it was stopped.",
+    "evaluate": "Measures a run or a model file on a dataset: mAP, F1.",
+    "export": "Quantizes a run to int8, measures it and writes its card.",
+    "compare": "Depthwise against ordinary layers, MobileNet against fire.",
 }
 
 
