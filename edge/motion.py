@@ -115,6 +115,11 @@ class MotionDetector:
         """(h, w) uint8, 255 in the blobs of the last frame: a view, for drawing."""
         return self._foreground
 
+    @property
+    def background(self) -> Luma:
+        """(h, w) uint8, the scene as it was learnt: a view."""
+        return self._background
+
     def hold(self, boxes_xyxy: Boxes) -> None:
         """Known objects, in main pixels: they are not absorbed, however long they stand."""
         if len(boxes_xyxy) == 0 and not self._holds:

@@ -23,6 +23,7 @@ GREY = 127  # of gutters and letterboxes: the middle of the model's input range
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # of a smaller box inside a larger one: both are the same object
 CUT_MARGIN_PX = 2.0  # a box that ends this near to a crop's border, on the canvas, is cut by it
+TILE_OVERLAP = 0.125  # at least; of a tile's side
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,23 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
         for own in (boxes_xyxy[group == leader] for leader in leaders)
     ]
     return np.array(merged, np.float32).reshape(-1, 4), owner
+
+
+def tiles(input_size: tuple[int, int], main_size: tuple[int, int]) -> list[Layout]:
+    """Overlapping tiles of the model's own size (width, height), so that nothing is shrunk."""
+    corners = [_starts(tile, side) for tile, side in zip(input_size, main_size, strict=True)]
+    width, height = (min(a, b) for a, b in zip(input_size, main_size, strict=True))
+    crops = [(x, y, x + width, y + height) for y in corners[1] for x in corners[0]]
+    return [
+        Layout((Cell(crop, (0, 0, *input_size)),), np.array([crop], np.float32)) for crop in crops
+    ]
+
+
+def _starts(tile_px: int, side_px: int) -> list[int]:
+    if side_px <= tile_px:
+        return [0]
+    count = 1 + int(np.ceil((side_px - tile_px) / (tile_px * (1 - TILE_OVERLAP))))
+    return [round(start) for start in np.linspace(0, side_px - tile_px, count)]
 
 
 def square_crop(

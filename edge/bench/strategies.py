@@ -12,14 +12,12 @@ import numpy as np
 from edge.bench.ground_truth import Objects
 from edge.detector import Detector
 from edge.frame import Detections, Frame, Track, TrackState
-from edge.geometry import Cell
 from edge.pipeline import Pipeline
-from edge.regions import Layout, Packer, combine, unpack
+from edge.regions import Layout, Packer, combine, tiles, unpack
 from edge.settings import RegionSettings, Settings
 from edge.tracker import Tracker
 
 SHOWN_MISSES = 1  # a track that more looks in a row have missed is no longer counted as seen
-TILE_OVERLAP = 0.125  # at least; of a tile's side
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +121,4 @@ def _whole(packer: Packer, _input: tuple[int, int], _size: tuple[int, int]) -> l
 def _tiles(
     _packer: Packer, input_size: tuple[int, int], main_size: tuple[int, int]
 ) -> list[Layout]:
-    """Overlapping tiles of the model's own size, so that nothing is shrunk."""
-    corners = [_starts(tile, side) for tile, side in zip(input_size, main_size, strict=True)]
-    width, height = (min(a, b) for a, b in zip(input_size, main_size, strict=True))
-    crops = [(x, y, x + width, y + height) for y in corners[1] for x in corners[0]]
-    return [
-        Layout((Cell(crop, (0, 0, *input_size)),), np.array([crop], np.float32)) for crop in crops
-    ]
-
-
-def _starts(tile_px: int, side_px: int) -> list[int]:
-    if side_px <= tile_px:
-        return [0]
-    count = 1 + int(np.ceil((side_px - tile_px) / (tile_px * (1 - TILE_OVERLAP))))
-    return [round(start) for start in np.linspace(0, side_px - tile_px, count)]
+    return tiles(input_size, main_size)

@@ -7,6 +7,7 @@ nor footage. They are found best about 70 px high and on calm ground: that is ho
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -36,6 +37,13 @@ class Sprite:
     planes: tuple[Plane, Plane, Plane]
     covers: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
+    def extent_xyxy(self) -> tuple[int, int, int, int]:
+        """The part of it that the figure fills, in its own pixels."""
+        rows, columns = np.nonzero(self.covers[0] > 0.5)
+        return (
+            int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1,
+        )  # fmt: skip
+
     def draw(self, planes: tuple[Plane, Plane, Plane], x: int, y: int) -> None:
         """Onto a picture, with the corner at (x, y), both even; cut at the picture's edges."""
         for plane, own, cover, step in zip(
@@ -59,12 +67,30 @@ def walk(height_px: int, clothes: tuple[Colour, Colour]) -> tuple[Sprite, ...]:
 
 def _sprite(height_px: int, phase: float, clothes: tuple[Colour, Colour]) -> Sprite:
     size = (int(height_px * SHARE_OF_HEIGHT), height_px)
+    return sprite(size, lambda image: _draw(image, phase, *clothes))
+
+
+def sprite(
+    size: tuple[int, int],
+    paint: Callable[[npt.NDArray[np.uint8]], None],
+    texture: npt.NDArray[np.float32] | None = None,
+    mirrored: bool = False,
+) -> Sprite:
+    """A figure of even (width, height).
+
+    paint: draws it on RGBA that is `SUPERSAMPLING` times as large. texture: (h, w), factors of its
+    brightness.
+    """
     large = np.zeros((size[1] * SUPERSAMPLING, size[0] * SUPERSAMPLING, 4), np.uint8)
-    _draw(large, phase, *clothes)
+    paint(large)
     small = cv2.resize(large, size, interpolation=cv2.INTER_AREA)
+    if mirrored:
+        small = small[:, ::-1]
     covers = small[..., 3].astype(np.float32) / 255
     light = np.linspace(1.15, 0.75, size[0], dtype=np.float32)[None, :, None]  # from the left
     colours = small[..., :3] / np.maximum(covers, 1 / 255)[..., None] * light
+    if texture is not None:
+        colours = colours * texture[..., None]
     rgb = np.clip(colours, 0, 255).astype(np.uint8)
     yuv = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
     half = (size[1] // 2, size[0] // 2)
@@ -80,24 +106,24 @@ def _draw(image: npt.NDArray[np.uint8], phase: float, coat: Colour, trousers: Co
     swing = 0.13 * math.sin(phase)
 
     def limb(start: Point, end: Point, width: float, colour: Colour) -> None:
-        _line(image, start, end, width, colour)
+        line(image, start, end, width, colour)
 
-    limb((0, 0.2), (0.8 * swing, 0.47), 0.06, _shade(coat, 0.8))  # the far arm
-    for side, shade in ((-1, 0.8), (1, 1.0)):
+    limb((0, 0.2), (0.8 * swing, 0.47), 0.06, shade(coat, 0.8))  # the far arm
+    for side, light in ((-1, 0.8), (1, 1.0)):
         foot = side * swing
-        limb((0, 0.52), (0.55 * foot, 0.73), 0.095, _shade(trousers, shade))
-        limb((0.55 * foot, 0.73), (foot, 0.94), 0.075, _shade(trousers, shade))
+        limb((0, 0.52), (0.55 * foot, 0.73), 0.095, shade(trousers, light))
+        limb((0.55 * foot, 0.73), (foot, 0.94), 0.075, shade(trousers, light))
         limb((foot - 0.01, 0.955), (foot + 0.05, 0.96), 0.045, SHOES)
-    _polygon(image, [(-0.095, 0.19), (0.095, 0.19), (0.085, 0.54), (-0.085, 0.54)], coat)
+    polygon(image, [(-0.095, 0.19), (0.095, 0.19), (0.085, 0.54), (-0.085, 0.54)], coat)
     limb((-0.07, 0.22), (0.07, 0.22), 0.07, coat)
     limb((0, 0.13), (0, 0.2), 0.055, SKIN)
-    _ellipse(image, (0, 0.085), (0.052, 0.072), SKIN)
-    _ellipse(image, (0, 0.055), (0.056, 0.05), HAIR)
-    limb((0, 0.22), (-0.8 * swing, 0.48), 0.06, _shade(coat, 1.08))
-    _ellipse(image, (-0.8 * swing, 0.5), (0.03, 0.03), SKIN)
+    ellipse(image, (0, 0.085), (0.052, 0.072), SKIN)
+    ellipse(image, (0, 0.055), (0.056, 0.05), HAIR)
+    limb((0, 0.22), (-0.8 * swing, 0.48), 0.06, shade(coat, 1.08))
+    ellipse(image, (-0.8 * swing, 0.5), (0.03, 0.03), SKIN)
 
 
-def _shade(colour: Colour, factor: float) -> Colour:
+def shade(colour: Colour, factor: float) -> Colour:
     red, green, blue = (min(255, int(level * factor)) for level in colour)
     return red, green, blue
 
@@ -107,7 +133,7 @@ def _pixels(image: npt.NDArray[np.uint8], point: Point) -> tuple[int, int]:
     return int(width / 2 + point[0] * height), int(point[1] * height)
 
 
-def _line(
+def line(
     image: npt.NDArray[np.uint8], start: Point, end: Point, width: float, colour: Colour
 ) -> None:
     thickness = int(width * image.shape[0])
@@ -115,12 +141,12 @@ def _line(
     cv2.line(image, *ends, (*colour, 255), thickness, cv2.LINE_AA)
 
 
-def _polygon(image: npt.NDArray[np.uint8], corners: list[Point], colour: Colour) -> None:
+def polygon(image: npt.NDArray[np.uint8], corners: list[Point], colour: Colour) -> None:
     points = np.array([_pixels(image, corner) for corner in corners], np.int32)
     cv2.fillPoly(image, [points], (*colour, 255), cv2.LINE_AA)
 
 
-def _ellipse(image: npt.NDArray[np.uint8], at: Point, radii: Point, colour: Colour) -> None:
+def ellipse(image: npt.NDArray[np.uint8], at: Point, radii: Point, colour: Colour) -> None:
     height = image.shape[0]
     axes = int(radii[0] * height), int(radii[1] * height)
     cv2.ellipse(image, _pixels(image, at), axes, 0, 0, 360, (*colour, 255), -1, cv2.LINE_AA)

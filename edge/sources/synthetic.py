@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,6 +22,7 @@ from edge.geometry import Boxes
 from edge.picture import Picture, PixelFormat, Plane
 from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
+from edge.sources.crossing import Crosser, crossers
 from edge.sources.figures import CLOTHES, SHARE_OF_HEIGHT, walk
 from edge.sources.pace import Pace
 from edge.sources.views import luma_of
@@ -30,6 +31,7 @@ SCENES = {
     "still": "nothing happens",
     "walk": "textured objects walk through",
     "people": "drawn people walk through, which the default model finds",
+    "crossing": "drawn deer and cars cross, each time others",
     "visits": "one drawn person after another appears at once and is gone 2 s later",
     "noise": "a still scene seen by a noisy sensor",
     "drift": "light that slowly fades and comes back",
@@ -71,7 +73,11 @@ class SyntheticScene:
         random = np.random.default_rng(options.seed)
         width, height = options.width, options.height
         self._ground = _texture(random, height, width, 40, (70, 150))
+        if scene == "crossing":  # leaves and gravel, as a detector meets them
+            fine = _texture(random, height, width, 4, (0, 90)).astype(np.int16) - 45
+            self._ground = np.clip(self._ground + fine, 0, 255).astype(np.uint8)
         self._walkers = _walkers(scene, random, options)
+        self.labels = tuple(walker.label for walker in self._walkers)  # by the ids of `truth`
         sigma = {"still": 1.0, "noise": 6.0, "busy": 4.0}.get(scene, 2.0)
         noise = random.normal(0, sigma, (NOISE_TILES, height, width))
         self._noise = np.round(noise).astype(np.int16)
@@ -86,7 +92,7 @@ class SyntheticScene:
         time_s = index / self._options.fps
         luma = self._ground.copy()
         chroma = self._chroma
-        if any(isinstance(walker, _Person) for walker in self._walkers):
+        if any(isinstance(walker, _Person | Crosser) for walker in self._walkers):
             chroma = [plane.copy() for plane in chroma]
         for walker in self._walkers:
             walker.draw((luma, chroma[0], chroma[1]), time_s)
@@ -135,6 +141,8 @@ class SyntheticScene:
 class _Walker:
     """A textured figure that crosses the picture again and again."""
 
+    label = "object"
+
     def __init__(self, random: np.random.Generator, options: SceneOptions) -> None:
         self.height = int(options.height * random.uniform(0.18, 0.3))
         self.width = max(4, self.height * 2 // 5)
@@ -160,6 +168,8 @@ class _Walker:
 
 class _Person:
     """A drawn figure that walks through again and again, or visits: appears, walks, is gone."""
+
+    label = "person"
 
     def __init__(self, random: np.random.Generator, options: SceneOptions, visits: bool) -> None:
         self.height = int(options.height * random.uniform(0.14, 0.16)) // 4 * 4
@@ -196,8 +206,10 @@ class _Person:
 
 def _walkers(
     scene: str, random: np.random.Generator, options: SceneOptions
-) -> list[_Walker | _Person]:
+) -> Sequence[_Walker | _Person | Crosser]:
     match scene:
+        case "crossing":
+            return crossers(random, (options.width, options.height), options.objects, QUIET_S)
         case "walk" | "busy":
             return [_Walker(random, options) for _ in range(options.objects)]
         case "people":

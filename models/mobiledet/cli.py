@@ -11,6 +11,9 @@ from edge.cli import main as run
 COMMANDS = {
     "zoo": "Counts and measures the sixteen MobileNet v1 networks.",
     "choose": "Picks the best of them for a latency and a size.",
+    "harvest": "Makes a dataset of what moves in footage of a fixed camera.",
+    "label": "Names or rejects whole tracks of a harvest.",
+    "check": "Reads a dataset, says what is wrong or what is in it.",
     "distill": "Labels footage by what a larger model sees in it.",
     "fit": "Trains a detector; goes on where it was stopped.",
     "evaluate": "Measures a run or a model file on a dataset: mAP, F1.",

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import PermanentError
+from edge.errors import EXIT_USAGE, PermanentError
 from edge.geometry import Boxes
 
 OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cut there
@@ -18,6 +18,8 @@ OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cu
 
 class DatasetError(PermanentError):
     """A dataset that can't be trained on. The sentence begins with the file that is wrong."""
+
+    exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ class Picture:
         image = cv2.imread(str(self.path))
         if image is None:
             raise DatasetError(f"{self.path}: not an image that can be read")
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise DatasetError(
+                f"{self.path}: it has {width}x{height} pixels, its labels say "
+                f"{self.width}x{self.height}"
+            )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -76,15 +84,21 @@ def existing_image(where: Path, path: Path) -> Path:
     return path
 
 
-def checked(where: Path, labels: Sequence[str], pictures: Sequence[Picture]) -> Dataset:
-    """A dataset in which there is something of each class. Raises DatasetError."""
+def checked(
+    where: Path, labels: Sequence[str], pictures: Sequence[Picture], split: str = ""
+) -> Dataset:
+    """A dataset in which there is something of each class. Raises DatasetError.
+
+    split: which one it is; what only measures, `val` or `test`, may lack a class.
+    """
     if not pictures:
-        raise DatasetError(f"{where}: there are no pictures in it")
+        place = f"split {split}" if split else "it"
+        raise DatasetError(f"{where}: there are no pictures in {place}")
     counts = np.zeros(len(labels), np.int64)
     for picture in pictures:
         np.add.at(counts, picture.class_ids, 1)
     for label, count in zip(labels, counts, strict=True):
-        if count == 0:
+        if count == 0 and split not in ("val", "test"):
             raise DatasetError(f"{where}: class {label} has no object; leave it out or label some")
     if not labels:
         raise DatasetError(f"{where}: no class is named in it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,7 +21,7 @@ from mobiledet.dataset.base import (
 
 
 class Image(msgspec.Struct, omit_defaults=True):
-    """split, source and time_s are this project's own."""
+    """split, source, time_s and frame_index are this project's own."""
 
     id: int
     file_name: str
@@ -28,6 +30,7 @@ class Image(msgspec.Struct, omit_defaults=True):
     split: str = ""
     source: str = ""
     time_s: float = 0.0
+    frame_index: int = 0
 
 
 class Category(msgspec.Struct):
@@ -36,7 +39,10 @@ class Category(msgspec.Struct):
 
 
 class Annotation(msgspec.Struct, omit_defaults=True):
-    """bbox: left, top, width, height. iscrowd: a place to ignore. The last two are our own."""
+    """bbox: left, top, width, height. iscrowd: a place to ignore, of no class where that is 0.
+
+    track_id (0 = none) and score are this project's own.
+    """
 
     id: int
     image_id: int
@@ -48,10 +54,13 @@ class Annotation(msgspec.Struct, omit_defaults=True):
     score: float = 1.0
 
 
-class Coco(msgspec.Struct):
+class Coco(msgspec.Struct, omit_defaults=True):
+    """rejected, this project's own: places of which a person said that nothing is there."""
+
     images: list[Image]
     annotations: list[Annotation]
     categories: list[Category]
+    rejected: list[Annotation] = []
 
 
 def load(path: Path) -> Coco:
@@ -70,13 +79,16 @@ def read(path: Path, split: str = "") -> Dataset:
     Raises DatasetError.
     """
     coco = load(path)
+    _check_unique(path, "image", [image.id for image in coco.images])
+    _check_unique(path, "category", [category.id for category in coco.categories])
+    _check_unique(path, "category", [category.name for category in coco.categories])
     known = {category.id: row for row, category in enumerate(coco.categories)}
     by_image: dict[int, list[Annotation]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
         where = f"{path}, annotation {annotation.id}"
         if annotation.image_id not in by_image:
             raise DatasetError(f"{where}: there is no image {annotation.image_id}")
-        if annotation.category_id not in known:
+        if annotation.category_id not in known and not annotation.iscrowd:
             raise DatasetError(f"{where}: there is no category {annotation.category_id}")
         by_image[annotation.image_id].append(annotation)
     pictures = [
@@ -84,7 +96,13 @@ def read(path: Path, split: str = "") -> Dataset:
         for image in coco.images
         if not split or image.split == split
     ]
-    return checked(path, [category.name for category in coco.categories], pictures)
+    return checked(path, [category.name for category in coco.categories], pictures, split)
+
+
+def _check_unique(path: Path, what: str, values: Sequence[object]) -> None:
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{path}: {what} {twice[0]} is there twice")
 
 
 def _picture(

@@ -1,0 +1,98 @@
+"""`edge-train harvest`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import FOLDER, configured, settings_of
+
+if TYPE_CHECKING:
+    from mobiledet.harvest.splits import Shares
+    from mobiledet.harvest.store import Store
+
+
+def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
+    from mobiledet.harvest.splits import Shares
+
+    try:
+        train, val, test = (float(part) / 100 for part in text.split("/"))
+    except ValueError:
+        train = val = test = -1.0
+    if min(train, val, test) < 0 or train == 0 or abs(train + val + test - 1) > 1e-6:
+        raise click.BadParameter(f"{text}: write three shares that add up to 100, as 70/15/15")
+    return Shares(train, val, test)
+
+
+@click.command()
+@configured
+@click.argument("footage", nargs=-1, required=True)
+@click.option("--out", type=FOLDER, required=True, metavar="DATASET", help="Made or added to.")
+@click.option("--teacher", default="", metavar="MODEL",
+              help="Names and frames objects; `truth` for drawn scenes.")  # fmt: skip
+@click.option("--teacher-tiles", is_flag=True, help="It looks at tiles, too: slower, finds more.")
+@click.option("--only", multiple=True, metavar="LABEL", help="Of the teacher's; may be repeated.")
+@click.option("--label", default="", metavar="NAME", help="Names all tracks without doubt.")
+@click.option("--every", "every_s", type=click.FloatRange(min=0), default=1.0, show_default=True,
+              metavar="S", help="At most a picture in so many seconds.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
+              help="At most so many pictures of each footage.")  # fmt: skip
+@click.option("--split", "shares", default="70/15/15", show_default=True, callback=_shares,
+              metavar="T/V/T", help="Time for train, val and test, in percent.")  # fmt: skip
+def harvest(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    footage: tuple[str, ...],
+    out: Path,
+    teacher: str,
+    teacher_tiles: bool,
+    only: tuple[str, ...],
+    label: str,
+    every_s: float,
+    limit: int,
+    shares: Shares,
+) -> None:
+    """Makes a dataset of what moves in footage of a fixed camera."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mobiledet.harvest.make import Options
+    from mobiledet.harvest.make import harvest as make
+
+    if teacher_tiles and not teacher:
+        raise click.UsageError("--teacher-tiles: needs --teacher")
+    options = Options(
+        every_s, limit, teacher, teacher_tiles, frozenset(only), label.strip(), shares
+    )
+    settings = settings_of(config, assignments)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+
+        def tell(name: str) -> Callable[[int, int | None], None]:
+            task = bar.add_task(name)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        store = make(settings, footage, out, options, tell)
+    click.echo(_told(store, out))
+
+
+def _told(store: Store, out: Path) -> str:
+    from collections import Counter
+
+    from mobiledet.harvest.labels import REJECTED, UNNAMED
+    from mobiledet.harvest.store import SHEET
+
+    splits = Counter(image.split for image in store.coco.images)
+    names = Counter(row.label for row in store.rows)
+    unnamed, rejected = names.pop(UNNAMED, 0), names.pop(REJECTED, 0)
+    tracks = [f"{count} {name}" for name, count in sorted(names.items())]
+    tracks += [f"{rejected} rejected"] * (rejected > 0) + [f"{unnamed} without a name"]
+    return (
+        f"{out}: {len(store.coco.images)} pictures "
+        f"({', '.join(f'{count} {name}' for name, count in splits.items())}), "
+        f"tracks: {', '.join(tracks)}\n"
+        f"look at   {out / SHEET}\n"
+        f"then      edge-train label {out} --labels labels.json"
+    )

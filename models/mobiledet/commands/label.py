@@ -1,0 +1,42 @@
+"""`edge-train label`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from edge.commands.options import FILE, FOLDER
+
+
+@click.command()
+@click.argument("dataset", type=FOLDER)
+@click.option("--labels", type=FILE, metavar="FILE", help="labels.json of the page, or a .csv.")
+@click.option("--name", "named", multiple=True, metavar="TRACK=NAME", help="May be repeated.")
+@click.option("--reject", "rejected", type=int, multiple=True, metavar="TRACK",
+              help="There is no object; may be repeated.")  # fmt: skip
+def label(
+    dataset: Path, labels: Path | None, named: tuple[str, ...], rejected: tuple[int, ...]
+) -> None:
+    """Names whole tracks of a harvest; without options, as its tracks.csv was edited by hand."""
+    from mobiledet.harvest.labels import REJECTED, UNNAMED, read_labels
+    from mobiledet.harvest.store import apply, load, save
+
+    given = dict(map(_named, named)) | dict.fromkeys(rejected, REJECTED)
+    store = load(dataset)
+    apply(store, read_labels(labels) if labels else {}, str(labels))
+    apply(store, given, "--name, --reject")
+    save(dataset, store)
+    counts = Counter(row.label for row in store.rows)
+    unnamed, nothing = counts.pop(UNNAMED, 0), counts.pop(REJECTED, 0)
+    for name, count in sorted(counts.items()):
+        click.echo(f"{name}: {count} tracks")
+    click.echo(f"rejected: {nothing} tracks\nwithout a name, ignored: {unnamed} tracks")
+
+
+def _named(text: str) -> tuple[int, str]:
+    track, equals, name = text.partition("=")
+    if not (track.strip().isdigit() and equals and name.strip()):
+        raise click.UsageError(f"--name {text}: write TRACK=NAME, as 12=deer")
+    return int(track), name.strip()

@@ -1,0 +1,76 @@
+"""What moves in footage of a fixed camera, cut out and followed, without any model.
+
+The pipeline's own operators do it: frame differencing proposes blobs, fragments are joined, and the
+tracker, told that each is an `object`, gives them identity over time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.frame import Detections, Frame, Luma
+from edge.geometry import Boxes
+from edge.motion import MotionDetector
+from edge.regions import merge
+from edge.settings import Settings, TrackerSettings
+from edge.tracker import Tracker
+from mobiledet.harvest.ghosts import edge_share
+
+# Blobs that touch are one; to join more would join people who walk near each other.
+MERGE_GAP = 0.0
+LARGEST = 0.4  # of the picture: more is light
+TRACKING = TrackerSettings(confirm_looks=3, max_misses=8, max_unseen_s=1.0)
+STRONG, LABELS = 0.6, ("object",)  # below the tracker's sure_score: one blob convinces nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What moves in one frame: boxes (n, 4) in main pixels, ids (n,), edges (n,) in 0..1."""
+
+    boxes_xyxy: Boxes
+    ids: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.float32]
+
+
+class Candidates:
+    """Feeds on the frames of one footage, in order of time."""
+
+    def __init__(
+        self, settings: Settings, luma_shape: tuple[int, int], main_size: tuple[int, int]
+    ) -> None:
+        """`luma_shape` is (height, width), `main_size` (width, height)."""
+        self.motion = MotionDetector(settings.motion, luma_shape, main_size)
+        self._tracker = Tracker(TRACKING, LABELS, STRONG, main_size)
+        self._whole = np.array([[0, 0, *main_size]], np.float32)
+        self._to_luma = luma_shape[1] / main_size[0], luma_shape[0] / main_size[1]
+        self._largest_px = LARGEST * main_size[0] * main_size[1]
+
+    def prime(self, background: Luma, timestamp_ns: int) -> None:
+        """Learns the empty scene before the first frame: (h, w) uint8, a time before it."""
+        self.motion(background, timestamp_ns)
+
+    def __call__(self, frame: Frame) -> Moving:
+        blobs = self.motion(frame.luma, frame.timestamp_ns).blobs_xyxy
+        boxes, _ = merge(blobs, MERGE_GAP)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        boxes = boxes[sides.prod(axis=1) < self._largest_px]
+        self._tracker.predict(frame.timestamp_ns)
+        count = len(boxes)
+        found = Detections(boxes, np.full(count, STRONG, np.float32), np.zeros(count, np.int64))
+        ids = self._tracker.update(found, self._whole, frame.index)
+        movers = [track.box_xyxy for track in self._tracker.tracks() if track.has_moved]
+        self.motion.hold(np.array(movers, np.float32).reshape(-1, 4))
+        return Moving(boxes, ids, self._edges(boxes, frame.luma))
+
+    def _edges(self, boxes_xyxy: Boxes, luma: Luma) -> npt.NDArray[np.float32]:
+        background, mask = self.motion.background, self.motion.mask
+        shares = [edge_share(luma, background, mask, box) for box in self._luma_boxes(boxes_xyxy)]
+        return np.array(shares, np.float32)
+
+    def _luma_boxes(self, boxes_xyxy: Boxes) -> list[tuple[int, int, int, int]]:
+        scale = np.array(self._to_luma * 2, np.float32)
+        rows = np.round(boxes_xyxy * scale).astype(int).tolist()
+        return [(x0, y0, x1, y1) for x0, y0, x1, y1 in rows]

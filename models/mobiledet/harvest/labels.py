@@ -1,0 +1,94 @@
+"""Names for tracks, and what they make of the annotations.
+
+A track is an object once it has a name. Without one it is a place to ignore: neither an object nor
+the absence of one. A rejected track is nothing, and its place is background like any other.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mobiledet.dataset.base import DatasetError
+from mobiledet.dataset.coco import Annotation, Category, Coco
+
+UNNAMED, REJECTED = "", "-"
+COLUMNS = ("track", "label", "source", "from_s", "to_s", "pictures", "note")
+
+
+class TrackRow(msgspec.Struct):
+    """One line of tracks.csv. label: a name, `-` rejected, or empty. note: why it is doubtful."""
+
+    track: int
+    label: str
+    source: str
+    from_s: float
+    to_s: float
+    pictures: int
+    note: str = ""
+
+
+def read_tracks(path: Path) -> list[TrackRow]:
+    """Raises DatasetError that names the file and the line."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: {error}") from error
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DatasetError(f"{path}, line 1: column {missing[0]} is missing")
+    try:
+        return [_row(path, reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
+
+
+def _row(path: Path, line: int, row: Mapping[str, str]) -> TrackRow:
+    try:
+        cleaned = {name: (row[name] or "").strip() for name in COLUMNS}
+        return msgspec.convert(cleaned, TrackRow, strict=False)
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{path}, line {line}: {error}") from error
+
+
+def tracks_csv(rows: list[TrackRow]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(msgspec.structs.asdict(row) for row in rows)
+    return text.getvalue().encode()
+
+
+def read_labels(path: Path) -> dict[int, str]:
+    """Track -> label, from the page's labels.json or an edited tracks.csv. Raises DatasetError."""
+    if path.suffix == ".csv":
+        return {row.track: row.label for row in read_tracks(path)}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[int, str], strict=False)
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise DatasetError(f"{path}: neither the page's labels.json nor a .csv: {error}") from error
+
+
+def relabel(coco: Coco, labels: Mapping[int, str]) -> Coco:
+    """The dataset with its tracks named anew; a track that isn't in `labels` is unnamed."""
+    every = sorted(coco.annotations + coco.rejected, key=lambda annotation: annotation.id)
+    given = {a.id: labels.get(a.track_id, UNNAMED) if a.track_id else UNNAMED for a in every}
+    names = sorted(set(given.values()) - {UNNAMED, REJECTED})
+    ids = {name: number for number, name in enumerate(names, 1)}
+    annotations: list[Annotation] = []
+    rejected: list[Annotation] = []
+    for annotation in every:
+        category_id = ids.get(given[annotation.id], 0)
+        changed = msgspec.structs.replace(
+            annotation, category_id=category_id, iscrowd=int(category_id == 0)
+        )
+        (rejected if given[annotation.id] == REJECTED else annotations).append(changed)
+    categories = [Category(number, name) for name, number in ids.items()]
+    return Coco(coco.images, annotations, categories, rejected)

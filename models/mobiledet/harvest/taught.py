@@ -1,0 +1,95 @@
+"""What a teacher saw at some moments, followed in between.
+
+Between two looks the tracker is moved on by optical flow, as in the daemon, so that a look every
+second is enough to know who is who.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from edge.flow import Flow
+from edge.frame import Frame, Luma
+from edge.geometry import Box, Boxes
+from edge.settings import Settings
+from edge.tracker import Tracker
+from mobiledet.harvest.teacher import Teacher
+from mobiledet.harvest.trails import Sight, Trail
+
+MISSES = 3  # looks in a row after which nothing is expected any more where an object was
+
+
+class Taught:
+    """Follows the frames of one footage, in order of time."""
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        settings: Settings,
+        luma_shape: tuple[int, int],
+        main_size: tuple[int, int],
+        only: frozenset[str],
+    ) -> None:
+        """only: labels that count; empty = all."""
+        self._teacher, self._settings, self._main_size = teacher, settings, main_size
+        self._counts = np.array([not only or label in only for label in teacher.labels])
+        self._strong = settings.model.min_score
+        self._tracker = Tracker(settings.tracker, teacher.labels, self._strong, main_size)
+        self._flow = Flow(luma_shape, main_size)
+        self._whole = np.array([[0, 0, *main_size]], np.float32)
+        self._sights: dict[int, list[Sight]] = defaultdict(list)
+        self._unclear: list[tuple[int, Box]] = []
+
+    def follow(self, frame: Frame) -> None:
+        """Each frame, before the look at it, if there is one."""
+        shifts = self._flow(frame.luma, self._tracker.boxes_xyxy)
+        self._tracker.predict(frame.timestamp_ns, shifts)
+
+    def look(self, frame: Frame, time_s: float, moving_xyxy: Boxes) -> None:
+        found = self._teacher.look(frame, moving_xyxy)
+        found = found[self._counts[found.class_ids]]
+        ids = self._tracker.update(found, self._whole, frame.index)
+        rows = zip(ids.tolist(), found.boxes_xyxy.tolist(), found.scores.tolist(),
+                   found.class_ids.tolist(), strict=True)  # fmt: skip
+        for number, (x0, y0, x1, y1), score, class_id in rows:
+            box, label = (x0, y0, x1, y1), self._teacher.labels[class_id]
+            if number:
+                sight = Sight(frame.index, time_s, box, score=score, label=label)
+                self._sights[number].append(sight)
+            else:
+                self._unclear.append((frame.index, box))
+        if not self._teacher.exact:
+            self._unclear += [
+                (frame.index, track.box_xyxy)
+                for track in self._tracker.tracks()
+                if 0 < track.misses <= MISSES
+            ]
+
+    def keep(self, luma: Luma, mask: Luma) -> None:
+        """Each frame, after its look."""
+        self._flow.keep(luma, mask)
+
+    def result(self) -> tuple[list[Trail], list[tuple[int, Box]]]:
+        """What convinced, by its frequent name, and (frame index, box) of what did not."""
+        trails, unclear = [], list(self._unclear)
+        for sights in self._sights.values():
+            if self._convinces(sights):
+                trails.append(Trail(sights, _frequent(sights)))
+            else:
+                unclear += [(sight.frame_index, sight.box_xyxy) for sight in sights]
+        return trails, unclear
+
+    def _convinces(self, sights: list[Sight]) -> bool:
+        tracking = self._settings.tracker
+        strong = [sight for sight in sights if sight.score >= self._strong]
+        best = max(sight.score for sight in sights)
+        return len(strong) >= tracking.confirm_looks or best >= tracking.sure_score
+
+
+def _frequent(sights: list[Sight]) -> str:
+    votes: dict[str, float] = defaultdict(float)
+    for sight in sights:
+        votes[sight.label] += sight.score
+    return max(votes, key=lambda label: votes[label])

@@ -1,0 +1,101 @@
+"""Who names what a frame shows: a detector at leisure, or the drawn scene itself.
+
+Offline there is no budget: a teacher may look at each crop, at the whole frame and at tiles of it,
+and so finds more than the model does in the daemon; a small model learns from that (distillation).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from edge.catalog import find_model
+from edge.detector import Detector
+from edge.errors import ConfigError, ModelError
+from edge.frame import Detections, Frame
+from edge.geometry import Boxes
+from edge.regions import Layout, Packer, combine, tiles, unpack
+from edge.settings import Settings
+from edge.sources.base import Source
+from edge.sources.synthetic import SyntheticSource
+
+TRUTH = "truth"
+
+
+class Teacher(Protocol):
+    """Asked about frames of one footage.
+
+    exact: what it doesn't name is not there.
+    """
+
+    labels: tuple[str, ...]
+    exact: bool
+
+    def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
+        """Main pixels; scores from the tracker's weak score up. moving_xyxy: (n, 4)."""
+        ...
+
+
+def teacher_for(name: str, in_tiles: bool, settings: Settings, source: Source) -> Teacher:
+    """name: a model, or `truth` for a drawn scene. Raises ConfigError, ModelError."""
+    if name != TRUTH:
+        return ModelTeacher(name, in_tiles, settings)
+    if not isinstance(source, SyntheticSource):
+        raise ConfigError("--teacher truth: only a synthetic: scene knows its own truth")
+    return TruthTeacher(source)
+
+
+class ModelTeacher:
+    """A detector that is shown what moves, the whole frame, and tiles if asked to."""
+
+    exact = False
+
+    def __init__(self, name: str, in_tiles: bool, settings: Settings) -> None:
+        self._settings = settings
+        self._detector = Detector(settings.model, find_model(name))
+        self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
+        self._in_tiles = in_tiles
+        self._packer: Packer | None = None
+        self.labels = self._detector.labels
+
+    def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
+        size = (frame.main.width, frame.main.height)
+        if self._packer is None:
+            self._packer = Packer(self._settings.regions, self._detector.input_size, size)
+        layouts = [self._packer.whole()]
+        if self._in_tiles:
+            layouts += tiles(self._detector.input_size, size)
+        layouts += _looks_at(moving_xyxy, self._packer)
+        parts: list[Detections] = []
+        for layout in layouts:
+            canvas = self._packer.fill(layout, frame.main)
+            parts += unpack(layout, self._detector.detect(canvas, self._weak_score), size)
+        return combine(parts, self._settings.model.max_iou)
+
+
+def _looks_at(boxes_xyxy: Boxes, packer: Packer) -> list[Layout]:
+    layouts = []
+    while len(boxes_xyxy):
+        layout, seen = packer.next(boxes_xyxy)
+        layouts.append(layout)
+        boxes_xyxy = boxes_xyxy[~seen]
+    return layouts
+
+
+class TruthTeacher:
+    """A drawn scene, which knows where it has drawn what."""
+
+    exact = True
+
+    def __init__(self, source: SyntheticSource) -> None:
+        """Raises ModelError for a scene in which nothing is drawn."""
+        self._scene = source.scene
+        self.labels = tuple(sorted(set(self._scene.labels)))
+        if not self.labels:
+            raise ModelError("--teacher truth: nothing is drawn in this scene")
+
+    def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:  # noqa: ARG002
+        ids, boxes = self._scene.truth(frame.index)
+        class_ids = [self.labels.index(self._scene.labels[number]) for number in ids]
+        return Detections(boxes, np.ones(len(ids), np.float32), np.array(class_ids, np.int64))
