@@ -48,9 +48,7 @@ def make_batch(looks: Looks, anchors: Anchors, count: int, seed: int, step: int)
     )
 
 
-def batches(
-    looks: Looks, anchors: Anchors, count: int, seed: int, steps: range
-) -> Iterator[Batch]:
+def batches(looks: Looks, anchors: Anchors, count: int, seed: int, steps: range) -> Iterator[Batch]:
     """Those of some steps, in order, a few ahead of the one that takes them."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="batch") as pool:
         waiting: deque[Future[Batch]] = deque()

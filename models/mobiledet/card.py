@@ -32,16 +32,26 @@ def card(
             ("", ""),
             [
                 ("file", f"{path.name}: {figures.chosen}"),
-                ("size of the network", f"{figures.mega_macs:g} M MACs, "
-                                        f"{figures.parameters / 1e6:.3f} M parameters"),
-                ("trained on", f"{Path(plan.dataset).name}, split {plan.split or 'all'}: "
-                               f"{_content(training)}"),
-                ("trained for", f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss "
-                                f"{plan.loss}: {figures.training_cpu_s:.0f} s of CPU"),
+                (
+                    "size of the network",
+                    f"{figures.mega_macs:g} M MACs, {figures.parameters / 1e6:.3f} M parameters",
+                ),
+                (
+                    "trained on",
+                    f"{Path(plan.dataset).name}, split {plan.split or 'all'}: {_content(training)}",
+                ),
+                (
+                    "trained for",
+                    f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss "
+                    f"{plan.loss}: {figures.training_cpu_s:.0f} s of CPU",
+                ),
                 ("measured on", f"{measured_on}: {_content(held_out)}"),
                 ("licence", licence or "not stated"),
-                ("made", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, "
-                         f"{platform.machine()}, {platform.system()}"),
+                (
+                    "made",
+                    f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, "
+                    f"{platform.machine()}, {platform.system()}",
+                ),
             ],
         ),  # fmt: skip
         "## Measured",
@@ -56,7 +66,11 @@ def card(
         _table(
             ("class", "objects", "AP50", "precision", "recall", "F1"),
             [
-                (c.label, str(c.objects), *(f"{v:.3f}" for v in (c.ap50, c.precision, c.recall, c.f1)))
+                (
+                    c.label,
+                    str(c.objects),
+                    *(f"{v:.3f}" for v in (c.ap50, c.precision, c.recall, c.f1)),
+                )
                 for c in _chosen(figures).report.classes
             ],
         ),

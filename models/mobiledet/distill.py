@@ -1,4 +1,4 @@
-"""Footage, and a larger model that knows what is in it, become a dataset to train a small one on."""
+"""Footage and a larger model that knows what is in it become a dataset for a small one."""
 
 from __future__ import annotations
 

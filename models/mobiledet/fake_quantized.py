@@ -27,7 +27,7 @@ class FakeQuantizedBlocks:
     def image(self, size_px: int) -> Tensor:
         image = tf().keras.Input((size_px, size_px, 3), name="image")
         # The daemon's levels: p stands for p / 127.5 - 1.
-        return _layers()["Rounded"](-1.0, 127.5 ** -1 * 255 - 1, name="image/rounded")(image)
+        return _layers()["Rounded"](-1.0, 127.5**-1 * 255 - 1, name="image/rounded")(image)
 
     def conv(
         self, x: Tensor, filters: int, name: str, *, kernel: int = 1, stride: int = 1
@@ -100,9 +100,7 @@ def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, tuple[floa
             pair[:] = min(pair[0], low), max(pair[1], high, LEAST_RANGE)
     for kind in ("codes", "logits"):
         own = [name for name in names if name.startswith(kind) and "/" not in name]
-        both = np.array(
-            [min(found[n][0] for n in own), max(found[n][1] for n in own)], np.float32
-        )
+        both = np.array([min(found[n][0] for n in own), max(found[n][1] for n in own)], np.float32)
         for name in own:
             found[name] = both
     return {name: (float(pair[0]), float(pair[1])) for name, pair in found.items()}
@@ -163,11 +161,11 @@ def _layers() -> dict[str, Any]:
         def call(self, x: Tensor, training: bool | None = None) -> Tensor:
             kernel = self.kernel
             if training:
-                kernel = tf().transpose(_rounded(tf().transpose(kernel, (0, 1, 3, 2))), (0, 1, 3, 2))
+                kernel = tf().transpose(
+                    _rounded(tf().transpose(kernel, (0, 1, 3, 2))), (0, 1, 3, 2)
+                )
             strides = (1, self._stride, self._stride, 1)
-            return tf().nn.bias_add(
-                tf().nn.depthwise_conv2d(x, kernel, strides, "SAME"), self.bias
-            )
+            return tf().nn.bias_add(tf().nn.depthwise_conv2d(x, kernel, strides, "SAME"), self.bias)
 
     return {"Rounded": Rounded, "Conv": Conv, "Depthwise": Depthwise}
 

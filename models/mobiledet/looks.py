@@ -113,9 +113,7 @@ def on_canvas(packer: Packer, layout: Layout, sample: Sample) -> Sample:
         boxes.append(cell.to_canvas(own.boxes_xyxy))
         class_ids.append(own.class_ids)
         ignored.append(cell.to_canvas(own.ignored_xyxy))
-    return Sample(
-        canvas, np.concatenate(boxes), np.concatenate(class_ids), np.concatenate(ignored)
-    )
+    return Sample(canvas, np.concatenate(boxes), np.concatenate(class_ids), np.concatenate(ignored))
 
 
 def as_frame(rgb: npt.NDArray[np.uint8]) -> camera.Picture:

@@ -22,10 +22,8 @@ from edge.commands.options import FILE, FOLDER
 @click.option("--every", type=click.IntRange(min=1), default=3, show_default=True, metavar="N")
 @click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Not before.")
 @click.option("--end-s", type=click.FloatRange(min=0), default=float("inf"), help="Not after.")
-def distill(
-    video: Path, out: Path, teacher: str, every: int, start_s: float, end_s: float
-) -> None:
-    """Labels each N-th frame of footage by what a larger model sees in it, looking 40 times over."""
+def distill(video: Path, out: Path, teacher: str, every: int, start_s: float, end_s: float) -> None:
+    """Labels each N-th frame of footage by what a larger model sees in it, in many looks."""
     from rich.console import Console
     from rich.progress import Progress
 

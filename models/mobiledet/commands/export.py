@@ -20,9 +20,7 @@ TUNING_STEPS = 300
 @click.argument("run", type=FOLDER)
 @click.option("--out", type=FILE, help="The model. Default: RUN/<name of RUN>.tflite.")
 @click.option("--qat/--no-qat", default=True, help="Also quantization-aware training.")
-@click.option(
-    "--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True
-)
+@click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True)
 @click.option(
     "--dataset",
     type=click.Path(path_type=Path),

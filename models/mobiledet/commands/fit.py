@@ -19,7 +19,9 @@ DEFAULT_STEPS = 2500
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=FOLDER, required=True, help="The run's folder.")
 @click.option("--split", default="train", show_default=True, help="'' for formats without splits.")
-@click.option("--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
+)
 @click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True)
 @click.option(
     "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
