@@ -53,7 +53,7 @@ def card(
                     f"{platform.machine()}, {platform.system()}",
                 ),
             ],
-        ),  # fmt: skip
+        ),
         "## Measured",
         f"mAP as COCO has it (IoU .5 to .95); precision, recall and F1 at score {SCORE:g}, IoU .5. "
         f"Latency: median, one thread, this machine; {figures.reference} took "

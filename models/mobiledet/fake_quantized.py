@@ -39,7 +39,7 @@ class FakeQuantizedBlocks:
         x = _layers()["Depthwise"](stride, name=name)(x)
         return self._bounded(x, name)
 
-    def linear(self, x: Tensor, filters: int, name: str, *, kernel: int, bias: float) -> Tensor:
+    def linear(self, x: Tensor, filters: int, name: str, *, kernel: int, bias: float) -> Tensor:  # noqa: ARG002
         x = _layers()["Conv"](filters, kernel, 1, name=name)(x)
         return _layers()["Rounded"](-1.0, 1.0, name=f"{name}/rounded")(x)
 
@@ -171,7 +171,7 @@ def _layers() -> dict[str, Any]:
 
 
 def _rounded(kernel: Tensor) -> Tensor:
-    """A kernel in 255 levels of its own for each filter. The converter rounds the same by itself."""
+    """A kernel in 255 levels for each filter, as the converter rounds it by itself."""
     largest = tf().stop_gradient(tf().reduce_max(tf().abs(kernel), axis=[0, 1, 2]))
     return tf().quantization.fake_quant_with_min_max_vars_per_channel(
         kernel, -largest, largest, narrow_range=True

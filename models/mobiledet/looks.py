@@ -87,11 +87,11 @@ class Looks:
     def _daemon_look(self, sample: Sample, first: int | None, random: Random) -> Sample:
         height, width = sample.image.shape[:2]
         others = random.permutation(len(sample.boxes_xyxy))
-        rows = [row for row in ([first] if first is not None else []) + others.tolist()]
+        rows = ([first] if first is not None else []) + others.tolist()
         blobs = [as_blob(sample.boxes_xyxy[row], random) for row in dict.fromkeys(rows)]
         blobs += [_anywhere(sample, random) for _ in range(1 + int(random.integers(3)))]
         if first is None:
-            random.shuffle(blobs)  # type: ignore[arg-type]
+            random.shuffle(blobs)
         blobs = blobs[: 1 + int(random.integers(MAX_SUBJECTS))]
         settings = msgspec.structs.replace(
             RegionSettings(),

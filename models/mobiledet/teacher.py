@@ -37,11 +37,12 @@ class Seen:
 def look(detector: Detector, image: npt.NDArray[np.uint8]) -> Seen:
     """image: (h, w, 3) RGB."""
     size = (image.shape[1], image.shape[0])
-    found: list[Detections] = []
     crops = list(_tiles(detector.input_size, size))
-    for crop in crops:
-        for mirrored in (False, True):
-            found.append(_one(detector, image, crop, mirrored=mirrored))
+    found = [
+        _one(detector, image, crop, mirrored=mirrored)
+        for crop in crops
+        for mirrored in (False, True)
+    ]
     views = np.repeat(np.array(crops, np.float32), 2, axis=0)
     fused = fuse(Detections.concatenate(found), views)
     unsure = (fused.scores >= UNSURE) & (fused.scores < SURE)
@@ -81,8 +82,8 @@ def _one(
     """What one look at one crop sees, main pixels, less what the crop cuts."""
     x0, y0, x1, y1 = crop
     canvas = cv2.resize(image[y0:y1, x0:x1], detector.input_size)
-    canvas = np.ascontiguousarray(canvas[:, ::-1] if mirrored else canvas, np.uint8)
-    found = detector.detect(canvas, LEAST_SCORE)
+    turned = np.ascontiguousarray(canvas[:, ::-1] if mirrored else canvas).astype(np.uint8)
+    found = detector.detect(turned, LEAST_SCORE)
     boxes = found.boxes_xyxy
     if mirrored:
         boxes = boxes.copy()
