@@ -37,22 +37,22 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     gap_s: float = 2.0
 
 
-def distill(video: Path, folder: Path, teacher: Detector, span: Span, progress: Progress) -> int:
+def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress: Progress) -> int:
     """Writes `folder`/dataset.json and the frames beside it; returns the number of labels.
 
-    Raises EdgeError: no video, no frames in the span, nothing seen in them, or a dataset there.
+    Raises EdgeError: no footage, no frames in the span, nothing seen in them, or a dataset there.
     """
     target = folder / "dataset.json"
     if target.exists():
         raise DatasetError(f"{target}: there is a dataset already; choose another folder")
     (folder / "images").mkdir(parents=True, exist_ok=True)
     coco = Coco([], [], [Category(i, label) for i, label in enumerate(teacher.labels, 1)])
-    for time_s, rgb in _frames(video, span, progress):
-        image = _kept(folder, video, len(coco.images) + 1, time_s, rgb)
+    for time_s, rgb in _frames(footage, span, progress):
+        image = _kept(folder, footage, len(coco.images) + 1, time_s, rgb)
         coco.images.append(image)
         _label(coco, image.id, look(teacher, rgb))
     if not coco.images:
-        raise PermanentError(f"{video}: no frames between {span.start_s:g} and {span.end_s:g} s")
+        raise PermanentError(f"{footage}: no frames between {span.start_s:g} and {span.end_s:g} s")
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
@@ -63,9 +63,9 @@ def distill(video: Path, folder: Path, teacher: Detector, span: Span, progress: 
 
 
 def _frames(
-    video: Path, span: Span, progress: Progress
+    footage: str, span: Span, progress: Progress
 ) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
-    source = open_source(SourceSettings(uri=str(video), fast=True))
+    source = open_source(SourceSettings(uri=footage, fast=True))
     total = source.open().frame_count
     start_ns = None
     try:
@@ -82,14 +82,14 @@ def _frames(
 
 
 def _kept(
-    folder: Path, video: Path, number: int, time_s: float, rgb: npt.NDArray[np.uint8]
+    folder: Path, footage: str, number: int, time_s: float, rgb: npt.NDArray[np.uint8]
 ) -> Image:
     name = f"images/{number:06d}.jpg"
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     if not cv2.imwrite(str(folder / name), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options):
         raise PermanentError(f"{folder / name}: can't be written")
     height, width = rgb.shape[:2]
-    return Image(number, name, width, height, source=video.name, time_s=round(time_s, 3))
+    return Image(number, name, width, height, source=Path(footage).name, time_s=round(time_s, 3))
 
 
 def _label(coco: Coco, image_id: int, seen: Seen) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from edge.commands.options import FILE, FOLDER
+from edge.commands.options import FOLDER
 
 
 @click.command()
-@click.argument("video", type=FILE)
+@click.argument("footage")
 @click.option("--out", type=FOLDER, required=True, help="Where the dataset goes.")
 @click.option(
     "--teacher",
@@ -22,7 +22,9 @@ from edge.commands.options import FILE, FOLDER
 @click.option("--every", type=click.IntRange(min=1), default=3, show_default=True, metavar="N")
 @click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Not before.")
 @click.option("--end-s", type=click.FloatRange(min=0), default=float("inf"), help="Not after.")
-def distill(video: Path, out: Path, teacher: str, every: int, start_s: float, end_s: float) -> None:
+def distill(
+    footage: str, out: Path, teacher: str, every: int, start_s: float, end_s: float
+) -> None:
     """Labels each N-th frame of footage by what a larger model sees in it, in many looks."""
     from rich.console import Console
     from rich.progress import Progress
@@ -38,7 +40,7 @@ def distill(video: Path, out: Path, teacher: str, every: int, start_s: float, en
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("looking", total=None)
         count = label(
-            video,
+            footage,
             out,
             detector,
             span,

@@ -27,6 +27,7 @@ TUNING_STEPS = 300
     help="What to measure on. Default: the run's own, its split `val`.",
 )
 @click.option("--split", default="val", show_default=True, help="Of what to measure on.")
+@click.option("--json", "figures_to", type=FILE, help="Where the figures go, besides the card.")
 @click.option("--licence", default="", help="Of the model, for its card.")
 def export(
     run: Path,
@@ -35,9 +36,11 @@ def export(
     qat_steps: int,
     dataset: Path | None,
     split: str,
+    figures_to: Path | None,
     licence: str,
 ) -> None:
     """Makes of RUN an int8 file that `edge run --model` takes, and a card of what was measured."""
+    import msgspec
     from rich.console import Console
     from rich.progress import Progress
 
@@ -70,6 +73,8 @@ def export(
         target, plan, figures, training, held_out, f"{measured_on.name}, {split or 'all'}", licence
     )
     target.with_suffix(".md").write_text(text, "utf-8")
+    if figures_to is not None:
+        figures_to.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
     _tell(figures)
     click.echo(f"{target} ({figures.chosen}); its card: {target.with_suffix('.md').name}")
 
