@@ -40,6 +40,13 @@ def test_what_is_encoded_decodes_to_the_object():
         assert found == pytest.approx(np.tile(box, (len(rows), 1)), abs=1e-5)
 
 
+def test_two_objects_that_fit_the_same_anchor_best_still_get_one_each():
+    anchors = make_anchors((2, 1), (0.4, 0.9))
+    boxes = np.array([[0.05, 0.05, 0.45, 0.45], [0.06, 0.05, 0.46, 0.45]], np.float32)
+    classes = match(anchors, boxes, np.array([0, 1]), NONE).classes
+    assert {1, 2} <= set(classes.tolist())
+
+
 def test_a_picture_of_nothing_is_background():
     targets = match(make_anchors((4, 1), (0.2, 0.9)), NONE, np.zeros(0, np.int64), NONE)
     assert (targets.classes == BACKGROUND).all()

@@ -75,7 +75,10 @@ def match(
     if len(boxes_xyxy) == 0:
         return Targets(codes, classes)
     overlap = iou(own, boxes_xyxy)
-    overlap[overlap.argmax(axis=0), np.arange(len(boxes_xyxy))] = 2.0
+    for _ in range(len(boxes_xyxy)):  # no two objects get the same one: the closest pair first
+        free = np.where(overlap.max(axis=1, keepdims=True) > 1, -1, overlap)
+        free[:, overlap.max(axis=0) > 1] = -1
+        overlap[np.unravel_index(free.argmax(), free.shape)] = 2.0
     owner, best = overlap.argmax(axis=1), overlap.max(axis=1)
     classes[(best >= NEAR_IOU) & (best < MATCH_IOU)] = IGNORED
     rows = np.flatnonzero(best >= MATCH_IOU)
