@@ -39,7 +39,7 @@ def edge_train(*arguments: object) -> list[str]:
 
 def completed(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        edge_train(*arguments), check=False, capture_output=True, text=True, timeout=240
+        edge_train(*arguments), check=False, capture_output=True, text=True, timeout=900
     )
 
 
@@ -123,7 +123,7 @@ def tiny(dataset: Path, folder: Path, *more: object) -> list[str]:
 
 def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(dataset, tmp_path):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
-    subprocess.run(tiny(dataset, alone), check=True, capture_output=True, timeout=120)
+    subprocess.run(tiny(dataset, alone), check=True, capture_output=True, timeout=600)
     with subprocess.Popen(tiny(dataset, killed), stderr=subprocess.DEVNULL) as process:
         while not (killed / "checkpoint.npz").exists():
             assert process.poll() is None
@@ -131,7 +131,7 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(dataset, tmp_p
         process.send_signal(signal.SIGKILL)
     assert load_checkpoint(killed).step < 200
     resume = edge_train("fit", "--out", killed, "--resume")
-    subprocess.run(resume, check=True, capture_output=True, timeout=120)
+    subprocess.run(resume, check=True, capture_output=True, timeout=600)
     first, second = load_checkpoint(alone), load_checkpoint(killed)
     assert first.step == second.step == 200
     for one, other in zip(first.weights, second.weights, strict=True):
