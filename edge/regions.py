@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import Detections
-from edge.geometry import Box, Boxes, Cell, area, clip, covered, greedy, intersection, iou
+from edge.geometry import Box, Boxes, Cell, area, clip, covered, greedy, grown, intersection, iou
 from edge.picture import Picture
 from edge.settings import RegionSettings
 
@@ -44,9 +44,8 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     on until none do. Returns the joined boxes (m, 4) and, for each of the n given, which it is in.
     """
     count = len(boxes_xyxy)
-    margin = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * gap
-    grown = np.concatenate([boxes_xyxy[:, :2] - margin, boxes_xyxy[:, 2:] + margin], axis=1)
-    linked = intersection(grown, grown) > 0
+    larger = grown(boxes_xyxy, gap)
+    linked = intersection(larger, larger) > 0
     group = np.arange(count)
     if np.count_nonzero(linked) <= count:  # nothing touches, as in most frames
         return boxes_xyxy, group

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import NS_PER_S, Detections, Look, Track, TrackState
-from edge.geometry import Box, Boxes, covered, iou
+from edge.geometry import Box, Boxes, covered, grown, iou
 from edge.settings import TrackerSettings
 
 BUFFERS = (
@@ -210,8 +210,8 @@ class Tracker:
         """Pairs of track and row, greedily by overlap."""
         if not free or len(rows) == 0:
             return
-        own = _grown(_boxes_of(free), buffer)
-        overlap = iou(own, _grown(boxes_xyxy[rows], buffer))
+        own = grown(_boxes_of(free), buffer)
+        overlap = iou(own, grown(boxes_xyxy[rows], buffer))
         tracks = list(free)
         while overlap.size:
             best = int(overlap.argmax())
@@ -297,8 +297,3 @@ class Tracker:
 
 def _boxes_of(tracks: Sequence[_Open]) -> Boxes:
     return np.array([track.box_xyxy for track in tracks], np.float32).reshape(-1, 4)
-
-
-def _grown(boxes_xyxy: Boxes, share: float) -> Boxes:
-    margin = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * share
-    return np.concatenate([boxes_xyxy[:, :2] - margin, boxes_xyxy[:, 2:] + margin], axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import threading
 import time
 from fractions import Fraction
@@ -20,6 +21,7 @@ from edge.picture import PixelFormat
 from edge.settings import MotionSettings, SourceSettings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
+from edge.sources.crossing import crossers
 from edge.sources.reconnect import Reconnecting
 from edge.sources.synthetic import SceneOptions, SyntheticScene
 from edge.sources.views import luma_of
@@ -229,3 +231,30 @@ def test_walkers_are_motion_where_the_truth_says() -> None:
                 covered.append(any(a <= x <= c and b <= y <= d for a, b, c, d in blobs))
     assert len(covered) > 300
     assert np.mean(covered) > 0.98
+
+
+def test_the_boxes_of_what_crosses_are_exact() -> None:
+    size = (640, 480)
+    lanes = crossers(np.random.default_rng(1), size, 4, quiet_s=0)
+    assert {lane.label for lane in lanes} == {"deer", "car"}
+    whole = 0
+    for lane, time_s in itertools.product(lanes, np.linspace(4, 14, 21).tolist()):
+        dark, light = (np.full((480, 640), level, np.uint8) for level in (0, 255))
+        for ground in (dark, light):
+            lane.draw((ground, dark[::2, ::2].copy(), dark[::2, ::2].copy()), time_s)
+        rows, columns = np.nonzero(light.astype(int) - dark < 127)  # the figure covers half of it
+        x0, y0, x1, y1 = lane.box_xyxy(time_s)
+        if x0 >= 0 and x1 <= 640:
+            found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert found == pytest.approx((x0, y0, x1, y1), abs=1)
+            whole += 1
+        elif len(columns):
+            assert x0 - 1 <= columns.min()
+            assert columns.max() < x1 + 1
+    assert whole > 20
+
+
+def test_no_two_passes_are_alike() -> None:
+    scene = SyntheticScene("crossing", SceneOptions(objects=1, fps=5))
+    heights = {round(float(b[3] - b[1])) for n in range(600) for b in scene.truth(n)[1]}
+    assert max(heights) - min(heights) > 4

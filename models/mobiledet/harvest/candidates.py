@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import Detections, Frame, Luma
-from edge.geometry import Boxes
+from edge.frame import Detections, Frame, Luma, TrackState
+from edge.geometry import Boxes, grown
 from edge.motion import MotionDetector
 from edge.regions import merge
 from edge.settings import Settings, TrackerSettings
 from edge.tracker import Tracker
 from mobiledet.harvest.ghosts import edge_share
+from mobiledet.harvest.trails import boxes_of
 
 # Blobs that touch are one; to join more would join people who walk near each other.
 MERGE_GAP = 0.0
+HOLD_MARGIN = 0.1  # of a mover's sides, so that its blob doesn't shrink where it stands
 LARGEST = 0.4  # of the picture: more is light
 TRACKING = TrackerSettings(confirm_looks=3, max_misses=8, max_unseen_s=1.0)
 STRONG, LABELS = 0.6, ("object",)  # below the tracker's sure_score: one blob convinces nobody
@@ -28,11 +30,16 @@ STRONG, LABELS = 0.6, ("object",)  # below the tracker's sure_score: one blob co
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What moves in one frame: boxes (n, 4) in main pixels, ids (n,), edges (n,) in 0..1."""
+    """What moves in one frame.
+
+    boxes_xyxy: (n, 4) main pixels. ids: (n,) tracks. edges: (n,), see `ghosts.edge_share`.
+    met: (n,) whether several known tracks have come together in this box.
+    """
 
     boxes_xyxy: Boxes
     ids: npt.NDArray[np.int64]
     edges: npt.NDArray[np.float32]
+    met: npt.NDArray[np.bool_]
 
 
 class Candidates:
@@ -61,9 +68,11 @@ class Candidates:
         count = len(boxes)
         found = Detections(boxes, np.full(count, STRONG, np.float32), np.zeros(count, np.int64))
         ids = self._tracker.update(found, self._whole, frame.index)
-        movers = [track.box_xyxy for track in self._tracker.tracks() if track.has_moved]
-        self.motion.hold(np.array(movers, np.float32).reshape(-1, 4))
-        return Moving(boxes, ids, self._edges(boxes, frame.luma))
+        tracks = [t for t in self._tracker.tracks() if t.state is not TrackState.TENTATIVE]
+        movers = boxes_of(track.box_xyxy for track in tracks if track.has_moved)
+        self.motion.hold(grown(movers, HOLD_MARGIN), frozen=True)
+        met = _count_centres(boxes_of(track.box_xyxy for track in tracks), boxes) > 1
+        return Moving(boxes, ids, self._edges(boxes, frame.luma), met)
 
     def _edges(self, boxes_xyxy: Boxes, luma: Luma) -> npt.NDArray[np.float32]:
         background, mask = self.motion.background, self.motion.mask
@@ -74,3 +83,10 @@ class Candidates:
         scale = np.array(self._to_luma * 2, np.float32)
         rows = np.round(boxes_xyxy * scale).astype(int).tolist()
         return [(x0, y0, x1, y1) for x0, y0, x1, y1 in rows]
+
+
+def _count_centres(of_xyxy: Boxes, boxes_xyxy: Boxes) -> npt.NDArray[np.intp]:
+    """How many of (m, 4) boxes have their centre in each of (n, 4): (n,)."""
+    centres = (of_xyxy[:, :2] + of_xyxy[:, 2:]) / 2
+    inside = (centres >= boxes_xyxy[:, None, :2]) & (centres < boxes_xyxy[:, None, 2:])
+    return np.asarray(inside.all(axis=2).sum(axis=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import count
 
 from edge.geometry import Box
 from mobiledet.dataset.coco import Annotation, Coco, Image
@@ -11,6 +12,8 @@ from mobiledet.harvest.ghosts import GHOST
 from mobiledet.harvest.labels import REJECTED, TrackRow
 from mobiledet.harvest.splits import home
 from mobiledet.harvest.trails import Moment, Trail, Watched
+
+Place = tuple[Box, int, float]  # where, which track or 0, a teacher's score
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +43,48 @@ def part_of(coco: Coco, source: str, watched: Watched, picked: list[Picked], lab
 
     A track belongs to one split; in pictures of another it is a place to ignore, whatever its name.
     """
-    first = max((image.id for image in coco.images), default=0) + 1
-    images = {
-        each.moment.frame_index: Image(
-            number, each.file_name, watched.width, watched.height,
-            each.split, source, round(each.moment.time_s, 3),
-            each.moment.frame_index,
-        )
-        for number, each in enumerate(picked, first)
-    }  # fmt: skip
-    part = Part(list(images.values()), [], [], {})
+    images = _images(coco, source, watched, picked)
     every = coco.annotations + coco.rejected
     track_id = max((annotation.track_id for annotation in every), default=0)
-    places: dict[int, list[tuple[Box, int, float]]] = defaultdict(list)
+    part = Part(list(images.values()), [], [], {})
+    places: dict[int, list[Place]] = defaultdict(list)
     for trail in watched.trails:
         sights = [sight for sight in trail.sights if sight.frame_index in images]
-        if not sights:
-            continue
-        track_id += 1
-        own = home(images[sight.frame_index].split for sight in sights)
-        for sight in sights:
-            at_home = images[sight.frame_index].split == own
-            place = (sight.box_xyxy, track_id if at_home else 0, sight.score)
-            places[sight.frame_index].append(place)
-        part.trails[track_id] = Trail(sights, trail.label, trail.fault)
-        part.rows.append(_row(track_id, part.trails[track_id], source, label))
+        if sights:
+            track_id += 1
+            shown = part.trails[track_id] = Trail(sights, trail.label, trail.fault)
+            part.rows.append(_row(track_id, shown, source, label))
+            own = home(images[sight.frame_index].split for sight in sights)
+            for sight in sights:
+                at_home = images[sight.frame_index].split == own
+                place = (sight.box_xyxy, track_id if at_home else 0, sight.score)
+                places[sight.frame_index].append(place)
     for frame_index, boxes in watched.unclear.items():
         places[frame_index] += [(box, 0, 1.0) for box in boxes]
-    number = max((annotation.id for annotation in every), default=0)
+    numbers = count(max((annotation.id for annotation in every), default=0) + 1)
     for frame_index, image in images.items():
-        for box, track, score in places[frame_index]:
-            number += 1
-            part.annotations.append(_annotation(number, image.id, box, track, score))
+        part.annotations.extend(
+            _annotation(next(numbers), image.id, *place) for place in places[frame_index]
+        )
     return part
+
+
+def _images(coco: Coco, source: str, watched: Watched, picked: list[Picked]) -> dict[int, Image]:
+    """By frame index."""
+    first = max((image.id for image in coco.images), default=0) + 1
+    return {
+        each.moment.frame_index: Image(
+            id=number,
+            file_name=each.file_name,
+            width=watched.width,
+            height=watched.height,
+            split=each.split,
+            source=source,
+            time_s=round(each.moment.time_s, 3),
+            frame_index=each.moment.frame_index,
+        )
+        for number, each in enumerate(picked, first)
+    }
 
 
 def _row(track_id: int, trail: Trail, source: str, label: str) -> TrackRow:

@@ -16,7 +16,7 @@ from edge.geometry import Box, Boxes, clip
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
-from mobiledet.harvest.candidates import Candidates
+from mobiledet.harvest.candidates import Candidates, Moving
 from mobiledet.harvest.ghosts import BRIEF, fault, steady
 from mobiledet.harvest.taught import Taught
 from mobiledet.harvest.teacher import Teacher
@@ -109,21 +109,25 @@ def watch(
             if frame.index == 0:
                 candidates.prime(background, frame.timestamp_ns - NS_PER_S)
             seen = candidates(frame)
-            for number, box, edges in zip(seen.ids, seen.boxes_xyxy, seen.edges, strict=True):
-                moving[int(number)].append(Sight(frame.index, time_s, _box(box), float(edges)))
-            if taught is not None:
-                taught.follow(frame)
-            if time_s >= due_s:
+            for number, sight in _sights(seen, frame.index, time_s):
+                moving[number].append(sight)
+            is_due = time_s >= due_s
+            if is_due:
                 due_s = max(due_s + every_s, time_s)
                 watched.moments.append(Moment(frame.index, time_s))
-                if taught is not None:
-                    taught.look(frame, time_s, seen.boxes_xyxy)
             if taught is not None:
-                taught.keep(frame.luma, candidates.motion.mask)
+                shown = seen.boxes_xyxy if is_due else None
+                taught(frame, candidates.motion.mask, time_s, shown)
             watched.duration_s = time_s
             progress(frame.index + 1, played.info.frame_count)
     _conclude(watched, [Trail(sights) for sights in moving.values()], taught)
     return watched
+
+
+def _sights(seen: Moving, frame_index: int, time_s: float) -> Iterator[tuple[int, Sight]]:
+    for row, number in enumerate(seen.ids.tolist()):
+        box, edges, met = _box(seen.boxes_xyxy[row]), float(seen.edges[row]), bool(seen.met[row])
+        yield number, Sight(frame_index, time_s, box, edges, met)
 
 
 def _conclude(watched: Watched, moving: list[Trail], taught: Taught | None) -> None:

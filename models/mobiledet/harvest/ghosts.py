@@ -22,8 +22,8 @@ GHOST_EDGES = 0.42  # a lower share of edges in the frame: the background has th
 BRIEF_S, BRIEF_SIGHTS = 0.6, 4
 MOVED = 0.5  # of its median longer side
 FLICKER = 0.3  # median change of the area from frame to frame, as a logarithm
-STEADY = 1.5  # times the area of a second around it; more is a group that met or fell apart
-STEADY_S = 1.0
+STEADY = 1.5  # times the median area around it; more is a group that met or fell apart
+STEADY_S = 3.0  # before and after
 
 GHOST, BRIEF, STILL, FLICKERS = "ghost", "brief", "still", "flickers"
 
@@ -72,7 +72,7 @@ def fault(trail: Trail) -> str:
 
 
 def steady(trail: Trail) -> npt.NDArray[np.bool_]:
-    """(n,) whether each sight has the size that the trail has around that time."""
+    """(n,) whether each sight shows the object alone, in the size that it has around that time."""
     times = np.array([sight.time_s for sight in trail.sights])
     boxes = trail.boxes_xyxy()
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -81,4 +81,5 @@ def steady(trail: Trail) -> npt.NDArray[np.bool_]:
     high = np.searchsorted(times, times + STEADY_S, side="right")
     for row, (first, last) in enumerate(zip(low, high, strict=True)):
         usual[row] = np.median(areas[first:last])
-    return np.asarray((areas < STEADY * usual) & (areas > usual / STEADY))
+    met = np.array([sight.met for sight in trail.sights])
+    return np.asarray(~met & (areas < STEADY * usual) & (areas > usual / STEADY))

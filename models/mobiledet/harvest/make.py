@@ -28,7 +28,8 @@ from mobiledet.harvest.teacher import Teacher, teacher_for
 from mobiledet.harvest.trails import Watched
 
 JPEG_QUALITY, THUMB_QUALITY = 92, 80
-THUMBS, THUMB_PX, THUMB_CONTEXT = 4, 112, 1.4  # of each track on the page
+THUMBS, THUMB_PX, THUMB_CONTEXT = 4, 112, 1.5  # of each track on the page
+FRAME_BGR = (40, 210, 240)
 
 Tell = Callable[[str], Progress]
 
@@ -135,18 +136,23 @@ def _write_images(
 
 
 def _thumb(frame: Frame, box_xyxy: Box) -> str:
-    """A track in one frame, with some of what is around it: JPEG in base64."""
+    """A track in one frame, framed, with some of what is around it: JPEG in base64."""
     x0, y0, x1, y1 = box_xyxy
     side_px = THUMB_CONTEXT * max(x1 - x0, y1 - y0)
-    crop = frame.main.rgb(square_crop(box_xyxy, side_px, (frame.main.width, frame.main.height)))
+    crop_xyxy = square_crop(box_xyxy, side_px, (frame.main.width, frame.main.height))
+    crop = frame.main.rgb(crop_xyxy)
     height, width = crop.shape[:2]
     scale = THUMB_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return base64.b64encode(_jpeg(cv2.cvtColor(small, cv2.COLOR_RGB2BGR), THUMB_QUALITY)).decode()
+    corners = (np.array(box_xyxy) - (crop_xyxy[:2] * 2)) * scale
+    left, top, right, bottom = corners.round().astype(int).tolist()
+    bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
+    cv2.rectangle(bgr, (left, top), (right - 1, bottom - 1), FRAME_BGR, 1)
+    return base64.b64encode(_jpeg(bgr, THUMB_QUALITY)).decode()
 
 
-def _jpeg(bgr: np.typing.NDArray[np.uint8] | cv2.typing.MatLike, quality: int) -> bytes:
+def _jpeg(bgr: cv2.typing.MatLike, quality: int) -> bytes:
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return data.tobytes()

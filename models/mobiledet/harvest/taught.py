@@ -10,6 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from edge.errors import ConfigError
 from edge.flow import Flow
 from edge.frame import Frame, Luma
 from edge.geometry import Box, Boxes
@@ -32,22 +33,34 @@ class Taught:
         main_size: tuple[int, int],
         only: frozenset[str],
     ) -> None:
-        """only: labels that count; empty = all."""
+        """only: labels that count; empty = all. Raises ConfigError for one that isn't known."""
+        if unknown := sorted(only - set(teacher.labels)):
+            known = ", ".join(teacher.labels)
+            raise ConfigError(f"--only {unknown[0]}: the teacher knows {known}")
         self._teacher, self._settings, self._main_size = teacher, settings, main_size
         self._counts = np.array([not only or label in only for label in teacher.labels])
         self._strong = settings.model.min_score
         self._tracker = Tracker(settings.tracker, teacher.labels, self._strong, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._whole = np.array([[0, 0, *main_size]], np.float32)
-        self._sights: dict[int, list[Sight]] = defaultdict(list)
+        self._sights: dict[tuple[int, str], list[Sight]] = defaultdict(list)
         self._unclear: list[tuple[int, Box]] = []
 
-    def follow(self, frame: Frame) -> None:
-        """Each frame, before the look at it, if there is one."""
+    def __call__(
+        self, frame: Frame, moving_mask: Luma, time_s: float, moving_xyxy: Boxes | None
+    ) -> None:
+        """Every frame, in order.
+
+        moving_mask: (h, w) uint8, 255 where the luma plane moves. moving_xyxy: (n, 4) what moves,
+        if this frame is to be looked at.
+        """
         shifts = self._flow(frame.luma, self._tracker.boxes_xyxy)
         self._tracker.predict(frame.timestamp_ns, shifts)
+        if moving_xyxy is not None:
+            self._look(frame, time_s, moving_xyxy)
+        self._flow.keep(frame.luma, moving_mask)
 
-    def look(self, frame: Frame, time_s: float, moving_xyxy: Boxes) -> None:
+    def _look(self, frame: Frame, time_s: float, moving_xyxy: Boxes) -> None:
         found = self._teacher.look(frame, moving_xyxy)
         found = found[self._counts[found.class_ids]]
         ids = self._tracker.update(found, self._whole, frame.index)
@@ -57,7 +70,8 @@ class Taught:
             box, label = (x0, y0, x1, y1), self._teacher.labels[class_id]
             if number:
                 sight = Sight(frame.index, time_s, box, score=score, label=label)
-                self._sights[number].append(sight)
+                # Two drawn figures that meet may be one track to the tracker: not so their names.
+                self._sights[number, label if self._teacher.exact else ""].append(sight)
             else:
                 self._unclear.append((frame.index, box))
         if not self._teacher.exact:
@@ -66,10 +80,6 @@ class Taught:
                 for track in self._tracker.tracks()
                 if 0 < track.misses <= MISSES
             ]
-
-    def keep(self, luma: Luma, mask: Luma) -> None:
-        """Each frame, after its look."""
-        self._flow.keep(luma, mask)
 
     def result(self) -> tuple[list[Trail], list[tuple[int, Box]]]:
         """What convinced, by its frequent name, and (frame index, box) of what did not."""

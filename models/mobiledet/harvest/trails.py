@@ -25,13 +25,14 @@ class Moment:
 class Sight:
     """Where something was in one frame, in pixels of the main picture.
 
-    edges: see `ghosts.edge_share`; 1 where a teacher saw it. score, label: a teacher's.
+    edges, met: see `candidates.Moving`. score, label: a teacher's.
     """
 
     frame_index: int
     time_s: float
     box_xyxy: Box
     edges: float = 1.0
+    met: bool = False
     score: float = 1.0
     label: str = ""
 

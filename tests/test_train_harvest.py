@@ -1,0 +1,478 @@
+"""From footage to a dataset: what is an object, what a ghost, what a person made of it."""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.bench.ground_truth import Objects
+from edge.errors import ConfigError, EdgeError, PermanentError, SourceError
+from edge.settings import Settings, SourceSettings
+from edge.sources.synthetic import SyntheticScene, SyntheticSource
+from mobiledet.cli import commands
+from mobiledet.dataset import DatasetError, coco, read_dataset
+from mobiledet.harvest.compare import compare, matched
+from mobiledet.harvest.footage import harvesting, watch
+from mobiledet.harvest.ghosts import GHOST, edge_share, fault, steady
+from mobiledet.harvest.labels import read_tracks
+from mobiledet.harvest.make import Options, harvest
+from mobiledet.harvest.sampling import choose
+from mobiledet.harvest.splits import NAMES, Shares, split_at
+from mobiledet.harvest.store import load
+from mobiledet.harvest.trails import Moment, Sight, Trail, Watched, unexplained
+
+MODELS = Path(__file__).resolve().parent.parent / "models/mobiledet"
+WALK = "synthetic:walk?duration=30&fps=10&seed=1&objects=2&width=320&height=240"
+
+
+def quiet(_done: int, _total: int | None) -> None:
+    pass
+
+
+def make(out: Path, *footage: str, **options: object) -> Path:
+    harvest(Settings(), footage, out, Options(**options), lambda _: quiet)  # type: ignore[arg-type]
+    return out
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(commands, [str(argument) for argument in arguments])
+
+
+def watched(uri: str, every_s: float = 0.5) -> Watched:
+    return watch(harvesting(Settings(), uri), every_s, None, frozenset(), quiet)
+
+
+def scene(uri: str) -> SyntheticScene:
+    return SyntheticSource(SourceSettings(uri=uri, fast=True)).scene
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A harvest to look at; to change it, copy it."""
+    return make(tmp_path_factory.mktemp("walked") / "set", WALK, label="object",
+                shares=Shares(1, 0, 0))  # fmt: skip
+
+
+@pytest.fixture
+def own(walked: Path, tmp_path: Path) -> Path:
+    shutil.copytree(walked, tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_what_walks_is_found_where_it_is(walked: Path, tmp_path: Path) -> None:
+    drawn, lines = scene(WALK), []
+    for index in range(300):
+        for number, (x0, y0, x1, y1) in zip(*drawn.truth(index), strict=True):
+            if x1 - x0 >= 8:  # not what has barely entered
+                lines.append(f"{index + 1},{number},{x0},{y0},{x1 - x0},{y1 - y0},1")
+    (tmp_path / "gt.txt").write_text("\n".join(lines))
+    found = compare(walked, tmp_path / "gt.txt")
+    assert found.pictures > 20
+    assert found.objects > 40
+    assert found.precision > 0.9
+    assert found.recall > 0.85
+    assert found.missed < 0.1 * found.objects
+
+
+@pytest.mark.parametrize(
+    "name", ["still", "noise", "drift", "step", "flicker", "shake", "infrared", "cloud"]
+)
+def test_light_noise_and_knocks_bring_no_object(name: str) -> None:
+    trails = watched(f"synthetic:{name}?duration=20&fps=10&width=320&height=240").trails
+    assert [trail.fault for trail in trails if not trail.fault] == []
+
+
+def images(folder: Path, count: int, put: Callable[[int], tuple[int, int] | None]) -> Path:
+    """5 frames a second of a textured scene; `put`: where a textured box is at a frame."""
+    random = np.random.default_rng(5)
+    ground = cv2.resize(random.uniform(70, 150, (24, 32)).astype(np.float32), (320, 240))
+    thing = cv2.resize(random.uniform(0, 255, (10, 5)).astype(np.float32), (30, 60))
+    folder.mkdir()
+    for index in range(count):
+        picture = ground.copy()
+        if (at := put(index)) is not None:
+            picture[at[1] : at[1] + 60, at[0] : at[0] + 30] = thing
+        picture += random.normal(0, 2, picture.shape)
+        cv2.imwrite(str(folder / f"{index:04d}.png"), np.clip(picture, 0, 255).astype(np.uint8))
+    return folder
+
+
+def seen_in(folder: Path) -> Watched:
+    settings = Settings(source=SourceSettings(fps=5))
+    return watch(harvesting(settings, str(folder)), 0.4, None, frozenset(), quiet)
+
+
+def test_what_has_left_the_background_is_a_ghost(tmp_path: Path) -> None:
+    stands_then_goes = images(tmp_path / "a", 150, lambda n: (100, 90) if n < 100 else None)
+    assert [trail.fault for trail in seen_in(stands_then_goes).trails] == [GHOST]
+
+
+def test_what_comes_in_and_stands_is_no_ghost(tmp_path: Path) -> None:
+    comes = images(tmp_path / "a", 150, lambda n: (min(5 * (n - 50), 150), 90) if n > 50 else None)
+    (trail,) = seen_in(comes).trails
+    assert trail.fault == ""
+    assert trail.sights[-1].time_s > 25  # and it stays an object while it stands
+    assert trail.sights[-1].box_xyxy == pytest.approx((150, 90, 180, 150), abs=3)
+
+
+def test_what_is_there_from_the_first_frame_leaves_no_ghost(tmp_path: Path) -> None:
+    leaves = images(tmp_path / "a", 100, lambda n: (100 + 8 * n, 90) if n < 23 else None)
+    trails = seen_in(leaves).trails
+    assert [trail.fault for trail in trails] == [""]
+    assert trails[0].sights[0].box_xyxy == pytest.approx((100, 90, 130, 150), abs=4)
+
+
+def test_edges_along_an_outline_tell_an_object_from_its_hole() -> None:
+    ground = np.full((60, 80), 90, np.uint8)
+    thing, mask = ground.copy(), np.zeros((60, 80), np.uint8)
+    thing[20:40, 30:50], mask[20:40, 30:50] = 200, 255
+    box = (30, 20, 50, 40)
+    assert edge_share(thing, ground, mask, box) == 1
+    assert edge_share(ground, thing, mask, box) == 0
+    assert edge_share(ground, ground, mask, box) == 0.5
+
+
+def trail(*boxes: tuple[float, float, float, float], step_s: float = 0.1) -> Trail:
+    return Trail([Sight(n, n * step_s, box) for n, box in enumerate(boxes)])
+
+
+def test_a_trail_needs_time_a_way_and_a_size() -> None:
+    walks = [(5.0 * n, 0.0, 5.0 * n + 10, 20.0) for n in range(20)]
+    assert fault(trail(*walks)) == ""
+    assert fault(trail(*walks[:3])) == "brief"
+    assert fault(trail(*walks, step_s=0.01)) == "brief"
+    assert fault(trail(*[(n % 3, 0, n % 3 + 10, 20) for n in range(20)])) == "still"
+    flickers = [(5.0 * n, 0.0, 5.0 * n + 10, 20.0 if n % 2 else 10.0) for n in range(20)]
+    assert fault(trail(*flickers)) == "flickers"
+
+
+def test_a_sight_in_which_it_has_met_another_is_left_out() -> None:
+    alone = [(5.0 * n, 0.0, 5.0 * n + 10, 20.0) for n in range(20)]
+    alone[8] = (40.0, 0.0, 70.0, 20.0)
+    assert np.flatnonzero(~steady(trail(*alone))).tolist() == [8]
+
+
+def test_what_a_teacher_accounts_for_is_not_new() -> None:
+    sights = [Sight(0, 0, (0, 0, 10, 10)), Sight(1, 1, (0, 0, 10, 10)), Sight(2, 2, (0, 0, 9, 9))]
+    places = {0: np.array([[2, 2, 5, 5]], np.float32), 1: np.array([[20, 0, 30, 9]], np.float32)}
+    assert unexplained(sights, places) == sights[1:]
+
+
+def test_what_stands_is_not_pictured_again_and_again() -> None:
+    moments = [Moment(n, float(n)) for n in range(100)]
+    standing = Trail([Sight(n, float(n), (0, 0, 10, 20)) for n in range(40)])
+    passing = Trail([Sight(n, float(n), (5.0 * n, 0, 5.0 * n + 10, 20)) for n in range(10, 14)])
+    chosen = choose(Watched(100, 100, 100, moments, [standing, passing]))
+    # When it appears, as the other passes, and the empty scene now and then.
+    assert [moment.frame_index for moment in chosen] == [0, 10, 11, 12, 13, 40, 70]
+    assert len(choose(Watched(100, 100, 100, moments, [standing, passing]), limit=3)) == 3
+
+
+@given(
+    st.floats(1, 50_000),
+    st.integers(1, 98),
+    st.integers(0, 50),
+    st.lists(st.floats(0, 1), min_size=2, max_size=20),
+)
+def test_splits_keep_their_distance(
+    duration_s: float, train: int, val: int, at: list[float]
+) -> None:
+    val = min(val, 100 - train)
+    shares = Shares(train / 100, val / 100, (100 - train - val) / 100)
+    times_s = sorted(share * duration_s for share in at)
+    named = [(time_s, split_at(time_s, duration_s, shares)) for time_s in times_s]
+    round_s = duration_s / max(1, round(duration_s / 3600))
+    gap_s = min(0.02 * round_s, 30)
+    kept = [(time_s, name) for time_s, name in named if name]
+    for (before_s, before), (after_s, after) in pairwise(kept):
+        assert before == after or after_s - before_s >= gap_s * 0.999
+
+
+@pytest.mark.parametrize("duration_s", [80.0, 8 * 3600.0])
+def test_splits_get_their_share_of_the_time(duration_s: float) -> None:
+    times_s = np.linspace(0, duration_s, 10_001)
+    names = [split_at(float(time_s), duration_s, Shares(0.6, 0.3, 0.1)) for time_s in times_s]
+    shares = [names.count(name) / len(names) for name in NAMES]
+    assert shares == pytest.approx([0.6, 0.3, 0.1], abs=0.021)
+    assert names[0] == "train"
+    assert names[-1] == "test"
+
+
+def test_no_track_and_no_time_is_in_two_splits(tmp_path: Path) -> None:
+    """Four lanes are never empty, so that some track crosses each border."""
+    uri = "synthetic:crossing?objects=5&duration=40&fps=5&seed=2&width=320&height=240"
+    document = coco.load(make(tmp_path, uri, teacher="truth", every_s=0.4) / "dataset.json")
+    split = {image.id: image.split for image in document.images}
+    times_s = defaultdict(list)
+    for image in document.images:
+        times_s[image.split].append(image.time_s)
+    assert max(times_s["train"]) + 0.8 < min(times_s["val"])
+    assert max(times_s["val"]) + 0.8 < min(times_s["test"])
+    splits = defaultdict(set)
+    for annotation in document.annotations:
+        if not annotation.iscrowd:
+            splits[annotation.track_id].add(split[annotation.image_id])
+    assert all(len(names) == 1 for names in splits.values())
+    foreign = [a for a in document.annotations if a.iscrowd]
+    assert foreign  # seen, but a place to ignore
+    assert {annotation.track_id for annotation in foreign} == {0}
+
+
+def test_a_drawn_scene_names_itself(tmp_path: Path) -> None:
+    uri = "synthetic:crossing?objects=4&duration=15&fps=5&width=320&height=240"
+    folder = make(tmp_path, uri, teacher="truth", shares=Shares(1, 0, 0))
+    found, drawn = read_dataset(folder), scene(uri)
+    assert found.labels == ("car", "deer")
+    document = coco.load(folder / "dataset.json")
+    for picture, image in zip(found.pictures, document.images, strict=True):
+        ids, boxes = drawn.truth(image.frame_index)
+        named = sorted(zip(boxes.tolist(), [drawn.labels[n] for n in ids], strict=True))
+        own = [found.labels[class_id] for class_id in picture.class_ids]
+        assert sorted(zip(picture.boxes_xyxy.tolist(), own, strict=True)) == named
+
+
+def test_a_teacher_labels_real_footage(shared_data: Path, tmp_path: Path) -> None:
+    folder = make(
+        tmp_path, str(shared_data / "TUD-Campus.mp4"), every_s=0.2, shares=Shares(1, 0, 0),
+        teacher="person_ssdlite_mobilenet_v2_int8", only=frozenset(["person"]),
+    )  # fmt: skip
+    found = compare(folder, shared_data / "TUD-Campus.gt.txt")
+    assert read_dataset(folder).labels == ("person",)
+    assert found.precision > 0.85
+    assert found.recall > 0.6
+
+
+def test_the_folder_is_a_dataset_and_its_pictures_are_the_frames(walked: Path) -> None:
+    found = read_dataset(walked, "train")
+    assert found.labels == ("object",)
+    document = coco.load(walked / "dataset.json")
+    drawn = scene(WALK)
+    for image in document.images[::10]:
+        picture = cv2.imread(str(walked / image.file_name))
+        assert picture is not None
+        frame = drawn.render(image.frame_index).bgr()
+        assert np.abs(picture.astype(int) - frame).mean() < 6  # JPEG
+    assert {path.name for path in walked.iterdir()} == {
+        "dataset.json", "images", "tracks.csv", "sheet.html",
+    }  # fmt: skip
+    assert len(list((walked / "images").iterdir())) == len(document.images)
+
+
+def test_names_make_classes_and_a_track_without_one_is_ignored(own: Path) -> None:
+    tracks = [row.track for row in read_tracks(own / "tracks.csv") if not row.note]
+    named, nameless, nothing = tracks[:3]
+    (own / "labels.json").write_text(json.dumps(dict.fromkeys(tracks, "fox") | {nameless: ""}))
+    done = run("label", own, "--labels", own / "labels.json", "--name", f"{named}=deer",
+               "--reject", nothing)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "deer: 1 tracks" in done.output
+    assert "rejected: 1 tracks" in done.output
+    document = coco.load(own / "dataset.json")
+    assert [category.name for category in document.categories] == ["deer", "fox"]
+    by_track = {a.track_id: a for a in document.annotations}
+    assert by_track[named].category_id == 1
+    assert (by_track[nameless].category_id, by_track[nameless].iscrowd) == (0, 1)
+    assert nothing not in by_track
+    assert {a.track_id for a in document.rejected} == {nothing}
+    assert read_dataset(own).labels == ("deer", "fox")
+    assert run("label", own, "--name", f"{nothing}=fox").exit_code == 0  # taken back
+    assert coco.load(own / "dataset.json").rejected == []
+
+
+def test_names_typed_into_the_table(own: Path) -> None:
+    path = own / "tracks.csv"
+    path.write_text(path.read_text().replace(",object,", ",hare,"))
+    assert run("label", own).exit_code == 0
+    assert read_dataset(own).labels == ("hare",)
+
+
+def test_only_some_of_the_teachers_labels(tmp_path: Path) -> None:
+    uri = "synthetic:crossing?duration=10&fps=5"
+    folder = make(tmp_path, uri, teacher="truth", only=frozenset(["deer"]))
+    assert read_dataset(folder).labels == ("deer",)
+    assert any(row.label == "" for row in read_tracks(folder / "tracks.csv"))  # the cars, by motion
+
+
+def test_what_has_no_name_yet_says_so(tmp_path: Path) -> None:
+    folder = make(tmp_path, "synthetic:walk?duration=12&fps=5")
+    with pytest.raises(DatasetError, match=r"dataset\.json: no class is named in it"):
+        read_dataset(folder)
+
+
+def test_another_footage_is_added_and_the_same_refused(own: Path) -> None:
+    before = load(own)
+    done = run("harvest", "synthetic:crossing?duration=10&fps=5", "--teacher", "truth",
+               "--out", own)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    store = load(own)
+    assert store.coco.images[: len(before.coco.images)] == before.coco.images
+    assert len(store.rows) > len(before.rows)
+    assert set(store.thumbs) == {row.track for row in store.rows}
+    assert len({a.id for a in store.coco.annotations}) == len(store.coco.annotations)
+    assert read_dataset(own).labels == ("car", "deer", "object")
+    with pytest.raises(ConfigError, match=r"holds synthetic:walk.* already"):
+        make(own, "synthetic:step?duration=5", WALK)
+    assert load(own).sources() == store.sources()
+
+
+def test_files_of_one_name_in_two_folders(tmp_path: Path) -> None:
+    for name in ("monday", "tuesday"):
+        (tmp_path / name).mkdir()
+        images(tmp_path / name / "cam", 40, lambda n: (5 * n, 90))
+    make(tmp_path / "set", *(str(tmp_path / name / "cam") for name in ("monday", "tuesday")))
+    document = coco.load(tmp_path / "set/dataset.json")
+    names = [image.file_name for image in document.images]
+    assert len(set(names)) == len(names)
+    assert all((tmp_path / "set" / name).is_file() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["harvest"], "Missing argument 'FOOTAGE...'"),
+        (["harvest", "a.mp4"], "Missing option '--out'"),
+        (["harvest", "a.mp4", "--out", "{}", "--split", "90/5/10"], "90/5/10: write three shares"),
+        (["harvest", "a.mp4", "--out", "{}", "--split", "0/50/50"], "0/50/50: write three shares"),
+        (["harvest", "a.mp4", "--out", "{}", "--teacher-tiles"], "needs --teacher"),
+        (["label", "{}", "--name", "deer"], "--name deer: write TRACK=NAME, as 12=deer"),
+    ],
+)
+def test_usage(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    done = run(*(argument.format(tmp_path) for argument in arguments))
+    assert done.exit_code == 2
+    assert sentence in done.output
+
+
+@pytest.mark.parametrize(
+    ("footage", "options", "kind", "sentence"),
+    [
+        ("gone.mp4", {}, SourceError, "source gone.mp4: .*no such file"),
+        (__file__, {}, SourceError, r"test_train_harvest\.py: "),
+        ("synthetic:walks", {}, SourceError, "no scene 'walks'"),
+        ("synthetic:still", {"teacher": "truth"}, PermanentError, "nothing is drawn"),
+        (
+            "synthetic:crossing",
+            {"teacher": "truth", "only": frozenset(["dear"])},
+            ConfigError,
+            "--only dear: the teacher knows car, deer",
+        ),
+        ("synthetic:walk", {"teacher": "gone.tflite"}, PermanentError, "gone.tflite"),
+    ],
+)
+def test_footage_that_cannot_be_harvested(
+    footage: str, options: dict[str, object], kind: type[EdgeError], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind, match=sentence):
+        make(tmp_path / "set", footage, **options)
+    assert not (tmp_path / "set").exists()
+
+
+def test_only_a_drawn_scene_knows_its_truth(tmp_path: Path) -> None:
+    folder = images(tmp_path / "a", 5, lambda _: None)
+    with pytest.raises(ConfigError, match="only a synthetic: scene knows"):
+        make(tmp_path / "set", str(folder), teacher="truth")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda f: (f / "dataset.json").unlink(), "{0}: no harvested dataset"),
+        (lambda f: (f / "tracks.csv").unlink(), "{0}/tracks.csv: "),
+        (lambda f: (f / "tracks.csv").write_text("track\n1\n"),
+         "{0}/tracks.csv, line 1: column label is missing"),
+        (lambda f: append(f, "one,fox,a,0,1,2,"), "{0}/tracks.csv, line {1}: Expected `int`"),
+        (lambda f: append(f, "999,fox,a,0,1,2,"),
+         "{0}/tracks.csv, line {1}: there is no track 999 in dataset.json"),
+        (lambda f: append(f, (f / "tracks.csv").read_text().splitlines()[1]),
+         "{0}/tracks.csv, line {1}: track 1 is there twice"),
+        (lambda f: (f / "sheet.html").write_text("<html>"),
+         "{0}/sheet.html: no contact sheet of a harvest"),
+    ],
+)  # fmt: skip
+def test_a_damaged_harvest_is_told_by_the_file(
+    damage: Callable[[Path], object], sentence: str, own: Path
+) -> None:
+    damage(own)
+    lines = 0
+    if (own / "tracks.csv").exists():
+        lines = len((own / "tracks.csv").read_text().splitlines())
+    done = run("label", own)
+    assert isinstance(done.exception, DatasetError)
+    assert str(done.exception).startswith(sentence.format(own, lines))
+    assert done.exception.exit_code == 2
+
+
+def append(folder: Path, line: str) -> None:
+    with (folder / "tracks.csv").open("a") as stream:
+        stream.write(line + "\n")
+
+
+@pytest.mark.parametrize("text", ["{", '{"1": 2}', '{"999": "fox"}'])
+def test_names_that_do_not_fit(text: str, own: Path) -> None:
+    (own / "labels.json").write_text(text)
+    before = (own / "dataset.json").read_bytes()
+    done = run("label", own, "--labels", own / "labels.json")
+    assert isinstance(done.exception, DatasetError)
+    assert str(done.exception).startswith(f"{own}/labels.json: ")
+    assert (own / "dataset.json").read_bytes() == before
+
+
+def test_the_page_names_tracks_by_the_keyboard(own: Path, tmp_path: Path) -> None:
+    """In a real browser: keys pressed, and the names that it would hand down."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("BROWSER ABSENT: neither chromium nor google-chrome; this test was not run")
+    presses = """<script>
+      const press = key => document.body.dispatchEvent(new KeyboardEvent("keydown", {key,
+        bubbles: true, cancelable: true}));
+      press("x"); press("ArrowDown"); press("Backspace"); press("ArrowUp"); press("1");
+      cards[3].input.value = "<deer>"; cards[3].input.dispatchEvent(new Event("input"));
+      const images = [...document.images].filter(image => image.complete && image.naturalWidth);
+      document.body.textContent = JSON.stringify(
+        {labels: Object.fromEntries(labels), shown: images.length, all: document.images.length});
+    </script></body>"""
+    cards = [row.track for row in read_tracks(own / "tracks.csv") if not row.note]
+    cards += [row.track for row in read_tracks(own / "tracks.csv") if row.note]
+    page = (own / "sheet.html").read_text().replace("</body>", presses)
+    (tmp_path / "page.html").write_text(page)
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+         f"--user-data-dir={tmp_path / 'profile'}", f"file://{tmp_path / 'page.html'}"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    body = re.search(r"<body>(\{.*\})\s*</body>", done.stdout)
+    assert body is not None, done.stdout[-2000:]
+    found = json.loads(html.unescape(body.group(1)))
+    assert found["shown"] == found["all"] > len(cards)
+    expected = dict.fromkeys(cards, "object")
+    expected |= {cards[0]: "-", cards[2]: "", cards[3]: "<deer>"}
+    assert found["labels"] == {str(track): label for track, label in expected.items()}
+
+
+def test_neither_harvest_nor_datasets_need_tensorflow() -> None:
+    for path in [*MODELS.glob("harvest/*.py"), *MODELS.glob("dataset/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any("tensorflow" in name for name in names), path
+
+
+def test_objects_and_boxes_are_matched_one_to_one() -> None:
+    objects = Objects(np.arange(2), np.array([[0, 0, 10, 10], [1, 0, 11, 10]], np.float32))
+    assert matched(objects.boxes_xyxy, objects.boxes_xyxy[:1]).tolist() == [True, False]
+    assert matched(objects.boxes_xyxy, np.zeros((0, 4), np.float32)).tolist() == [False, False]
