@@ -25,7 +25,7 @@ from mobiledet.export import opened, write
 from mobiledet.loss import detection_loss
 from mobiledet.network import build
 from mobiledet.quantize import to_float, to_int8
-from mobiledet.run import load_checkpoint
+from mobiledet.run import load, load_checkpoint
 from mobiledet.tensorflow import tf
 from tests import drawn_objects
 
@@ -146,6 +146,34 @@ def test_a_run_is_not_overwritten_and_not_invented(dataset, run, tmp_path):
     assert (again.returncode, "a run is there already" in again.stderr) == (1, True)
     nothing = completed("export", tmp_path)
     assert (nothing.returncode, "no run of edge-train fit is there" in nothing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("length", [("--epochs", 1), ("--minutes", 0.02)])
+def test_a_length_may_be_told_in_epochs_or_minutes(dataset, tmp_path, length):
+    out = tmp_path / "run"
+    told = completed("fit", dataset, "--out", out, "--size-px", 64, "--batch", 8, *length)
+    assert told.returncode == 0, told.stderr
+    steps = load(out).training.steps
+    assert steps == 7 if length[0] == "--epochs" else 1 <= steps < 400
+    assert load_checkpoint(out).step == steps
+
+
+def test_two_lengths_are_refused(dataset, tmp_path):
+    told = completed("fit", dataset, "--out", tmp_path, "--steps", 5, "--epochs", 5)
+    assert told.returncode == 2
+    assert "--steps and --epochs exclude each other" in told.stderr
+
+
+def test_kinds_of_networks_stand_side_by_side(dataset):
+    told = completed("compare", dataset, "--size-px", 64, "--steps", 5)
+    assert told.returncode == 0, told.stderr
+    _, *rows = (line.split() for line in told.stdout.splitlines())
+    kinds = {(row[0], row[1]): float(row[2]) for row in rows}
+    assert set(kinds) == {
+        (b, e) for b in ("mobilenet_v1", "fire") for e in ("depthwise", "ordinary")
+    }
+    for backbone in ("mobilenet_v1", "fire"):
+        assert kinds[backbone, "depthwise"] < kinds[backbone, "ordinary"]
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 7])
