@@ -54,7 +54,9 @@ def _converter(model: Any) -> Any:
     shape = (1, *model.inputs[0].shape[1:])
     function = tf().function(lambda image: model(image, training=False))
     concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
-    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    owner = tf().Module()  # keeps the weights alive; a Keras model would trace each layer again
+    owner.kept = model.variables
+    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], owner)
 
 
 def _converted(converter: Any) -> bytes:

@@ -71,8 +71,8 @@ def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
         progress(done, loss.location + loss.classification)
         if done % CHECKPOINT_STEPS == 0 or done == training.steps:
             lines.append(loss)
+            note(folder, lines)  # first: what it tells beyond the checkpoint is cut off again
             save_checkpoint(folder, state(model, optimizer, done, loss.cpu_s))
-            note(folder, lines)
 
     take_steps(
         model,
