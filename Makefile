@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
 
-.PHONY: help run test lint bench fault soak install uninstall deb test-systemd test-picamera2 lock \
-  schemas clean
+.PHONY: help run test test-train lint bench fault soak install uninstall deb test-systemd \
+  test-picamera2 lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -17,6 +17,9 @@ run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
 
 test: $(VENV)/ready ## Everything that can be tested here
 	$(BIN)/python -m pytest
+
+test-train: $(VENV)-train/ready ## Trains, exports and runs small networks; Python 3.11, as TensorFlow needs
+	$(VENV)-train/bin/python -m pytest tests/test_train_*.py
 
 lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff check .
@@ -69,7 +72,7 @@ schemas: $(VENV)/ready ## Write what is generated: schemas, default configuratio
 	$(BIN)/python scripts/generate.py
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -78,4 +81,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)-train/ready: requirements.train.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "training needs Python 3.11; choose it with: make test-train PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)-train
+	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.train.lock
+	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@

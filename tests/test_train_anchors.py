@@ -22,9 +22,9 @@ def test_maps_end_in_one_cell_and_anchors_count_them_all(size_px):
     assert anchors[:, :2].max() < 1
 
 
-def test_scales_are_even_from_the_smallest_to_the_largest():
+def test_scales_grow_by_the_same_factor_from_the_smallest_to_the_largest():
     anchors = make_anchors((4, 2, 1), (0.2, 0.8))
-    assert anchors[[0, 96, 120], 2] == pytest.approx([0.2, 0.5, 0.8])
+    assert anchors[[0, 96, 120], 2] == pytest.approx([0.2, 0.4, 0.8])
     area = anchors[:5, 2] * anchors[:5, 3]
     assert area == pytest.approx([0.04] * 5)
 
@@ -38,6 +38,13 @@ def test_what_is_encoded_decodes_to_the_object():
         assert len(rows) > 0  # the tiny one fits no anchor, and still has one
         found = decode_boxes(targets.codes[rows], anchors[rows], BOX_SCALES)
         assert found == pytest.approx(np.tile(box, (len(rows), 1)), abs=1e-5)
+
+
+def test_two_objects_that_fit_the_same_anchor_best_still_get_one_each():
+    anchors = make_anchors((2, 1), (0.4, 0.9))
+    boxes = np.array([[0.05, 0.05, 0.45, 0.45], [0.06, 0.05, 0.46, 0.45]], np.float32)
+    classes = match(anchors, boxes, np.array([0, 1]), NONE).classes
+    assert {1, 2} <= set(classes.tolist())
 
 
 def test_a_picture_of_nothing_is_background():

@@ -58,10 +58,12 @@ def accuracy(
     names: Sequence[str],
     label: str,
     progress: Progress,
+    first_frame: int = 0,
 ) -> AccuracyReport:
-    """Plays a video once for each strategy; every frame of it counts.
+    """Plays a video once for each strategy; every frame from `first_frame` on counts.
 
-    label: the model's name for what the ground truth marks. Raises EdgeError.
+    label: the model's name for what the ground truth marks. Those before the first are played too,
+    so that background and tracks are as they would be. Raises EdgeError.
     """
     known = strategies()
     unknown = [name for name in names if name not in known]
@@ -77,7 +79,7 @@ def accuracy(
     )
     rows, frames = [], 0
     for name in names:
-        row, frames = _row(own, detector, truth, name, label, progress)
+        row, frames = _row(own, detector, truth, name, label, progress, first_frame)
         rows.append(row)
     return AccuracyReport(
         video.name, detector.name, label, frames, MIN_IOU, tuple(_with_ratios(rows))
@@ -91,6 +93,7 @@ def _row(
     name: str,
     label: str,
     progress: Progress,
+    first_frame: int,
 ) -> tuple[Row, int]:
     motmetrics = needs("motmetrics")
     accumulator = motmetrics.MOTAccumulator(auto_id=False)
@@ -100,13 +103,16 @@ def _row(
             step = strategies()[name](settings, detector, frame, label)
         start_s = time.process_time()
         result = step(frame)
-        cpu_s += time.process_time() - start_s
+        taken_s = time.process_time() - start_s
+        progress(name, frame.index + 1, total)
+        if frame.index < first_frame:
+            continue
+        cpu_s += taken_s
         invocations += result.invocations
         _accumulate(accumulator, motmetrics, truth.get(frame.index, NONE), result.seen, frame.index)
         count += 1
-        progress(name, count, total)
     if count == 0:
-        raise PermanentError(f"source {settings.source.uri}: no frames in it")
+        raise PermanentError(f"source {settings.source.uri}: no frames from {first_frame} on")
     found = motmetrics.metrics.create().compute(
         accumulator,
         metrics=["precision", "recall", "num_switches", "mota", "idf1"],

@@ -25,6 +25,8 @@ def bench() -> None:
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
 @click.option("--label", default="person", show_default=True, help="What the objects are.")
 @click.option("--strategy", "names", multiple=True, help="Only this; may be given again.")
+@click.option("--first-frame", type=click.IntRange(min=0), default=0, metavar="N",
+              help="Frames before this are played, but not counted.")  # fmt: skip
 @click.option("--json", "out", type=FILE, help="Where the figures go.")
 @click.option("--plot", "picture", type=FILE, help="Recall over invocations, .svg or .png.")
 def accuracy(
@@ -35,6 +37,7 @@ def accuracy(
     model: str | None,
     label: str,
     names: tuple[str, ...],
+    first_frame: int,
     out: Path | None,
     picture: Path | None,
 ) -> None:
@@ -57,7 +60,13 @@ def accuracy(
             bar.update(task, description=name, completed=done, total=total)
 
         report = measure(
-            settings, video, ground_truth, names or tuple(strategies()), label, progress
+            settings,
+            video,
+            ground_truth,
+            names or tuple(strategies()),
+            label,
+            progress,
+            first_frame,
         )
     _tell(report)
     _keep(report, out)

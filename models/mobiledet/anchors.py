@@ -23,9 +23,11 @@ IGNORED, BACKGROUND = -1, 0
 def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Anchors:
     """(n, 4) float32 cy cx h w in 0..1: for each map, row, column, then `PER_CELL` shapes.
 
-    scales: side of the first and of the last map's anchors; those between are evenly spaced.
+    scales: side of the first and of the last map's anchors. Each map's side is the same multiple of
+    the one before: SSD's even steps would make the first of few maps so large a step that an
+    object between two fits neither by an IoU of a half.
     """
-    sides = np.append(np.linspace(*scales, len(map_sizes)), 1.0)
+    sides = np.append(np.geomspace(*scales, len(map_sizes)), 1.0)
     parts = []
     for cells, side, next_side in zip(map_sizes, sides, sides[1:], strict=False):
         shapes = [(side / ratio**0.5, side * ratio**0.5) for ratio in RATIOS]
@@ -73,7 +75,10 @@ def match(
     if len(boxes_xyxy) == 0:
         return Targets(codes, classes)
     overlap = iou(own, boxes_xyxy)
-    overlap[overlap.argmax(axis=0), np.arange(len(boxes_xyxy))] = 2.0
+    for _ in range(len(boxes_xyxy)):  # no two objects get the same one: the closest pair first
+        free = np.where(overlap.max(axis=1, keepdims=True) > 1, -1, overlap)
+        free[:, overlap.max(axis=0) > 1] = -1
+        overlap[np.unravel_index(free.argmax(), free.shape)] = 2.0
     owner, best = overlap.argmax(axis=1), overlap.max(axis=1)
     classes[(best >= NEAR_IOU) & (best < MATCH_IOU)] = IGNORED
     rows = np.flatnonzero(best >= MATCH_IOU)

@@ -14,6 +14,11 @@ COMMANDS = {
     "harvest": "Makes a dataset of what moves in footage of a fixed camera.",
     "label": "Names or rejects whole tracks of a harvest.",
     "check": "Reads a dataset, says what is wrong or what is in it.",
+    "distill": "Labels footage by what a larger model sees in it.",
+    "fit": "Trains a detector; goes on where it was stopped.",
+    "evaluate": "Measures a run or a model file on a dataset: mAP, F1.",
+    "export": "Quantizes a run to int8, measures it and writes its card.",
+    "compare": "Depthwise against ordinary layers, MobileNet against fire.",
 }
 
 

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from edge.detector.runtime import open_interpreter
+from edge.detector.runtime import Interpreter, open_interpreter
 
 WARM_UP = 3
-LEAST_RUNS = 10
+LEAST_ROUNDS = 10
 
 
 def latency_ms(flatbuffer: bytes, *, threads: int = 1, budget_s: float = 1.0) -> float:
     """The median of single invocations over `budget_s` seconds, at least ten."""
+    return latencies_ms([flatbuffer], threads=threads, budget_s=budget_s)[0]
+
+
+def latencies_ms(
+    flatbuffers: Sequence[bytes], *, threads: int = 1, budget_s: float = 3.0
+) -> list[float]:
+    """The medians of several models that take turns, so that what else runs here delays them all.
+
+    budget_s: for all together; each is invoked ten times at least.
+    """
+    interpreters = [_ready(flatbuffer, threads) for flatbuffer in flatbuffers]
+    taken: list[list[float]] = [[] for _ in interpreters]
+    end = time.perf_counter() + budget_s
+    while len(taken[0]) < LEAST_ROUNDS or time.perf_counter() < end:
+        for interpreter, times in zip(interpreters, taken, strict=True):
+            start = time.perf_counter()
+            interpreter.invoke()
+            times.append(time.perf_counter() - start)
+    return [float(np.median(times)) * 1e3 for times in taken]
+
+
+def _ready(flatbuffer: bytes, threads: int) -> Interpreter:
     interpreter = open_interpreter(flatbuffer, threads=threads)
     (detail,) = interpreter.get_input_details()
     interpreter.tensor(detail["index"])()[:] = 0
     for _ in range(WARM_UP):
         interpreter.invoke()
-    taken: list[float] = []
-    end = time.perf_counter() + budget_s
-    while len(taken) < LEAST_RUNS or time.perf_counter() < end:
-        start = time.perf_counter()
-        interpreter.invoke()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) * 1e3
+    return interpreter

@@ -14,16 +14,22 @@ FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., 2017
 
 
 def detection_loss(
-    codes: Tensor, logits: Tensor, true_codes: Tensor, true_classes: Tensor, kind: Kind
+    codes: Tensor,
+    logits: Tensor,
+    true_codes: Tensor,
+    true_classes: Tensor,
+    first_class_column: int,
+    kind: Kind,
 ) -> tuple[Tensor, Tensor]:
     """Of a batch, for each matched anchor: (localization, classification), two scalars.
 
-    codes, true_codes: (b, n, 4). logits: (b, n, classes). true_classes: (b, n) as in `Targets`.
+    codes, true_codes: (b, n, 4). logits: (b, n, columns). true_classes: (b, n) as in `Targets`.
     """
     matched = tf().cast(true_classes > 0, tf().float32)
     count = tf().maximum(tf().reduce_sum(matched), 1.0)
     location = tf().reduce_sum(_smooth_l1(codes - true_codes), axis=-1) * matched
-    wanted = tf().one_hot(true_classes - 1, logits.shape[-1])
+    column = tf().where(true_classes > 0, true_classes - 1 + first_class_column, -1)
+    wanted = tf().one_hot(column, logits.shape[-1])  # all 0 for -1
     entropy = tf().nn.sigmoid_cross_entropy_with_logits(wanted, logits)
     if kind == "focal":
         known = tf().cast(true_classes >= 0, tf().float32)

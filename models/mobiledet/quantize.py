@@ -28,8 +28,8 @@ def to_float(model: Any) -> bytes:
 def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
     """Weights, activations, input and outputs in int8 (Jacob et al., 2018).
 
-    canvases: what activations are measured on, each (size, size, 3). For a network with its own
-    fake quantization they only fill what that leaves open.
+    canvases: what activations are measured on, each (size, size, 3). A network with its own fake
+    quantization has its ranges in it: none are needed.
     """
     size = model.inputs[0].shape[1]
     extremes = [np.zeros((size, size, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)]
@@ -54,7 +54,9 @@ def _converter(model: Any) -> Any:
     shape = (1, *model.inputs[0].shape[1:])
     function = tf().function(lambda image: model(image, training=False))
     concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
-    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], model)
+    owner = tf().Module()  # keeps the weights alive; a Keras model would trace each layer again
+    owner.kept = model.variables
+    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], owner)
 
 
 def _converted(converter: Any) -> bytes:

@@ -20,12 +20,6 @@ def tf() -> Any:
         raise MissingExtraError("building and training networks", "train") from error
 
 
-def limit_threads(threads: int) -> None:
-    """CPU threads that training may take; to be called before the first operation."""
-    tf().config.threading.set_intra_op_parallelism_threads(threads)
-    tf().config.threading.set_inter_op_parallelism_threads(1)
-
-
 def mixed_precision() -> bool:
     """Turns on 16-bit arithmetic where a GPU is present; whether it did."""
     if not tf().config.list_physical_devices("GPU"):

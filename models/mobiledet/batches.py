@@ -1,0 +1,60 @@
+"""Batches of canvases and what the network should answer, made beside the training.
+
+The batch of a step depends on the seed and the step alone: a run that goes on after a kill sees
+what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.detector.model_file import Anchors
+from mobiledet.anchors import match
+from mobiledet.looks import Looks
+
+AHEAD = 4
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """images: (b, size, size, 3) uint8. codes: (b, n, 4), classes: (b, n) as in `Targets`."""
+
+    images: npt.NDArray[np.uint8]
+    codes: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int32]
+
+
+def make_batch(looks: Looks, anchors: Anchors, count: int, seed: int, step: int) -> Batch:
+    """The batch of one step."""
+    random = np.random.default_rng([seed, step])
+    samples = [looks.draw(random) for _ in range(count)]
+    targets = []
+    for sample in samples:
+        size = np.float32(sample.image.shape[0])
+        targets.append(
+            match(anchors, sample.boxes_xyxy / size, sample.class_ids, sample.ignored_xyxy / size)
+        )
+    return Batch(
+        np.stack([sample.image for sample in samples]),
+        np.stack([target.codes for target in targets]),
+        np.stack([target.classes for target in targets]),
+    )
+
+
+def batches(looks: Looks, anchors: Anchors, count: int, seed: int, steps: range) -> Iterator[Batch]:
+    """Those of some steps, in order, a few ahead of the one that takes them."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="batch") as pool:
+        waiting: deque[Future[Batch]] = deque()
+        for step in steps:
+            waiting.append(pool.submit(make_batch, looks, anchors, count, seed, step))
+            if len(waiting) >= AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,78 @@
+"""`edge-train evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge.commands.options import FILE
+
+if TYPE_CHECKING:
+    from edge.detector import Detector
+    from mobiledet.evaluation import Report
+
+
+@click.command()
+@click.argument("model")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--split", default="", help="Only this part of the dataset.")
+@click.option(
+    "--look",
+    type=click.Choice(["regions", "whole"]),
+    default="regions",
+    show_default=True,
+    help="Through the daemon's crops and packed canvases, or at whole pictures.",
+)
+@click.option("--json", "out", type=FILE, help="Where the figures go.")
+def evaluate(model: str, dataset: Path, split: str, look: str, out: Path | None) -> None:
+    """Measures MODEL, a run's folder or any model of the daemon, on DATASET: mAP and F1."""
+    import msgspec
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mobiledet.dataset import read_dataset
+    from mobiledet.evaluation import evaluate as measure
+
+    found = read_dataset(dataset, split)
+    detector = _detector(model)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking", total=len(found.pictures))
+        report = measure(
+            detector,
+            found,
+            look,  # type: ignore[arg-type]
+            lambda done, _total: bar.update(task, completed=done),
+        )
+    _tell(report)
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+
+
+def _detector(model: str) -> Detector:
+    from edge.catalog import find_model
+    from edge.detector import Detector
+    from edge.settings import ModelSettings
+
+    if not Path(model).is_dir():
+        return Detector(ModelSettings(file=model, threads=1), find_model(model))
+    from mobiledet.export import float_model, opened
+    from mobiledet.quantize import to_float
+    from mobiledet.run import load
+
+    design = load(Path(model)).design
+    return opened(to_float(float_model(Path(model), design)), design)
+
+
+def _tell(report: Report) -> None:
+    click.echo(f"{report.pictures} pictures, {report.invocations} invocations")
+    click.echo(f"mAP {report.map:.3f}, AP50 {report.map50:.3f}")
+    click.echo(f"{'':16} {'objects':>8} {'AP50':>6} {'precision':>10} {'recall':>7} {'F1':>6}")
+    for row in report.classes:
+        click.echo(
+            f"{row.label:16} {row.objects:8d} {row.ap50:6.3f} {row.precision:10.3f}"
+            f" {row.recall:7.3f} {row.f1:6.3f}"
+        )
+    all_of_them = f"{report.precision:10.3f} {report.recall:7.3f} {report.f1:6.3f}"
+    click.echo(f"{'all':16} {sum(c.objects for c in report.classes):8d} {'':6} {all_of_them}")

@@ -1,0 +1,107 @@
+"""`edge-train fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge.commands.options import FOLDER
+
+if TYPE_CHECKING:
+    from mobiledet.run import Run
+
+DEFAULT_STEPS = 2500
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=FOLDER, required=True, help="The run's folder.")
+@click.option("--split", default="train", show_default=True, help="'' for formats without splits.")
+@click.option(
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
+)
+@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True)
+@click.option(
+    "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
+    show_default=True,
+)  # fmt: skip
+@click.option(
+    "--extra", type=click.Choice(["depthwise", "ordinary"]), default="depthwise",
+    show_default=True, help="Layers after the backbone, and predictors.",
+)  # fmt: skip
+@click.option(
+    "--loss", type=click.Choice(["hard-negative", "focal"]), default="hard-negative",
+    show_default=True,
+)  # fmt: skip
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), help=f"Batches. Default: {DEFAULT_STEPS}.")
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Goes on from the run's last checkpoint.")
+def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
+    """Trains a detector on DATASET. On a CPU, the same seed gives the same result."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from mobiledet.dataset import read_dataset
+    from mobiledet.run import create, load
+    from mobiledet.training import fit as train
+
+    if resume:
+        run = load(out)
+    elif dataset is None:
+        raise click.UsageError("DATASET is missing; only --resume goes without")
+    else:
+        run = _new_run(dataset, options)
+    found = read_dataset(Path(run.training.dataset), run.training.split)
+    if not resume:
+        create(out, run)
+    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=run.training.steps)
+
+        def progress(done: int, loss: float) -> None:
+            bar.update(task, completed=done, description=f"loss {loss:.3f}")
+
+        train(out, run, found, progress)
+    click.echo(f"{out}: {run.training.steps} steps; next: edge-train export {out}")
+
+
+def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
+    from mobiledet.dataset import read_dataset
+    from mobiledet.design import Design
+    from mobiledet.run import Run, Training
+
+    lengths = [name for name in ("steps", "epochs", "minutes") if options[name] is not None]
+    if len(lengths) > 1:
+        raise click.UsageError(f"--{lengths[0]} and --{lengths[1]} exclude each other")
+    found = read_dataset(dataset, options["split"])
+    design = Design(
+        labels=found.labels,
+        **{name: options[name] for name in ("backbone", "alpha", "size_px", "extra")},
+    )
+    training = Training(
+        dataset=str(dataset.resolve()),
+        steps=options["steps"] or DEFAULT_STEPS,
+        **{name: options[name] for name in ("split", "batch", "seed", "loss")},
+    )
+    run = Run(design=design, training=training)
+    if options["epochs"] is not None:
+        steps = options["epochs"] * len(found.pictures) / training.batch
+    elif options["minutes"] is not None:
+        from mobiledet.training import seconds_per_step
+
+        steps = options["minutes"] * 60 / seconds_per_step(run, found)
+    else:
+        return run
+    return with_steps(run, max(1, round(steps)))
+
+
+def with_steps(run: Run, steps: int) -> Run:
+    import msgspec
+
+    replace = msgspec.structs.replace
+    return replace(run, training=replace(run.training, steps=steps))

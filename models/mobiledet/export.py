@@ -1,0 +1,165 @@
+"""From a run to one file for the daemon: float, int8 by calibration, int8 by training; measured.
+
+Every figure is of the flatbuffer itself, run by the daemon's own detector.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.detector import Detector
+from edge.detector.model_file import DetectorSpec, attach
+from edge.settings import ModelSettings
+from mobiledet.blocks import FloatBlocks
+from mobiledet.cost import macs_by_layer, parameters
+from mobiledet.dataset import Dataset
+from mobiledet.design import BOX_SCALES, Design
+from mobiledet.evaluation import Looking, Progress, Report, evaluate
+from mobiledet.fake_quantized import twin_of
+from mobiledet.latency import latencies_ms
+from mobiledet.looks import Looks, measured_looks
+from mobiledet.network import build
+from mobiledet.quantize import Canvas, normalized, to_float, to_int8
+from mobiledet.run import Run, Training, load_checkpoint
+from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
+
+CALIBRATION_CANVASES = 128
+TUNING_RATE = 2e-4  # of quantization-aware training, against 2e-3 of the training before
+FLOAT, CALIBRATED, TUNED = "float", "int8, post-training", "int8, quantization-aware"
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One way to make a file of the run, and what that file does."""
+
+    kind: str
+    size_bytes: int
+    latency_ms: float
+    report: Report
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured for a model card."""
+
+    mega_macs: float
+    parameters: int
+    training_cpu_s: float
+    variants: tuple[Variant, ...]
+    chosen: str
+    reference: str
+    reference_latency_ms: float
+
+
+def float_model(folder: Path, design: Design) -> Any:
+    """The network with the weights of the folder's last checkpoint."""
+    model = build(design, FloatBlocks())
+    model.set_weights(load_checkpoint(folder).weights)
+    return model
+
+
+def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) -> list[Canvas]:
+    """Inputs as the daemon would make them of pictures all over the dataset."""
+    step = max(1, len(dataset.pictures) // count)
+
+    def all_of_them() -> Iterable[Canvas]:
+        for number, picture in enumerate(dataset.pictures[::step]):
+            for _, canvas in measured_looks(picture, picture.rgb(), number, size_px):
+                yield canvas.copy()
+
+    return list(islice(all_of_them(), count))
+
+
+def tuned(
+    model: Any, run: Run, dataset: Dataset, calibration: list[Canvas], steps: int, bar: Progress
+) -> Any:
+    """The model's twin after some steps of quantization-aware training."""
+    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
+    plan = Training(
+        dataset=run.training.dataset,
+        split=run.training.split,
+        steps=steps,
+        batch=run.training.batch,
+        seed=run.training.seed + 1,  # other batches than those of the training
+        learning_rate=TUNING_RATE,
+        loss=run.training.loss,
+    )
+    take_steps(
+        twin,
+        make_optimizer(twin, TUNING_RATE, steps),
+        run.design,
+        plan,
+        Looks(dataset, run.design.size_px),
+        range(steps),
+        lambda done, _loss: bar(done, steps),
+    )
+    return twin
+
+
+def flatbuffers(
+    folder: Path, run: Run, training: Dataset, tuning_steps: int, bar: Progress
+) -> dict[str, bytes]:
+    """By kind; the quantization-aware one only where `tuning_steps` is not 0."""
+    prepare(run.training.seed)
+    model = float_model(folder, run.design)
+    calibration = canvases(training, run.design.size_px)
+    made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
+    if tuning_steps:
+        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, bar), [])
+    return made
+
+
+def measured(
+    folder: Path,
+    run: Run,
+    made: dict[str, bytes],
+    held_out: Dataset,
+    looking: Looking,
+    reference: tuple[str, bytes],
+    bar: Progress,
+) -> Figures:
+    """reference: name and flatbuffer of a model whose latency is measured in the same run."""
+    reports = {
+        kind: evaluate(opened(flatbuffer, run.design), held_out, looking, bar)
+        for kind, flatbuffer in made.items()
+    }
+    *own_ms, reference_ms = latencies_ms([*made.values(), reference[1]])
+    variants = tuple(
+        Variant(kind, len(made[kind]), round(taken_ms, 2), reports[kind])
+        for kind, taken_ms in zip(made, own_ms, strict=True)
+    )
+    network = build(run.design, FloatBlocks())
+    return Figures(
+        mega_macs=round(sum(macs_by_layer(network).values()) / 1e6, 1),
+        parameters=parameters(network),
+        training_cpu_s=round(load_checkpoint(folder).cpu_s, 1),
+        variants=variants,
+        chosen=max((k for k in made if k != FLOAT), key=lambda kind: reports[kind].map),
+        reference=reference[0],
+        reference_latency_ms=round(reference_ms, 2),
+    )
+
+
+def write(path: Path, flatbuffer: bytes, design: Design, licence: str) -> None:
+    """The file that the daemon runs, with labels and anchors inside."""
+    spec = DetectorSpec(
+        name=path.stem,
+        licence=licence,
+        box_scales=BOX_SCALES,
+        score="sigmoid",
+        first_class_column=design.first_class_column,
+    )
+    attach(path, flatbuffer, labels=design.labels, spec=spec, anchors=anchors_of(design))
+
+
+def opened(flatbuffer: bytes, design: Design) -> Detector:
+    """The daemon's detector on a model that has no file yet."""
+    with tempfile.TemporaryDirectory(prefix="edge-train-") as folder:
+        path = Path(folder, "model.tflite")
+        write(path, flatbuffer, design, "")
+        return Detector(ModelSettings(file=str(path), threads=1), path)

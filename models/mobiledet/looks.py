@@ -1,0 +1,167 @@
+"""Model inputs as the daemon makes them: crops, and packed canvases of several.
+
+Both for training, where each draw differs, and for measuring, where they are the same each time.
+The canvases are laid out and painted by the daemon's own `Packer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge import picture as camera
+from edge.geometry import Boxes, Cell, clip
+from edge.regions import Layout, Packer
+from edge.settings import RegionSettings
+from mobiledet.augment import (
+    Random,
+    Sample,
+    constrained_crop,
+    expanded,
+    kept,
+    mirrored,
+    relit,
+    squeezed,
+)
+from mobiledet.dataset import Dataset, Picture
+
+CACHE_BYTES = 600_000_000  # of decoded pictures
+# How often a canvas is made in which way; the rest is packed or single, as the boxes' sizes decide.
+SSD_CROP, EXPANDED, WHOLE = 0.12, 0.06, 0.08
+ANY_PICTURE = 0.2  # share that is not drawn for an object's sake
+MAX_SUBJECTS = 6
+DISTRACTORS = 2  # places without an object at which a measurement looks, in each picture
+SEED = 20
+
+
+class Looks:
+    """Draws training samples from a dataset. Thread-safe: a draw depends on its generator alone."""
+
+    def __init__(self, dataset: Dataset, size_px: int) -> None:
+        self._dataset = dataset
+        self._size_px = size_px
+        self._of_class = [
+            [i for i, picture in enumerate(dataset.pictures) if (picture.class_ids == c).any()]
+            for c in range(len(dataset.labels))
+        ]
+        largest = max(p.width * p.height * 3 for p in dataset.pictures)
+        cached = lru_cache(maxsize=max(1, CACHE_BYTES // largest))
+        self._rgb = cached(lambda number: dataset.pictures[number].rgb())
+
+    def draw(self, random: Random) -> Sample:
+        """One canvas with what is on it, (size, size, 3)."""
+        number, first = self._pick(random)
+        picture = self._dataset.pictures[number]
+        sample = Sample(
+            self._rgb(number), picture.boxes_xyxy, picture.class_ids, picture.ignored_xyxy
+        )
+        kind = random.random()
+        if kind < SSD_CROP:
+            sample = squeezed(sample, constrained_crop(sample, random), self._size_px)
+        elif kind < SSD_CROP + EXPANDED:
+            sample = squeezed(sample, expanded(sample, random), self._size_px)
+        elif kind < SSD_CROP + EXPANDED + WHOLE:
+            whole = (0, 0, picture.width, picture.height)
+            sample = squeezed(sample, whole, self._size_px)
+        else:
+            sample = self._daemon_look(sample, first, random)
+        if random.random() < 0.5:
+            sample = mirrored(sample)
+        return Sample(
+            relit(sample.image, random), sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy
+        )
+
+    def _pick(self, random: Random) -> tuple[int, int | None]:
+        """A picture, and which of its objects it was drawn for: each class as often as another."""
+        if random.random() < ANY_PICTURE:
+            return int(random.integers(len(self._dataset.pictures))), None
+        class_id = int(random.integers(len(self._of_class)))
+        number = int(random.choice(self._of_class[class_id]))
+        rows = np.flatnonzero(self._dataset.pictures[number].class_ids == class_id)
+        return number, int(random.choice(rows))
+
+    def _daemon_look(self, sample: Sample, first: int | None, random: Random) -> Sample:
+        height, width = sample.image.shape[:2]
+        others = random.permutation(len(sample.boxes_xyxy))
+        rows = ([first] if first is not None else []) + others.tolist()
+        blobs = [as_blob(sample.boxes_xyxy[row], random) for row in dict.fromkeys(rows)]
+        blobs += [_anywhere(sample, random) for _ in range(1 + int(random.integers(3)))]
+        if first is None:
+            random.shuffle(blobs)
+        blobs = blobs[: 1 + int(random.integers(MAX_SUBJECTS))]
+        settings = msgspec.structs.replace(
+            RegionSettings(),
+            context=float(random.uniform(1.2, 2.4)),
+            max_shrink=float(random.uniform(1.0, 2.0)),
+            pack=bool(random.random() < 0.7),
+        )
+        packer = Packer(settings, (self._size_px, self._size_px), (width, height))
+        layout, _ = packer.next(clip(np.array(blobs, np.float32), width, height))
+        return on_canvas(packer, layout, sample)
+
+
+def on_canvas(packer: Packer, layout: Layout, sample: Sample) -> Sample:
+    """A picture's crops on one canvas, and its objects there."""
+    canvas = packer.fill(layout, as_frame(sample.image)).copy()
+    boxes, class_ids, ignored = [], [], []
+    for cell in layout.cells:
+        own = kept(sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy, cell.crop_xyxy)
+        boxes.append(cell.to_canvas(own.boxes_xyxy))
+        class_ids.append(own.class_ids)
+        ignored.append(cell.to_canvas(own.ignored_xyxy))
+    return Sample(canvas, np.concatenate(boxes), np.concatenate(class_ids), np.concatenate(ignored))
+
+
+def as_frame(rgb: npt.NDArray[np.uint8]) -> camera.Picture:
+    return camera.Picture(camera.PixelFormat.RGB, (rgb,))
+
+
+def as_blob(box_xyxy: Boxes, random: Random) -> Boxes:
+    """The box that motion would have drawn around an object: not quite its own."""
+    x0, y0, x1, y1 = box_xyxy
+    w, h = x1 - x0, y1 - y0
+    cx, cy = (x0 + x1) / 2 + random.normal(0, 0.1) * w, (y0 + y1) / 2 + random.normal(0, 0.1) * h
+    half_w, half_h = w * random.uniform(0.35, 0.7), h * random.uniform(0.35, 0.65)
+    return np.array([cx - half_w, cy - half_h, cx + half_w, cy + half_h], np.float32)
+
+
+def _anywhere(sample: Sample, random: Random) -> Boxes:
+    """A blob of some size at some place of the picture: light, a branch, a shadow."""
+    height, width = sample.image.shape[:2]
+    side = np.exp(random.uniform(np.log(0.05), np.log(0.5))) * min(width, height)
+    x, y = random.uniform(0, width - side), random.uniform(0, height - side)
+    return np.array([x, y, x + side * random.uniform(0.4, 1), y + side], np.float32)
+
+
+def measured_looks(
+    picture: Picture, rgb: npt.NDArray[np.uint8], number: int, size_px: int
+) -> Iterator[tuple[Layout, npt.NDArray[np.uint8]]]:
+    """The looks that a measurement takes at a picture, and their canvases, each overwritten.
+
+    Blobs around every object, not exact, and some where nothing is; the same in each measurement.
+    """
+    random = np.random.default_rng([SEED, number])
+    sample = Sample(rgb, picture.boxes_xyxy, picture.class_ids, picture.ignored_xyxy)
+    blobs = [as_blob(box, random) for box in picture.boxes_xyxy]
+    blobs += [_anywhere(sample, random) for _ in range(DISTRACTORS)]
+    size = (picture.width, picture.height)
+    packer = Packer(RegionSettings(), (size_px, size_px), size)
+    left = clip(np.array(blobs, np.float32), *size)
+    while len(left):
+        layout, seen = packer.next(left)
+        yield layout, packer.fill(layout, as_frame(rgb))
+        left = left[~seen]
+
+
+def whole_look(
+    picture: Picture, rgb: npt.NDArray[np.uint8], size_px: int
+) -> tuple[Layout, npt.NDArray[np.uint8]]:
+    """The picture squeezed to the model's input."""
+    whole = (0, 0, picture.width, picture.height)
+    layout = Layout((Cell(whole, (0, 0, size_px, size_px)),), np.array([whole], np.float32))
+    packer = Packer(RegionSettings(), (size_px, size_px), (picture.width, picture.height))
+    return layout, packer.fill(layout, as_frame(rgb))

@@ -1,0 +1,145 @@
+"""The folder of one training: what is trained on what, and how far it has come.
+
+`run.json` says it, `checkpoint.npz` holds weights and optimizer, `history.csv` the losses. Each is
+written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from edge.errors import PermanentError
+from mobiledet.design import Design
+
+SETTINGS, CHECKPOINT, HISTORY = "run.json", "checkpoint.npz", "history.csv"
+Arrays = list[npt.NDArray[np.float32]]
+
+
+class RunError(PermanentError):
+    """A run that can't go on or be read. The sentence begins with its folder or file."""
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a network is trained.
+
+    learning_rate: the highest; it rises over `WARM_UP` steps and falls as a cosine to nothing.
+    """
+
+    dataset: str
+    split: str
+    steps: Annotated[int, Meta(ge=1)]
+    batch: Annotated[int, Meta(ge=1)] = 32
+    seed: int = 0
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
+    loss: Literal["hard-negative", "focal"] = "hard-negative"
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`run.json`."""
+
+    design: Design
+    training: Training
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state after `step` steps. loss: the mean since the checkpoint before."""
+
+    step: int
+    cpu_s: float
+    weights: Arrays
+    optimizer: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A line of the history: means since the line before."""
+
+    step: int
+    location: float
+    classification: float
+    cpu_s: float
+
+
+def create(folder: Path, run: Run) -> None:
+    """Raises RunError where there is a run already."""
+    if (folder / SETTINGS).exists():
+        raise RunError(f"{folder}: a run is there already; go on with --resume or name another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)))
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}") from error
+
+
+def load(folder: Path) -> Run:
+    """Raises RunError."""
+    path = folder / SETTINGS
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Run)
+    except OSError as error:
+        raise RunError(f"{folder}: no run of edge-train fit is there ({error.strerror})") from error
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    buffer = io.BytesIO()
+    named = {f"w{i:04d}": array for i, array in enumerate(checkpoint.weights)}
+    named |= {f"o{i:04d}": array for i, array in enumerate(checkpoint.optimizer)}
+    progress = np.array([checkpoint.step, checkpoint.cpu_s], np.float64)
+    np.savez(buffer, allow_pickle=False, progress=progress, **named)
+    _write(folder / CHECKPOINT, buffer.getvalue())
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Raises RunError where training has not come to its first checkpoint."""
+    path = folder / CHECKPOINT
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            step, cpu_s = arrays["progress"].tolist()
+            names = sorted(arrays.files)
+            weights = [arrays[name] for name in names if name.startswith("w")]
+            optimizer = [arrays[name] for name in names if name.startswith("o")]
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no checkpoint yet; train it by edge-train fit") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path}: damaged: {error}") from error
+    return Checkpoint(int(step), cpu_s, weights, optimizer)
+
+
+def note(folder: Path, lines: list[Loss]) -> None:
+    """Writes the history anew."""
+    rows = ["step,location,classification,cpu_s"]
+    rows += [f"{x.step},{x.location:.4f},{x.classification:.4f},{x.cpu_s:.1f}" for x in lines]
+    _write(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode())
+
+
+def history(folder: Path, until_step: int) -> list[Loss]:
+    """The lines up to a checkpoint's step: what came after it happens again."""
+    path = folder / HISTORY
+    if not path.is_file():
+        return []
+    found = []
+    for row in path.read_text().splitlines()[1:]:
+        step, location, classification, cpu_s = row.split(",")
+        found.append(Loss(int(step), float(location), float(classification), float(cpu_s)))
+    return [line for line in found if line.step <= until_step]
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,178 @@
+"""The training loop: steps of AdamW, checkpoints, and the way back to where a run was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.detector.model_file import Anchors
+from mobiledet.anchors import make_anchors
+from mobiledet.batches import batches
+from mobiledet.blocks import FloatBlocks
+from mobiledet.dataset import Dataset
+from mobiledet.design import Design
+from mobiledet.looks import Looks
+from mobiledet.loss import Kind, detection_loss
+from mobiledet.network import build
+from mobiledet.run import (
+    CHECKPOINT,
+    Checkpoint,
+    Loss,
+    Run,
+    Training,
+    history,
+    load_checkpoint,
+    note,
+    save_checkpoint,
+)
+from mobiledet.tensorflow import mixed_precision, tf
+
+WARM_UP = 100  # steps
+CHECKPOINT_STEPS = 50
+TRIAL_STEPS = 12  # to measure how long one takes
+MAX_NORM = 10.0  # of the gradient
+
+Step = Callable[[Any, Any, Any], tuple[Any, Any]]
+Progress = Callable[[int, float], None]  # steps done, mean loss since it was called last
+
+
+def prepare(seed: int) -> bool:
+    """Same seed, same result (on a CPU); 16-bit arithmetic on a GPU. Whether there is one."""
+    tf().keras.utils.set_random_seed(seed)
+    if mixed_precision():
+        return True
+    tf().config.experimental.enable_op_determinism()
+    return False
+
+
+def anchors_of(design: Design) -> Anchors:
+    return make_anchors(design.map_sizes, design.scales)
+
+
+def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
+    """Trains from the folder's checkpoint, or from the start, to the end; returns the model."""
+    training = run.training
+    on_gpu = prepare(training.seed)
+    model = build(run.design, FloatBlocks())
+    optimizer = make_optimizer(model, training.learning_rate, training.steps, scaled=on_gpu)
+    step, cpu_s = 0, 0.0
+    if (folder / CHECKPOINT).exists():
+        checkpoint = load_checkpoint(folder)
+        restore(model, optimizer, checkpoint)
+        step, cpu_s = checkpoint.step, checkpoint.cpu_s
+    lines = history(folder, step)
+    looks = Looks(dataset, run.design.size_px)
+
+    def reached(done: int, loss: Loss) -> None:
+        progress(done, loss.location + loss.classification)
+        if done % CHECKPOINT_STEPS == 0 or done == training.steps:
+            lines.append(loss)
+            note(folder, lines)  # first: what it tells beyond the checkpoint is cut off again
+            save_checkpoint(folder, state(model, optimizer, done, loss.cpu_s))
+
+    take_steps(
+        model,
+        optimizer,
+        run.design,
+        training,
+        looks,
+        range(step, training.steps),
+        reached,
+        cpu_s,
+    )
+    return model
+
+
+def take_steps(
+    model: Any,
+    optimizer: Any,
+    design: Design,
+    training: Training,
+    looks: Looks,
+    steps: range,
+    reached: Callable[[int, Loss], None],
+    cpu_s: float = 0.0,
+) -> None:
+    """Trains; `reached` is told of each step, with the means since the last checkpoint."""
+    step_function = make_step(model, optimizer, design.first_class_column, training.loss)
+    start_s = time.process_time() - cpu_s
+    sums, count = np.zeros(2), 0
+    made = batches(looks, anchors_of(design), training.batch, training.seed, steps)
+    for number, batch in zip(steps, made, strict=True):
+        parts = step_function(batch.images, batch.codes, batch.classes)
+        sums += [float(part) for part in parts]
+        count += 1
+        location, classification = sums / count
+        spent_s = time.process_time() - start_s
+        reached(number + 1, Loss(number + 1, float(location), float(classification), spent_s))
+        if (number + 1) % CHECKPOINT_STEPS == 0:
+            sums, count = np.zeros(2), 0
+
+
+def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False) -> Any:
+    """AdamW. scaled: its loss is scaled, as 16-bit gradients need."""
+    optimizers = tf().keras.optimizers
+    warm_up = min(WARM_UP, max(1, steps // 10))
+    rate = optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up
+    )
+    optimizer = optimizers.AdamW(rate, weight_decay=1e-4, global_clipnorm=MAX_NORM)
+    if scaled:
+        optimizer = tf().keras.mixed_precision.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -> Step:
+    """One step of training as a graph: images, codes, classes -> the two losses."""
+    scaled = hasattr(optimizer, "get_scaled_loss")
+
+    @tf().function  # type: ignore[untyped-decorator]
+    def step(images: Any, codes: Any, classes: Any) -> tuple[Any, Any]:
+        pictures = tf().cast(images, tf().float32) * (1 / 127.5) - 1
+        with tf().GradientTape() as tape:
+            found_codes, logits = model(pictures, training=True)
+            location, classification = detection_loss(
+                found_codes, logits, codes, classes, first_class_column, kind
+            )
+            loss = location + classification + tf().add_n([0.0, *model.losses])
+            if scaled:
+                loss = optimizer.get_scaled_loss(loss)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        if scaled:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return location, classification
+
+    return step  # type: ignore[no-any-return]
+
+
+def state(model: Any, optimizer: Any, step: int, cpu_s: float) -> Checkpoint:
+    return Checkpoint(step, cpu_s, model.get_weights(), [v.numpy() for v in optimizer.variables])
+
+
+def restore(model: Any, optimizer: Any, checkpoint: Checkpoint) -> None:
+    model.set_weights(checkpoint.weights)
+    for variable, value in zip(optimizer.variables, checkpoint.optimizer, strict=True):
+        variable.assign(value)
+
+
+def seconds_per_step(run: Run, dataset: Dataset) -> float:
+    """Measured here: the wall time of a step, with its batch, after the first has been compiled."""
+    model = build(run.design, FloatBlocks())
+    optimizer = make_optimizer(model, run.training.learning_rate, TRIAL_STEPS)
+    ends: list[float] = []
+    take_steps(
+        model,
+        optimizer,
+        run.design,
+        run.training,
+        Looks(dataset, run.design.size_px),
+        range(TRIAL_STEPS),
+        lambda _done, _loss: ends.append(time.perf_counter()),
+    )
+    return float(np.median(np.diff(ends[1:])))
