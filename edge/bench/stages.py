@@ -72,7 +72,7 @@ def stages(settings: Settings) -> StagesReport:
         invocations = 0
         for frame in frames:
             if frame.index == WARM_UP_FRAMES:
-                clock.spent_ns.clear()
+                clock.spent.clear()
                 invocations, thread_s, process_s = 0, time.thread_time(), time.process_time()
             analysis = clock.time("pipeline", pipeline, frame)
             invocations += len(analysis.layouts)
@@ -80,8 +80,8 @@ def stages(settings: Settings) -> StagesReport:
         others_s = (time.process_time() - process_s) - (time.thread_time() - thread_s)
         publisher.stop()
     count = len(frames) - WARM_UP_FRAMES
-    invocation_us = clock.spent_ns["detector"] / 1e3 / max(1, invocations)
-    stage_us = {name: round(clock.spent_ns[name] / 1e3 / count, 1) for name in STAGES}
+    invocation_us = clock.spent["detector"] / 1e3 / max(1, invocations)
+    stage_us = {name: round(clock.spent[name] / 1e3 / count, 1) for name in STAGES}
     return StagesReport(
         source=settings.source.uri,
         model=detector.name,
