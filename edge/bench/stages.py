@@ -76,7 +76,7 @@ def stages(settings: Settings) -> StagesReport:
                 invocations, thread_s, process_s = 0, time.thread_time(), time.process_time()
             analysis = clock.time("pipeline", pipeline, frame)
             invocations += len(analysis.layouts)
-            clock.time("messages", _tell, publisher, analysis, changes, detector.labels, size)
+            clock.time("messages", tell, publisher, analysis, changes, detector.labels, size)
         others_s = (time.process_time() - process_s) - (time.thread_time() - thread_s)
         publisher.stop()
     count = len(frames) - WARM_UP_FRAMES
@@ -146,7 +146,7 @@ def timed_pipeline(
     return pipeline
 
 
-def _tell(
+def tell(
     publisher: Publisher,
     analysis: Analysis,
     changes: outgoing.TrackChanges,

@@ -1,6 +1,6 @@
 """Detections on real frames, computed on one machine and compared with another's.
 
-    python -m tests.pi.detections choose VIDEO FRAMES.mp4
+    python -m tests.pi.detections choose VIDEO FRAMES.mp4 [COUNT STEP RATE]
     python -m tests.pi.detections find FRAMES.mp4 >HERE.json
     python -m tests.pi.detections compare HERE.json THERE.json
 
@@ -37,14 +37,14 @@ CROP_XYXY = (234, 138, 534, 438)  # as large as the model's input, on the path w
 MAX_SCORE, MAX_PX = 0.02, 4.0
 
 
-def choose(video: str, chosen: str) -> None:
-    """Writes frames from all over the footage."""
+def choose(video: str, chosen: str, count: int = FRAMES, step: int = STEP, rate: int = 10) -> None:
+    """Writes `count` frames of the footage, each `step`-th, to be played `rate` a second."""
     with av.open(video) as footage, av.open(chosen, "w") as out:
         given = footage.streams.video[0]
-        stream = out.add_stream("libx264", rate=10, options={"crf": "12", "bf": "0"})
+        stream = out.add_stream("libx264", rate=rate, options={"crf": "12", "bf": "0"})
         stream.width, stream.height, stream.pix_fmt = given.width, given.height, "yuv420p"
-        for index, frame in enumerate(islice(footage.decode(given), 0, FRAMES * STEP, STEP)):
-            frame.pts, frame.time_base, frame.pict_type = index, Fraction(1, 10), 0
+        for index, frame in enumerate(islice(footage.decode(given), 0, count * step, step)):
+            frame.pts, frame.time_base, frame.pict_type = index, Fraction(1, rate), 0
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
 
@@ -100,7 +100,7 @@ def compare(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 def main(command: str, *files: str) -> int:
     if command == "choose":
-        choose(*files)
+        choose(*files[:2], *map(int, files[2:]))
         return 0
     if command == "find":
         json.dump(find(*files), sys.stdout)
