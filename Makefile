@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
 
-.PHONY: help run test lint bench fault soak install uninstall deb test-systemd lock schemas clean
+.PHONY: help run test lint bench fault soak install uninstall deb test-systemd \
+  test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
 	@scripts/run-demo $(BIN)/edge
@@ -57,6 +58,15 @@ deb: $(VENV)/ready ## A Debian package for this machine's release, in dist/
 
 test-systemd: deb ## The package under a real systemd: install, watchdog, reload, upgrade, purge (root)
 	scripts/test-systemd dist/edge-trigger_*.deb
+
+test-arm64: $(VENV)/ready ## The tests on emulated aarch64, Python 3.11 and 3.13, and detections compared (root)
+	scripts/pi/test-arm64 $(BIN)
+
+bench-arm64: ## Cost on aarch64 in instructions, which depends on no machine's speed (root)
+	scripts/pi/bench-arm64
+
+test-arm64-system: $(VENV)/ready ## The package in an emulated arm64 machine: service, watchdog, power cut (root)
+	scripts/pi/test-arm64-system $(BIN)
 
 lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)
