@@ -27,7 +27,7 @@ from edge.outgoing import TrackChanges
 from edge.settings import BusSettings, ModelSettings, Settings, SourceSettings
 
 ROUNDS = 3
-BUSY_FRAMES, PARTS = 120, 2  # after the warm-up; counted in equal parts
+BUSY_FRAMES, PARTS = 80, 2  # after the warm-up; counted in equal parts
 MILLION = 1e6
 
 
@@ -94,8 +94,8 @@ def busy(settings: Settings, instructions: Instructions) -> None:
     changes, size = TrackChanges(), (frames[0].main.width, frames[0].main.height)
     publisher = Publisher(settings.bus, settings.camera, "bench")
     publisher.start()
-    parts: list[Counter[str]] = []
-    looks: list[int] = []
+    parts = [clock.spent]
+    looks = [0]
     for frame in frames:
         if (frame.index - WARM_UP_FRAMES) % (BUSY_FRAMES // PARTS) == 0:
             parts.append(Counter())
