@@ -1,8 +1,8 @@
 """What the parts cost in instructions of the processor, counted by `scripts/pi/count.c`.
 
-    python -m tests.pi.cost COUNTERS VIDEO
+    python -m tests.pi.cost COUNTERS [VIDEO]
 
-Runs under the emulator that counts into the file COUNTERS. Each figure is a slope over frames: the
+Without footage only invocations are counted. Runs under the emulator that counts into the file COUNTERS. Each figure is a slope over frames: the
 count at the end less that after the first frames, by the frames between; all of it several times.
 """
 
@@ -115,14 +115,16 @@ def busy(settings: Settings, instructions: Instructions) -> None:
     told("busy: all", [sum(part.values()) / length for part in parts[-PARTS:]])
 
 
-def main(counters: str, video: str) -> None:
+def main(counters: str, video: str = "") -> None:
     instructions = Instructions(Path(counters))
+    invocations(instructions)
+    if not video:
+        return
     settings = Settings(
         source=SourceSettings(uri=video, fast=True),
         model=ModelSettings(threads=1),
         bus=BusSettings(endpoint=f"ipc://{counters}.ipc", control="none"),
     )
-    invocations(instructions)
     still(settings, instructions)
     busy(settings, instructions)
     status = Path("/proc/self/status").read_text()
