@@ -2,8 +2,9 @@
 
     python -m tests.pi.cost COUNTERS [VIDEO]
 
-Without footage only invocations are counted. Runs under the emulator that counts into the file COUNTERS. Each figure is a slope over frames: the
-count at the end less that after the first frames, by the frames between; all of it several times.
+Runs under the emulator that counts into the file COUNTERS; without footage only invocations are
+counted. Each figure is a slope over frames: the count at the end less that after the first frames,
+by the frames between; all of it several times.
 """
 
 from __future__ import annotations
