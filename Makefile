@@ -6,11 +6,11 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 
 .PHONY: help run test test-train lint bench fault soak install uninstall deb test-systemd \
-  test-picamera2 lock schemas clean
+  test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
 	@scripts/run-demo $(BIN)/edge
@@ -64,6 +64,15 @@ test-systemd: deb ## The package under a real systemd: install, watchdog, reload
 
 test-picamera2: ## The camera source on the real picamera2 and libcamera, in a Debian root (root)
 	scripts/pi/test-picamera2
+
+test-arm64: $(VENV)/ready ## The tests on emulated aarch64, Python 3.11 and 3.13, and detections compared (root)
+	scripts/pi/test-arm64 $(BIN)
+
+bench-arm64: ## Cost on aarch64 in instructions, which depends on no machine's speed (root)
+	scripts/pi/bench-arm64
+
+test-arm64-system: $(VENV)/ready ## The package in an emulated arm64 machine: service, watchdog, power cut (root)
+	scripts/pi/test-arm64-system $(BIN)
 
 lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
 	scripts/lock $(BIN)

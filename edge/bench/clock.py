@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 
 class StageClock:
-    """Adds up the thread's CPU time by name; calls may nest, and each keeps its own share."""
+    """Adds up the thread's CPU time by name; calls may nest, and each keeps its own share.
 
-    def __init__(self) -> None:
-        self.spent_ns: Counter[str] = Counter()
-        self._inner_ns = [0]
+    now: what is added up; the CPU time of the calling thread in nanoseconds if not given.
+    """
+
+    def __init__(self, now: Callable[[], int] = time.thread_time_ns) -> None:
+        self.spent: Counter[str] = Counter()
+        self._now = now
+        self._inner = [0]
 
     def time(self, name: str, function: Any, *args: Any, **named: Any) -> Any:
         """Calls `function` on the account of `name`."""
-        self._inner_ns.append(0)
-        start_ns = time.thread_time_ns()
+        self._inner.append(0)
+        start = self._now()
         try:
             return function(*args, **named)
         finally:
-            taken_ns = time.thread_time_ns() - start_ns
-            self.spent_ns[name] += taken_ns - self._inner_ns.pop()
-            self._inner_ns[-1] += taken_ns
+            taken = self._now() - start
+            self.spent[name] += taken - self._inner.pop()
+            self._inner[-1] += taken
 
     def timed(self, name: str, stage: Any) -> Any:
         """A stand-in for a stage, whose calls are timed."""

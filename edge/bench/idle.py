@@ -42,23 +42,10 @@ class IdleReport(msgspec.Struct, frozen=True):
 
 def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
     """Renders a scene beforehand; then all rows take turns, so that no one has the bad moment."""
-    options = SceneOptions(fps=FPS)
-    drawn = SyntheticScene(scene, options)
-    pictures = [drawn.render(index) for index in range(FRAMES)]
-    empty = np.zeros(SIZE[::-1], np.uint8)
-    frames = [
-        Frame(index, NS_PER_S + index * NS_PER_S // FPS, 0, empty, picture)
-        for index, picture in enumerate(pictures)
-    ]
-    detector = _Counted(Detector(settings.model, find_model(settings.model.file)))
-    rows: dict[str, Callable[[], Run]] = {
-        "floor": _floor,
-        "motion": lambda: _motion(settings),
-        "pipeline": lambda: _pipeline(settings, detector),
-        "MOG2": _mog2,
-        "whole-frame": lambda: _whole(settings, detector.detector),
-    }
-    cpu_us = _interleaved(rows, frames, rounds)
+    frames = drawn_frames(scene)
+    detector = Counted(Detector(settings.model, find_model(settings.model.file)))
+    spent_ns = interleaved(rows_of(settings, detector), frames, rounds, time.process_time_ns)
+    cpu_us = {name: statistics.median(values) / 1e3 for name, values in spent_ns.items()}
     return IdleReport(
         scene,
         {name: round(value, 1) for name, value in cpu_us.items()},
@@ -67,7 +54,17 @@ def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
     )
 
 
-class _Counted:
+def drawn_frames(scene: str) -> list[Frame]:
+    """Pictures of a synthetic scene, without their luma planes: each row makes its own."""
+    drawn = SyntheticScene(scene, SceneOptions(fps=FPS))
+    empty = np.zeros(SIZE[::-1], np.uint8)
+    return [
+        Frame(index, NS_PER_S + index * NS_PER_S // FPS, 0, empty, drawn.render(index))
+        for index in range(FRAMES)
+    ]
+
+
+class Counted:
     """Passes on a detector and counts."""
 
     def __init__(self, detector: Detector) -> None:
@@ -81,22 +78,32 @@ class _Counted:
         return self.detector.detect(canvas, min_score)
 
 
-def _interleaved(
-    rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int
-) -> dict[str, float]:
-    """Median of the rounds, after the first frames, which learn the background."""
+def rows_of(settings: Settings, detector: Counted) -> dict[str, Callable[[], Run]]:
+    """What is compared, by the names of `IdleReport`; each makes a run that starts anew."""
+    return {
+        "floor": _floor,
+        "motion": lambda: _motion(settings),
+        "pipeline": lambda: _pipeline(settings, detector),
+        "MOG2": _mog2,
+        "whole-frame": lambda: _whole(settings, detector.detector),
+    }
+
+
+def interleaved(
+    rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int, now: Callable[[], int]
+) -> dict[str, list[float]]:
+    """What a frame took by `now`, by round; the first frames, which teach, are left out."""
     taken: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, make in rows.items():
-            run, start_s = make(), 0.0
+            run, start = make(), 0
             for frame in frames:
                 if frame.index == WARM_UP_FRAMES:
-                    start_s = time.process_time()
+                    start = now()
                 luma = cv2.resize(frame.main.luma(), SIZE, interpolation=cv2.INTER_AREA)
                 run(frame, luma)  # type: ignore[arg-type]
-            spent_s = time.process_time() - start_s
-            taken[name].append(spent_s / (len(frames) - WARM_UP_FRAMES) * 1e6)
-    return {name: statistics.median(values) for name, values in taken.items()}
+            taken[name].append((now() - start) / (len(frames) - WARM_UP_FRAMES))
+    return taken
 
 
 def _floor() -> Run:
@@ -115,7 +122,7 @@ def _mog2() -> Run:
     return lambda _, luma: subtractor.apply(luma)
 
 
-def _pipeline(settings: Settings, detector: _Counted) -> Run:
+def _pipeline(settings: Settings, detector: Counted) -> Run:
     pipeline = Pipeline(settings, detector, (SIZE[1], SIZE[0]), (640, 480))
 
     def run(frame: Frame, luma: Luma) -> object:

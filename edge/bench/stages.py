@@ -72,16 +72,16 @@ def stages(settings: Settings) -> StagesReport:
         invocations = 0
         for frame in frames:
             if frame.index == WARM_UP_FRAMES:
-                clock.spent_ns.clear()
+                clock.spent.clear()
                 invocations, thread_s, process_s = 0, time.thread_time(), time.process_time()
             analysis = clock.time("pipeline", pipeline, frame)
             invocations += len(analysis.layouts)
-            clock.time("messages", _tell, publisher, analysis, changes, detector.labels, size)
+            clock.time("messages", tell, publisher, analysis, changes, detector.labels, size)
         others_s = (time.process_time() - process_s) - (time.thread_time() - thread_s)
         publisher.stop()
     count = len(frames) - WARM_UP_FRAMES
-    invocation_us = clock.spent_ns["detector"] / 1e3 / max(1, invocations)
-    stage_us = {name: round(clock.spent_ns[name] / 1e3 / count, 1) for name in STAGES}
+    invocation_us = clock.spent["detector"] / 1e3 / max(1, invocations)
+    stage_us = {name: round(clock.spent[name] / 1e3 / count, 1) for name in STAGES}
     return StagesReport(
         source=settings.source.uri,
         model=detector.name,
@@ -146,7 +146,7 @@ def timed_pipeline(
     return pipeline
 
 
-def _tell(
+def tell(
     publisher: Publisher,
     analysis: Analysis,
     changes: outgoing.TrackChanges,

@@ -1,0 +1,137 @@
+"""What the parts cost in instructions of the processor, counted by `scripts/pi/count.c`.
+
+    python -m tests.pi.cost COUNTERS [VIDEO]
+
+Runs under the emulator that counts into the file COUNTERS; without footage only invocations are
+counted. Each figure is a slope over frames: the count at the end less that after the first frames,
+by the frames between; all of it several times.
+"""
+
+from __future__ import annotations
+
+import mmap
+import statistics
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from edge.bench.clock import StageClock
+from edge.bench.idle import Counted, drawn_frames, interleaved, rows_of
+from edge.bench.stages import STAGES, WARM_UP_FRAMES, preload, tell, timed_pipeline
+from edge.bus.publisher import Publisher
+from edge.catalog import find_model
+from edge.detector import Detector
+from edge.detector.runtime import installed_runtimes
+from edge.outgoing import TrackChanges
+from edge.settings import BusSettings, ModelSettings, Settings, SourceSettings
+
+ROUNDS = 3
+BUSY_FRAMES, PARTS = 80, 2  # after the warm-up; counted in equal parts
+MILLION = 1e6
+
+
+class Instructions:
+    """The emulator's counters, mapped: one a thread, the first is the main thread's."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._counters = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).cast(
+                "Q"
+            )
+
+    def of_this_thread(self) -> int:
+        return self._counters[0]
+
+    def of_all(self) -> int:
+        return sum(self._counters)
+
+
+def told(name: str, values: list[float]) -> None:
+    """A line of the table: median in millions, and how far the repetitions lie apart."""
+    middle = statistics.median(values)
+    spread = (max(values) - min(values)) / middle if middle else 0.0
+    print(f"  {name:34}{middle / MILLION:10.3f} M   +-{spread / 2:.2%}", flush=True)
+
+
+def invocations(instructions: Instructions) -> None:
+    """Of the default model by each runtime, on one canvas."""
+    canvas = np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)
+    for runtime in installed_runtimes():
+        settings = ModelSettings(runtime=runtime, threads=1)
+        detector = Detector(settings, find_model(settings.file))
+        detector.detect(canvas)
+        values = []
+        for _ in range(ROUNDS):
+            start = instructions.of_all()
+            detector.detect(canvas)
+            values.append(float(instructions.of_all() - start))
+        told(f"an invocation, {runtime}", values)
+
+
+def still(settings: Settings, instructions: Instructions) -> None:
+    """A scene in which nothing happens, beside MOG2 and the three calls of any differencing."""
+    detector = Counted(Detector(settings.model, find_model(settings.model.file)))
+    rows = rows_of(settings, detector)
+    del rows["whole-frame"]
+    names = {
+        "floor": "still: resize, absdiff, threshold",
+        "motion": "still: resize and motion",
+        "pipeline": "still: resize and all stages",
+        "MOG2": "still: resize and OpenCV's MOG2",
+    }
+    taken = interleaved(rows, drawn_frames("still"), ROUNDS, instructions.of_all)
+    for name, values in taken.items():
+        told(names[name], values)
+
+
+def busy(settings: Settings, instructions: Instructions) -> None:
+    """Real footage, stage by stage; decoding is left out."""
+    frames = preload(settings)[: WARM_UP_FRAMES + BUSY_FRAMES]
+    clock = StageClock(instructions.of_this_thread)
+    detector = Detector(settings.model, find_model(settings.model.file))
+    pipeline = timed_pipeline(settings, clock.timed("detector", detector), frames[0], clock)
+    changes, size = TrackChanges(), (frames[0].main.width, frames[0].main.height)
+    publisher = Publisher(settings.bus, settings.camera, "bench")
+    publisher.start()
+    parts = [clock.spent]
+    looks = [0]
+    for frame in frames:
+        if (frame.index - WARM_UP_FRAMES) % (BUSY_FRAMES // PARTS) == 0:
+            parts.append(Counter())
+            looks.append(0)
+            clock.spent = parts[-1]
+        analysis = clock.time("pipeline", pipeline, frame)
+        looks[-1] += len(analysis.layouts)
+        clock.time("messages", tell, publisher, analysis, changes, detector.labels, size)
+    publisher.stop()
+    length = BUSY_FRAMES // PARTS
+    print(f"  busy: invocations a frame {sum(looks[-PARTS:]) / BUSY_FRAMES:.2f}")
+    for name in STAGES:
+        told(f"busy: {name}", [part[name] / length for part in parts[-PARTS:]])
+    told("busy: all but invocations", [
+        sum(part[name] for name in STAGES) / length for part in parts[-PARTS:]
+    ])  # fmt: skip
+    told("busy: all", [sum(part.values()) / length for part in parts[-PARTS:]])
+
+
+def main(counters: str, video: str = "") -> None:
+    instructions = Instructions(Path(counters))
+    invocations(instructions)
+    if not video:
+        return
+    settings = Settings(
+        source=SourceSettings(uri=video, fast=True),
+        model=ModelSettings(threads=1),
+        bus=BusSettings(endpoint=f"ipc://{counters}.ipc", control="none"),
+    )
+    still(settings, instructions)
+    busy(settings, instructions)
+    status = Path("/proc/self/status").read_text()
+    peak_kb = int(status.split("VmHWM:")[1].split()[0])
+    print(f"  resident at most {peak_kb / 1000:.0f} MB, the emulator and the footage included")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
