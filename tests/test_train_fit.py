@@ -29,7 +29,7 @@ from mobiledet.run import load, load_checkpoint
 from mobiledet.tensorflow import tf
 from tests import drawn_objects
 
-STEPS = 400
+STEPS = 900
 INT8_BOUND = 0.03  # of mAP: a hundredth is what a real run keeps to; few pictures are coarse
 
 

@@ -54,13 +54,12 @@ def test_wherever_the_object_goes_its_box_goes_along(picture, seed):
         assert inside > drawn.image.mean() + 20
 
 
-def test_most_draws_show_an_object_some_show_none_and_some_are_packed(picture):
-    looks = Looks(Dataset(("post",), (picture,)), 128)
+def test_draws_show_the_object_and_some_are_packed(picture):
+    looks = Looks(Dataset(("post",), (picture,)), 224)
     draws = [looks.draw(np.random.default_rng(seed)) for seed in range(100, 200)]
     counts = [len(drawn.boxes_xyxy) for drawn in draws]
     assert sum(count > 0 for count in counts) > 60
-    assert sum(count == 0 for count in counts) > 2
-    gutters = [drawn.image[63:65, :].std() < 10 < drawn.image[32].std() for drawn in draws]
+    gutters = [drawn.image[111:113].std() < 10 < drawn.image[56].std() for drawn in draws]
     assert 10 < sum(gutters) < 70
 
 
