@@ -33,7 +33,7 @@ from edge.sources.video import VideoSource
 FRAMES, STEP = 20, 39  # all over the 795 of PETS 2009 S2.L1
 CROP_XYXY = (234, 138, 534, 438)  # as large as the model's input, on the path where people walk
 # How far, in px and score, a runtime's answers may be off those on another processor.
-# ai-edge-litert has one arithmetic for both; tflite-runtime's kernels for aarch64 round in their own.
+# ai-edge-litert has one arithmetic for both; tflite-runtime's aarch64 kernels round their own way.
 TOLERANCE = {"ai-edge-litert": (0.01, 1e-4), "tflite-runtime": (2.0, 0.1)}
 
 
