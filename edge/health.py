@@ -64,7 +64,7 @@ class ServiceManager:
         interval_us = int(os.environ.get("WATCHDOG_USEC", "0"))
         self._feed_every_ns = interval_us * 1000 // 4
         self._fed_ns = 0
-        self._frames_fed = -1
+        self._frames_fed = 0
 
     def ready(self, status: str) -> None:
         self._notifier.notify(f"READY=1\nSTATUS={status}")
