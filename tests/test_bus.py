@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from edge.messages import (
 from edge.settings import BusSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+QUIET_S = float(os.environ.get("EDGE_QUIET_S", "0.3"))  # nothing more comes; longer if emulated
 
 
 def capture(number: int, rule: str = "person") -> Capture:
@@ -61,7 +63,7 @@ def told(message: AnyMessage | None) -> tuple[object, ...]:
             return ()
 
 
-def received(subscriber: Subscriber, timeout_s: float = 0.3) -> list[Event]:
+def received(subscriber: Subscriber, timeout_s: float = QUIET_S) -> list[Event]:
     events = []
     while (event := subscriber.receive(timeout_s)) is not None:
         events.append(event)
