@@ -65,20 +65,32 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     return np.array(merged, np.float32).reshape(-1, 4), owner
 
 
-def tiles(input_size: tuple[int, int], main_size: tuple[int, int]) -> list[Layout]:
-    """Overlapping tiles of the model's own size (width, height), so that nothing is shrunk."""
-    corners = [_starts(tile, side) for tile, side in zip(input_size, main_size, strict=True)]
-    width, height = (min(a, b) for a, b in zip(input_size, main_size, strict=True))
-    crops = [(x, y, x + width, y + height) for y in corners[1] for x in corners[0]]
+def tiles(
+    input_size: tuple[int, int],
+    main_size: tuple[int, int],
+    *,
+    enlarged: float = 1.0,
+    overlap: float = TILE_OVERLAP,
+) -> list[Layout]:
+    """Overlapping tiles of the picture; sizes are (width, height).
+
+    enlarged: canvas pixels for a main pixel; at 1 nothing is shrunk. overlap: at least, of a
+    tile's side.
+    """
+    width, height = (
+        min(round(tile / enlarged), side) for tile, side in zip(input_size, main_size, strict=True)
+    )
+    lefts, tops = (
+        _starts(tile, side, overlap) for tile, side in zip((width, height), main_size, strict=True)
+    )
+    crops = [(x, y, x + width, y + height) for y in tops for x in lefts]
     return [
         Layout((Cell(crop, (0, 0, *input_size)),), np.array([crop], np.float32)) for crop in crops
     ]
 
 
-def _starts(tile_px: int, side_px: int) -> list[int]:
-    if side_px <= tile_px:
-        return [0]
-    count = 1 + int(np.ceil((side_px - tile_px) / (tile_px * (1 - TILE_OVERLAP))))
+def _starts(tile_px: int, side_px: int, overlap: float) -> list[int]:
+    count = 1 + int(np.ceil((side_px - tile_px) / (tile_px * (1 - overlap))))
     return [round(start) for start in np.linspace(0, side_px - tile_px, count)]
 
 

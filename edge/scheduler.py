@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import NS_PER_S, Track, TrackState
-from edge.geometry import Box, Boxes, covered, iou
+from edge.geometry import Box, Boxes, covered, grown, iou
 from edge.settings import SchedulerSettings
 
 EXPLAINED = 0.5  # of a blob, that lies within tracks: it is theirs
@@ -167,6 +167,4 @@ def _explained(blobs_xyxy: Boxes, tracks: Sequence[Track]) -> npt.NDArray[np.boo
     if not tracks or len(blobs_xyxy) == 0:
         return np.zeros(len(blobs_xyxy), np.bool_)
     boxes = np.array([track.box_xyxy for track in tracks], np.float32)
-    margin = (boxes[:, 2:] - boxes[:, :2]) * TRACK_MARGIN
-    grown = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
-    return np.asarray(covered(blobs_xyxy, grown).sum(axis=1) > EXPLAINED)
+    return np.asarray(covered(blobs_xyxy, grown(boxes, TRACK_MARGIN)).sum(axis=1) > EXPLAINED)

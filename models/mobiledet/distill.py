@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.capture.files import write_whole
 from edge.detector import Detector
 from edge.errors import PermanentError
 from edge.settings import SourceSettings
@@ -56,9 +57,7 @@ def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress:
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
-    temporary = target.with_suffix(".part")
-    temporary.write_bytes(msgspec.json.encode(coco))
-    temporary.replace(target)
+    write_whole(target, msgspec.json.encode(coco), replace=True)
     return sum(not annotation.iscrowd for annotation in coco.annotations)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import io
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge.errors import MissingExtraError, PermanentError
 from edge.frame import Detections
 from edge.geometry import Boxes, covered, iou
+from edge.pipeline import DetectorLike
 from edge.regions import combine, unpack
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.looks import measured_looks, whole_look
@@ -25,18 +26,6 @@ SCORE = 0.5  # at which the daemon reports
 MIN_IOU = 0.5
 MAX_IOU = 0.45  # of two boxes that are one object, as the daemon has it
 Progress = Callable[[int, int], None]
-
-
-class DetectorLike(Protocol):
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-
-    @property
-    def input_size(self) -> tuple[int, int]: ...
-
-    def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
-        """(h, w, 3) RGB uint8 -> boxes in canvas pixels."""
-        ...
 
 
 class ClassScore(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ written whole or not at all.
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from edge.capture.files import write_whole
 from edge.errors import PermanentError
 from mobiledet.design import Design
 
@@ -76,7 +76,7 @@ def create(folder: Path, run: Run) -> None:
         raise RunError(f"{folder}: a run is there already; go on with --resume or name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)))
+        write_whole(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)), replace=True)
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}") from error
 
@@ -98,7 +98,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     named |= {f"o{i:04d}": array for i, array in enumerate(checkpoint.optimizer)}
     progress = np.array([checkpoint.step, checkpoint.cpu_s], np.float64)
     np.savez(buffer, allow_pickle=False, progress=progress, **named)
-    _write(folder / CHECKPOINT, buffer.getvalue())
+    write_whole(folder / CHECKPOINT, buffer.getvalue(), replace=True)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -121,7 +121,7 @@ def note(folder: Path, lines: list[Loss]) -> None:
     """Writes the history anew."""
     rows = ["step,location,classification,cpu_s"]
     rows += [f"{x.step},{x.location:.4f},{x.classification:.4f},{x.cpu_s:.1f}" for x in lines]
-    _write(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode())
+    write_whole(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode(), replace=True)
 
 
 def history(folder: Path, until_step: int) -> list[Loss]:
@@ -134,12 +134,3 @@ def history(folder: Path, until_step: int) -> list[Loss]:
         step, location, classification, cpu_s = row.split(",")
         found.append(Loss(int(step), float(location), float(classification), float(cpu_s)))
     return [line for line in found if line.step <= until_step]
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -7,7 +7,6 @@ all that overlap, weighted by score; the fused score is over all looks that coul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -16,8 +15,8 @@ import numpy.typing as npt
 
 from edge.detector import Detector
 from edge.frame import Detections
-from edge.geometry import Boxes, Cell, covered, iou
-from edge.regions import Layout, unpack
+from edge.geometry import Boxes, covered, iou
+from edge.regions import Layout, tiles, unpack
 
 ENLARGED = (1.0, 1.5)  # tiles at native scale, and smaller ones that the input enlarges
 OVERLAP = 0.4  # of neighbouring tiles: what one cuts, another shows whole
@@ -37,13 +36,18 @@ class Seen:
 def look(detector: Detector, image: npt.NDArray[np.uint8]) -> Seen:
     """image: (h, w, 3) RGB."""
     size = (image.shape[1], image.shape[0])
-    crops = list(_tiles(detector.input_size, size))
+    layouts = [
+        layout
+        for enlarged in ENLARGED
+        for layout in tiles(detector.input_size, size, enlarged=enlarged, overlap=OVERLAP)
+    ]
     found = [
-        _one(detector, image, crop, mirrored=mirrored)
-        for crop in crops
+        _one(detector, image, layout, mirrored=mirrored)
+        for layout in layouts
         for mirrored in (False, True)
     ]
-    views = np.repeat(np.array(crops, np.float32), 2, axis=0)
+    crops = np.concatenate([layout.subjects_xyxy for layout in layouts])
+    views = np.repeat(crops, 2, axis=0)
     fused = fuse(Detections.concatenate(found), views)
     unsure = (fused.scores >= UNSURE) & (fused.scores < SURE)
     return Seen(fused[fused.scores >= SURE], fused.boxes_xyxy[unsure])
@@ -75,12 +79,12 @@ def fuse(found: Detections, views_xyxy: Boxes) -> Detections:
 def _one(
     detector: Detector,
     image: npt.NDArray[np.uint8],
-    crop: tuple[int, int, int, int],
+    layout: Layout,
     *,
     mirrored: bool,
 ) -> Detections:
     """What one look at one crop sees, main pixels, less what the crop cuts."""
-    x0, y0, x1, y1 = crop
+    x0, y0, x1, y1 = layout.cells[0].crop_xyxy
     canvas = cv2.resize(image[y0:y1, x0:x1], detector.input_size)
     turned = np.ascontiguousarray(canvas[:, ::-1] if mirrored else canvas).astype(np.uint8)
     found = detector.detect(turned, LEAST_SCORE)
@@ -88,22 +92,5 @@ def _one(
     if mirrored:
         boxes = boxes.copy()
         boxes[:, [0, 2]] = detector.input_size[0] - boxes[:, [2, 0]]
-    layout = Layout((Cell(crop, (0, 0, *detector.input_size)),), np.array([crop], np.float32))
     flipped = Detections(boxes, found.scores, found.class_ids)
     return unpack(layout, flipped, (image.shape[1], image.shape[0]))[0]
-
-
-def _tiles(
-    input_size: tuple[int, int], size: tuple[int, int]
-) -> Iterator[tuple[int, int, int, int]]:
-    for enlarged in ENLARGED:
-        sides = [min(round(i / enlarged), s) for i, s in zip(input_size, size, strict=True)]
-        starts = [_starts(tile, side) for tile, side in zip(sides, size, strict=True)]
-        for y in starts[1]:
-            for x in starts[0]:
-                yield x, y, x + sides[0], y + sides[1]
-
-
-def _starts(tile_px: int, side_px: int) -> list[int]:
-    count = 1 + int(np.ceil((side_px - tile_px) / (tile_px * (1 - OVERLAP))))
-    return [round(start) for start in np.linspace(0, side_px - tile_px, count)]
