@@ -71,10 +71,11 @@ def checked_box(
     shown = f"box {x0:g},{y0:g} to {x1:g},{y1:g}"
     if not (x1 > x0 and y1 > y0):
         raise DatasetError(f"{where}: {shown} is empty")
-    low, high = -OUTSIDE_PX, (width + OUTSIDE_PX, height + OUTSIDE_PX)
-    if x0 < low or y0 < low or x1 > high[0] or y1 > high[1]:
+    left, top, right, bottom = max(x0, 0.0), max(y0, 0.0), min(x1, width), min(y1, height)
+    beyond = max(left - x0, top - y0, x1 - right, y1 - bottom)
+    if beyond > OUTSIDE_PX or not (right > left and bottom > top):
         raise DatasetError(f"{where}: {shown} lies outside its picture of {width}x{height}")
-    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    return left, top, right, bottom
 
 
 def existing_image(where: Path, path: Path) -> Path:
