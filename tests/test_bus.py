@@ -200,6 +200,10 @@ def test_a_late_joiner_hears_of_the_last_health_and_the_open_tracks(endpoint: st
         track("dog", 2, "end"), health(2), capture(1),
     ):  # fmt: skip
         publisher.publish(message, 0, 0)
+    end_s = time.monotonic() + 5
+    while publisher.behind_s():  # who joins while they go out is sent them, too
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
     with Subscriber(endpoint) as subscriber:
         events = received(subscriber)
         assert [told(event.message) for event in events] == [
