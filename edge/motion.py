@@ -76,7 +76,7 @@ class MotionDetector:
         self._level, self._difference, self._mask = self._planes(3, luma_shape)
         self._reference, self._scratch, self._foreground = self._planes(3, luma_shape)
         self._held = np.zeros(luma_shape, np.uint8)
-        self._holds = self._frozen = False
+        self._holds = False
         self._open = cv2.getStructuringElement(cv2.MORPH_RECT, (2, 2))
         self._close = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 5))  # people break at the waist
         self._background_mean = 0.0
@@ -120,13 +120,12 @@ class MotionDetector:
         """(h, w) uint8, the scene as it was learnt: a view."""
         return self._background
 
-    def hold(self, boxes_xyxy: Boxes, *, frozen: bool = False) -> None:
+    def hold(self, boxes_xyxy: Boxes) -> None:
         """Known objects, in main pixels: they are not absorbed, however long they stand.
 
-        frozen: nor is the ground within the boxes learnt. Else what of an object looks like the
-        ground is, and its blob shrinks from there.
+        Nor is the ground within the boxes learnt: what of an object looks like the ground would
+        become ground, and its blob shrink from there.
         """
-        self._frozen = frozen
         if len(boxes_xyxy) == 0 and not self._holds:
             return
         self._holds = len(boxes_xyxy) > 0
@@ -189,21 +188,17 @@ class MotionDetector:
         return sorted(found, key=lambda blob: -blob[4])[:MAX_BLOBS]
 
     def _update(self, level: Luma, timestamp_ns: int) -> None:
-        """One step of the averages: fast on free ground, slow under a change, none if held."""
+        """One step of the averages: fast on free ground, slow under a change, none where held."""
         elapsed_s = (timestamp_ns - self._updated_ns) / NS_PER_S
         self._updated_ns = timestamp_ns
         self._updates += 1
         # A plain average at first, so that a noisy first frame doesn't stay for long.
         rate = max(_rate(elapsed_s, self._settings.learn_s), 1 / (self._updates + 1))
-        if self._frozen:
-            cv2.bitwise_or(self._foreground, self._held, self._scratch)
-            cv2.bitwise_not(self._scratch, self._scratch)
-        else:
-            cv2.bitwise_not(self._foreground, self._scratch)
+        cv2.bitwise_or(self._foreground, self._held, self._scratch)
+        cv2.bitwise_not(self._scratch, self._scratch)
         cv2.accumulateWeighted(self._difference, self._noise_f, rate / 2, self._scratch)
         cv2.accumulateWeighted(level, self._background_f, rate, self._scratch)
-        cv2.bitwise_or(self._scratch, self._held, self._scratch)
-        cv2.bitwise_not(self._scratch, self._scratch)
+        cv2.subtract(self._foreground, self._held, self._scratch)
         standing = _rate(elapsed_s, self._settings.absorb_s)
         cv2.accumulateWeighted(level, self._background_f, standing, self._scratch)
         self._derive()

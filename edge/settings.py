@@ -115,7 +115,7 @@ class SchedulerSettings(Section, frozen=True):
     ] = 5.0
     burst: Annotated[
         int, Meta(ge=1, le=100), _about("invocations that may be saved up for a sudden event")
-    ] = 3
+    ] = 6
     relook_s: Annotated[Seconds, _about("a moving track is looked at this often")] = 0.25
     standing_relook_s: Annotated[Seconds, _about("a standing track is looked at this often")] = 2.0
     empty_relook_s: Annotated[

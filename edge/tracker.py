@@ -16,19 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.frame import NS_PER_S, Detections, Look, Track, TrackState
-from edge.geometry import Box, Boxes, covered, grown, iou
+from edge.geometry import Box, Boxes, covered, grown, intersection, iou
 from edge.settings import TrackerSettings
 
-BUFFERS = (
-    0.15,
-    0.5,
-)  # boxes are grown by these shares of their size for the two rounds of matching
+BUFFERS = (0.15, 0.5)  # by these shares of their size boxes are grown for the rounds of matching
 LOOKS_KEPT = 16
 TENTATIVE_MISSES = 2  # a track that was never confirmed ends sooner
 POSITION_NOISE = 0.05  # of a measured centre, in box heights
 ACCELERATION = 1.0  # box heights per s², unexplained
 FIRST_SPEED = 1.0  # box heights per s, standard deviation
 SHIFT_GAIN = 0.3  # weight of a shift in the velocity
+MAX_JUMP = 0.6  # box heights per s: what jumps more where boxes overlap is somebody else's shift
+KNOWN_LOOKS = 3  # from so many on a velocity can be told
 SIZE_GAIN = 0.35  # weight of a new size
 LABEL_DECAY = 0.9
 SAME_OBJECT_IOU = 0.6  # two tracks that overlap so much are one
@@ -97,11 +96,15 @@ class _Open:
     def label(self) -> str:
         return max(self.votes, key=lambda label: self.votes[label])
 
-    def predict(self, dt_s: float, shift_xy: Sequence[float]) -> None:
-        for axis, shift in zip((self.x, self.y), shift_xy, strict=True):
+    def predict(self, dt_s: float, shift_xy: Sequence[float], crosses: bool) -> None:
+        """Moves on by what was followed; NaN, or a jump while it crosses another, was not."""
+        axes = list(zip((self.x, self.y), shift_xy, strict=True))
+        limit_px = MAX_JUMP * self.height * dt_s if crosses and self.seen >= KNOWN_LOOKS else np.inf
+        followed = all(abs(shift - axis.velocity * dt_s) <= limit_px for axis, shift in axes)
+        for axis, shift in axes:
             before = axis.position
             axis.predict(dt_s, self.height)
-            if shift == shift:  # not NaN
+            if followed:
                 axis.shift(before, shift, dt_s)
 
     def see(self, look: Look) -> None:
@@ -158,8 +161,11 @@ class Tracker:
             return
         if shifts_xy is None:
             shifts_xy = np.full((len(self._open), 2), np.nan, np.float32)
-        for track, shift_xy in zip(self._open, shifts_xy.tolist(), strict=True):
-            track.predict(elapsed_s, shift_xy)
+        crossing = self._crossing()
+        for track, shift_xy, crosses in zip(
+            self._open, shifts_xy.tolist(), crossing.tolist(), strict=True
+        ):
+            track.predict(elapsed_s, shift_xy, crosses)
         self._end(track for track in self._open if self._is_lost(track))
 
     def update(
@@ -256,6 +262,11 @@ class Tracker:
         width, height = self._main_size
         outside = not (0 <= track.x.position < width and 0 <= track.y.position < height)
         return track.misses > allowed or outside or unseen_s > self._settings.max_unseen_s
+
+    def _crossing(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether each open track's box overlaps another's."""
+        boxes = self.boxes_xyxy
+        return np.asarray(np.count_nonzero(intersection(boxes, boxes), axis=1) > 1)
 
     def _twins(self) -> list[_Open]:
         """The younger of two tracks that lie on each other."""

@@ -111,21 +111,17 @@ def test_what_is_held_is_never_absorbed() -> None:
     assert len(motion.blobs_xyxy) == 1
 
 
-def test_the_blob_of_what_is_held_frozen_keeps_its_size() -> None:
-    """Unlike a bright one, an object that partly looks like the ground would shrink."""
-    areas = {}
-    for frozen in (False, True):
-        scene = Scene(absorb_s=5.0)
-        scene.settle()
-        thing = scene.random.uniform(60, 170, (8, 5)).repeat(5, 0).repeat(5, 1)
-        scene.ground[80:120, 100:125] = thing
-        for _ in range(200):
-            scene.motion.hold(np.array([[96, 76, 129, 124]], np.float32) * SCALE, frozen=frozen)
-            motion = scene.show()
-        sides = motion.blobs_xyxy[:, 2:] - motion.blobs_xyxy[:, :2]
-        areas[frozen] = sides.prod(axis=1).sum() / (25 * 40 * SCALE**2)
-    assert areas[True] > 0.85
-    assert areas[True] > areas[False] + 0.1
+def test_the_blob_of_what_is_held_keeps_its_size() -> None:
+    """Where it looks like the ground, an object would become ground, and its blob shrink."""
+    scene = Scene(absorb_s=5.0)
+    scene.settle()
+    thing = scene.random.uniform(60, 170, (8, 5)).repeat(5, 0).repeat(5, 1)
+    scene.ground[80:120, 100:125] = thing
+    for _ in range(200):
+        scene.motion.hold(np.array([[96, 76, 129, 124]], np.float32) * SCALE)
+        motion = scene.show()
+    sides = motion.blobs_xyxy[:, 2:] - motion.blobs_xyxy[:, :2]
+    assert sides.prod(axis=1).sum() > 0.85 * 25 * 40 * SCALE**2
 
 
 def test_a_ghost_is_gone_once_absorbed() -> None:

@@ -172,6 +172,22 @@ def test_a_long_unseen_track_ends_without_a_look() -> None:
     assert clip.tracker.tracks() == ()
 
 
+@pytest.mark.parametrize("crossed", [False, True])
+def test_a_jump_is_believed_unless_somebody_crosses(crossed: bool) -> None:
+    tracker = Tracker(TrackerSettings(confirm_looks=1), ("person",), 0.5, SIZE)
+    other = (walker(1.0),) if crossed else ()  # stands where the first walks to
+    for index in range(6):
+        tracker.predict(index * NS_PER_S // 10)
+        tracker.update(found(walker(index / 10), *other), WHOLE, index)
+    assert len(tracker.tracks()) == 1 + crossed
+    before = tracker.tracks()[0].box_xyxy
+    shifts = np.zeros((1 + crossed, 2), np.float32)
+    shifts[0] = -40, 0
+    tracker.predict(6 * NS_PER_S // 10, shifts)
+    moved_px = tracker.tracks()[0].box_xyxy[0] - before[0]
+    assert moved_px == pytest.approx(5 if crossed else -40, abs=1)
+
+
 def test_a_shift_that_was_seen_takes_the_place_of_the_guess() -> None:
     tracker = Tracker(TrackerSettings(confirm_looks=1), ("person",), 0.5, SIZE)
     for index in range(6):  # walks to the right at 50 px/s

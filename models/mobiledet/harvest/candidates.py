@@ -70,7 +70,7 @@ class Candidates:
         ids = self._tracker.update(found, self._whole, frame.index)
         tracks = [t for t in self._tracker.tracks() if t.state is not TrackState.TENTATIVE]
         movers = boxes_of(track.box_xyxy for track in tracks if track.has_moved)
-        self.motion.hold(grown(movers, HOLD_MARGIN), frozen=True)
+        self.motion.hold(grown(movers, HOLD_MARGIN))
         met = _count_centres(boxes_of(track.box_xyxy for track in tracks), boxes) > 1
         return Moving(boxes, ids, self._edges(boxes, frame.luma), met)
 
