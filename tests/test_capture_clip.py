@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from test_capture_support import SECOND, START_NS, WALL_NS, frame, packets, play
+from capture_support import SECOND, START_NS, WALL_NS, frame, packets, play
 
 from edge.capture.annexb import AnnexB, has_parameter_sets
 from edge.capture.clip import ClipWriter

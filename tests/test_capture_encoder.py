@@ -3,7 +3,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
-from test_capture_support import START_NS, frame, marked_luma, packets, picture, read_mark
+from capture_support import START_NS, frame, marked_luma, packets, picture, read_mark
 
 from edge.capture.encoder import FrameEncoder, clip_size
 from edge.frame import NS_PER_MS, NS_PER_S, Frame

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from test_capture_support import WALL_NS, picture
+from capture_support import WALL_NS, picture
 
 from edge.capture.files import PartFile, check_directory, remove_stale, write_whole
 from edge.capture.naming import folder_of, free_stem, sanitized

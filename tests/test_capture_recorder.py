@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from test_capture_support import (
+from capture_support import (
     SECOND,
     START_NS,
     WALL_NS,
@@ -492,7 +492,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path):
 KILLED = """
 import sys, time; sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from test_capture_support import Captures, frame, request, START_NS
+from capture_support import Captures, frame, request, START_NS
 with Captures(Path(sys.argv[1])) as captures:
     for n in range(31): captures.recorder.offer(frame(n), wait=True)
     both = {'actions': ('still', 'clip'), 'still': frame(30)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_capture_support import START_NS, request
+from capture_support import START_NS, request
 
 from edge.capture.sidecar import Sidecar, event_entry
 from edge.capture.storage import StorageGuard

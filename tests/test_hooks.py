@@ -240,7 +240,7 @@ def test_a_daemon_runs_commands_pulses_and_captures_by_a_line(
     thread = threading.Thread(target=daemon.run, args=(ServiceManager(),))
     thread.start()
     try:
-        assert until(event.exists, 20)
+        assert until(event.exists, 60)
         message = json.loads(event.read_text())
         trigger = next(m for m in told if isinstance(m, Trigger))
         assert message["type"] == "trigger"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 EDGE = [sys.executable, "-m", "edge.cli"]
-WAIT_S = 20.0
+WAIT_S = 60.0
 CONFIGURATION = """\
 # The gate, seen from the house.
 camera = "gate"
