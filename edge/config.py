@@ -24,6 +24,7 @@ from edge.settings import NO_LINE, Section, Settings
 
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
 LONGEST_WINDOW = 16  # looks that a track remembers
+UNTURNED = ("v4l2:", "rtsp:", "rtsps:", "http:", "https:")  # cameras that turn nothing
 
 Locate = Callable[[str], str]
 TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -177,6 +178,8 @@ def _contradictions(settings: Settings, told: Locate) -> Iterator[str]:
             yield f"{told(f'{at}.of_last')}: {LONGEST_WINDOW} looks at most are remembered"
         if rule.min_height > rule.max_height:
             yield f"{told(f'{at}.min_height')}: it exceeds max_height, so that nothing fits"
+    if settings.source.upside_down and settings.source.uri.startswith(UNTURNED):
+        yield f"{told('source.upside_down')}: only a picamera2 camera turns its picture"
     yield from _repeated(zones, "zones", told)
     yield from _repeated([rule.name for rule in settings.triggers], "triggers", told)
     for name in ("endpoint", "control"):

@@ -45,6 +45,14 @@ class SourceSettings(Section, frozen=True):
     luma_width_px: Annotated[
         int, Meta(ge=64, le=1280), _about("width of the plane that motion looks at")
     ] = 320
+    upside_down: Annotated[
+        bool, _about("a picamera2 camera that hangs head down: it turns its picture")
+    ] = False
+    focus_m: Annotated[
+        float,
+        Meta(ge=0),
+        _about("where a picamera2 camera with a lens motor is sharp; 0 = as libcamera has it"),
+    ] = 0.0
     hardware_encoder: Annotated[
         bool, _about("clips by the H.264 encoder of a Pi up to 4, if clip_height_px lets it")
     ] = True

@@ -59,6 +59,7 @@ threads = 99
         ('[[triggers]]\nlabels = ["person"]', "the key name is missing"),
         ('[bus]\nendpoint = "tcp://*:5555"', "insecure = true"),
         ("[capture]\nmax_clip_s = 2", "shorter than pre_roll_s and post_roll_s"),
+        ('[source]\nuri = "v4l2:/dev/video0"\nupside_down = true', "only a picamera2 camera"),
         ("motion = 3", "a section is expected"),
         ("a = [", "not valid TOML"),
     ],

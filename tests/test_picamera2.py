@@ -68,6 +68,9 @@ class Camera:
     sensor_resolution = (4608, 2592)
     suspended_ns = 0
     sensor: object = None
+    turns = True
+    camera_controls: dict[str, tuple[float, float, float]] = {}  # noqa: RUF012
+    wanted_controls: object = None
     output: SimpleNamespace | None = None
     out = taken = closed = 0
 
@@ -87,6 +90,7 @@ class Camera:
         assert wanted["raw"] is None
         assert wanted["colour_space"] == "BT.601"
         Camera.sensor = wanted["sensor"]
+        Camera.wanted_controls = wanted["controls"]
         return wanted
 
     def configure(self, wanted: dict[str, dict[str, tuple[int, int]]]) -> None:
@@ -96,6 +100,7 @@ class Camera:
                    "stride": wanted[name]["size"][0] + PADDING}
             for name in ("main", "lores")
         }  # fmt: skip
+        self.granted["transform"] = wanted["transform"] if Camera.turns else (False, False)
 
     def camera_configuration(self) -> dict[str, dict[str, object]]:
         return self.granted
@@ -140,10 +145,14 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> type[Camera]:
         encoders=SimpleNamespace(H264Encoder=Encoder),
         outputs=SimpleNamespace(Output=SimpleNamespace),
     )
-    colours = SimpleNamespace(ColorSpace=SimpleNamespace(Smpte170m=lambda: "BT.601"))
+    libcamera = SimpleNamespace(
+        ColorSpace=SimpleNamespace(Smpte170m=lambda: "BT.601"),
+        Transform=lambda hflip, vflip: (hflip, vflip),
+    )
     monkeypatch.setitem(sys.modules, "picamera2", library)
-    monkeypatch.setitem(sys.modules, "libcamera", colours)
-    for name in ("cameras", "format", "busy", "hangs", "encodes", "suspended_ns", "closed"):
+    monkeypatch.setitem(sys.modules, "libcamera", libcamera)
+    for name in ("cameras", "format", "busy", "hangs", "encodes", "suspended_ns", "closed", "turns",
+                 "camera_controls"):  # fmt: skip
         monkeypatch.setattr(Camera, name, getattr(Camera, name))
     monkeypatch.setattr(Encoder, "gives", True)
     return Camera
@@ -175,6 +184,31 @@ def test_the_sensor_shows_its_whole_field_of_view(
 ) -> None:
     Picamera2Source(SourceSettings(width_px=size[0], height_px=size[1])).open()
     assert camera.sensor == {"output_size": sensor}
+
+
+def test_a_camera_that_hangs_head_down_turns_its_picture_or_says_that_it_cannot(
+    camera: type[Camera],
+) -> None:
+    source = Picamera2Source(SourceSettings(upside_down=True))
+    source.open()
+    assert source._camera.granted["transform"] == (True, True)
+    camera.turns = False
+    Picamera2Source(SourceSettings()).open()
+    with pytest.raises(SourceError, match="can't turn its picture"):
+        Picamera2Source(SourceSettings(upside_down=True)).open()
+
+
+def test_a_lens_goes_where_it_is_wanted(camera: type[Camera]) -> None:
+    with pytest.raises(SourceError, match="no motor"):
+        Picamera2Source(SourceSettings(focus_m=2)).open()
+    camera.camera_controls = {"LensPosition": (0.0, 15.0, 1.0)}
+    Picamera2Source(SourceSettings()).open()
+    assert set(camera.wanted_controls) == {"FrameDurationLimits"}
+    Picamera2Source(SourceSettings(focus_m=0.25)).open()
+    assert camera.wanted_controls["LensPosition"] == 4
+    assert camera.wanted_controls["AfMode"] == 0
+    with pytest.raises(SourceError, match=r"sharp from 0\.067 m on; source\.focus_m is 0\.05"):
+        Picamera2Source(SourceSettings(focus_m=0.05)).open()
 
 
 def test_a_sensor_time_that_counts_suspension_is_understood(camera: type[Camera]) -> None:

@@ -28,6 +28,7 @@ from edge.sources.views import even, luma_size
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
 IN_CAMERA = 3  # of these, so that it goes on: one done and unread, two being exposed
 DEFAULT_FPS = 15.0
+MANUAL_FOCUS = 0  # libcamera's AfModeManual
 FORMATS = {"YUV420": PixelFormat.I420, "NV12": PixelFormat.NV12}
 # What picamera2 and libcamera raise where a camera is gone, busy, or closed by another thread.
 FAILURES = (RuntimeError, OSError, IndexError, KeyError, concurrent.futures.CancelledError)
@@ -117,19 +118,28 @@ class Picamera2Source:
         main = (even(self._settings.width_px), even(self._settings.height_px))
         width, height = luma_size(*main, self._settings.luma_width_px)
         interval_us = round(1_000_000 / fps)
+        libcamera = importlib.import_module("libcamera")
+        turned = self._settings.upside_down
+        transform = libcamera.Transform(hflip=turned, vflip=turned)
         self._camera.configure(
             self._camera.create_video_configuration(
                 main={"size": main, "format": "YUV420"},
                 lores={"size": (even(width), even(height)), "format": "YUV420"},
                 raw=None,  # unread, its buffers would be the largest
                 sensor={"output_size": _sensor_size(self._camera.sensor_resolution, main)},
-                colour_space=importlib.import_module("libcamera").ColorSpace.Smpte170m(),
+                transform=transform,
+                colour_space=libcamera.ColorSpace.Smpte170m(),
                 buffer_count=BUFFERS,
                 queue=True,
-                controls={"FrameDurationLimits": (interval_us, interval_us)},
+                controls={"FrameDurationLimits": (interval_us, interval_us), **self._focus()},
             )
         )
         granted = self._camera.camera_configuration()
+        if granted["transform"] != transform:
+            raise SourceError(
+                f"source {self._settings.uri}: this camera can't turn its picture; leave "
+                "source.upside_down out"
+            )
         buffers = min(stream.buffer_count for stream in self._camera.libcamera_config)
         self._spare = max(0, buffers - IN_CAMERA)
         self._streams = {name: granted[name] for name in ("main", "lores")}
@@ -142,6 +152,23 @@ class Picamera2Source:
         if granted["main"]["size"][1] <= self._clip_height_px:
             with contextlib.suppress(SourceError):
                 self._encoder = HardwareH264(self._library, self._camera, fps, _monotonic_ns)
+
+    def _focus(self) -> dict[str, float]:
+        """Controls that bring the lens to `focus_m`, in dioptres, and leave it there."""
+        if not (distance_m := self._settings.focus_m):
+            return {}
+        if "LensPosition" not in self._camera.camera_controls:
+            raise SourceError(
+                f"source {self._settings.uri}: this camera's lens has no motor; turn it by "
+                "hand, and leave source.focus_m out"
+            )
+        _, nearest, _ = self._camera.camera_controls["LensPosition"]
+        if distance_m * nearest < 1:
+            raise SourceError(
+                f"source {self._settings.uri}: this camera is sharp from {1 / nearest:.2g} m on; "
+                f"source.focus_m is {distance_m:g}"
+            )
+        return {"AfMode": MANUAL_FOCUS, "LensPosition": 1 / distance_m}
 
     def _frame(self, request: Any, index: int) -> Frame:
         """Views, or copies while so many are out that the camera would wait for a buffer."""

@@ -269,8 +269,8 @@ def check_busy_and_unknown() -> None:
     )
 
 
-def refused(kind: type[EdgeError], uri: str) -> str:
-    source = Picamera2Source(SourceSettings(uri=uri))
+def refused(kind: type[EdgeError], uri: str = "picamera2:0", **settings: Any) -> str:
+    source = Picamera2Source(SourceSettings(uri=uri, **settings))
     try:
         source.open()
     except kind as error:
@@ -278,6 +278,19 @@ def refused(kind: type[EdgeError], uri: str) -> str:
     finally:
         source.close()
     raise AssertionError(f"{uri} was opened")
+
+
+def check_mounting_and_focus() -> None:
+    """The virtual camera grants any turn, though it makes none, and has no lens to move."""
+    with opened(upside_down=True) as (source, _):
+        take(source)
+        granted = source._camera.camera_configuration()["transform"]
+    assert (granted.hflip, granted.vflip) == (True, True), granted
+    sentence = refused(SourceError, focus_m=2.0)
+    assert "no motor" in sentence, sentence
+    with opened() as (source, _):
+        take(source)
+    proved(f"upside down: libcamera is asked for both flips; focus: {sentence!r}")
 
 
 def check_absent() -> None:
@@ -449,6 +462,7 @@ CHECKS = [
     check_reopening,
     check_field_of_view,
     check_busy_and_unknown,
+    check_mounting_and_focus,
     check_absent,
     check_still_and_clips,
     check_hardware_encoder,
