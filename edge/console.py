@@ -16,7 +16,7 @@ from rich.text import Text
 
 from edge import logs
 from edge.daemon import Daemon
-from edge.health import Rates
+from edge.health.progress import Rates
 from edge.messages import AnyMessage, Capture, Trigger
 from edge.service import Load, run
 from edge.settings import Settings

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge import governor, outgoing
+from edge import outgoing
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
@@ -34,20 +34,23 @@ from edge.config import check_labels
 from edge.detector import Detector
 from edge.errors import ConfigError, EdgeError
 from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
-from edge.governor import FrameGate, Governor, Readings
-from edge.health import Progress, Rates, ServiceManager, free_bytes, rss_bytes
+from edge.health import governor
+from edge.health.governor import FrameGate, Governor, Readings
+from edge.health.machine import free_bytes, rss_bytes
+from edge.health.mend import SourceMender
+from edge.health.picture_check import ABOUT, PictureCheck, PictureState
+from edge.health.problems import Problems
+from edge.health.progress import Progress, Rates
+from edge.health.service_manager import ServiceManager
+from edge.health.stall import Stage, StallCheck, StalledError, Watched
 from edge.hooks.hooks import Hooks
 from edge.mailbox import Mailbox
-from edge.mend import SourceMender
 from edge.messages import AnyMessage, Health, M
-from edge.picture_check import ABOUT, PictureCheck, PictureState
 from edge.pipeline import Analysis, Pipeline
-from edge.problems import Problems
 from edge.remote import EXTERNAL, Reload, Remote
 from edge.settings import Settings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
-from edge.stall import Stage, StallCheck, StalledError, Watched
 from edge.triggers import TriggerEvent
 
 SUPERVISE_S = 0.1

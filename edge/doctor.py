@@ -23,7 +23,7 @@ from edge.catalog import find_model
 from edge.detector import Detector
 from edge.detector.runtime import installed_runtimes
 from edge.errors import EdgeError
-from edge.governor import read as read_sensors
+from edge.health.governor import read as read_sensors
 from edge.settings import Settings
 from edge.sources import open_source
 

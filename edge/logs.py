@@ -1,6 +1,6 @@
 """Log lines for journald and for machines: one line an event, whatever is in it.
 
-journal: `<4>msg="source rtsp://… is lost" logger=edge.problems`. journald takes the number as the
+journal: `<4>msg="source rtsp://… is lost" logger=edge.daemon`. journald takes the number as the
     priority (sd-daemon(3)); what follows is key=value, quoted where it isn't one plain word.
 json: one object a line, with `time`, `level`, `logger`, `msg` and the event's own fields.
 text: for people at a terminal.

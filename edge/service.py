@@ -17,7 +17,7 @@ import msgspec
 
 from edge.daemon import Daemon, Listener
 from edge.errors import EdgeError, TemporaryError
-from edge.health import ServiceManager
+from edge.health.service_manager import ServiceManager
 from edge.settings import Settings
 from edge.signals import Signals
 

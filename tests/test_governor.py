@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.frame import NS_PER_S
-from edge.governor import LEVELS, THROTTLED, FrameGate, Governor, Readings, read
+from edge.health.governor import LEVELS, THROTTLED, FrameGate, Governor, Readings, read
 from edge.scheduler import Scheduler
 from edge.settings import GovernorSettings, SchedulerSettings
 

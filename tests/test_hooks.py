@@ -18,7 +18,7 @@ from gpiozero.pins.mock import MockFactory
 from edge.config import load
 from edge.daemon import Daemon
 from edge.errors import ConfigError, PermanentError
-from edge.health import ServiceManager
+from edge.health.service_manager import ServiceManager
 from edge.hooks.command import CommandRunner, check_program
 from edge.hooks.gpio import Input, Outputs
 from edge.messages import AnyMessage, Capture, Trigger

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.picture_check import PictureCheck, PictureState
+from edge.health.picture_check import PictureCheck, PictureState
 from edge.sources.synthetic import SCENES, SceneOptions, SyntheticScene
 
 Luma = npt.NDArray[np.uint8]

@@ -42,7 +42,7 @@ class Daemon:
         self.config.write_text(CONFIG.format(folder=folder))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "notify"))
-        self._socket.settimeout(10)
+        self._socket.settimeout(60)
         self.log = (folder / "log").open("w+")
         environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"),
                        "WATCHDOG_USEC": "400000"}  # fmt: skip
@@ -79,7 +79,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def heard(daemon: Daemon, wanted: Callable[[Health], bool]) -> Health:
     """The first health like that."""
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     with Subscriber(f"ipc://{daemon.folder}/e.ipc", topics=["health."]) as subscriber:
         while time.monotonic() < deadline_s:
             event = subscriber.receive(1)

@@ -8,14 +8,14 @@ import pytest
 
 from edge.errors import SourceLostError
 from edge.frame import Frame
-from edge.mend import LONGEST_PAUSE_S, SourceMender
+from edge.health.mend import LONGEST_PAUSE_S, SourceMender
+from edge.health.picture_check import PictureState
+from edge.health.problems import Problems
+from edge.health.stall import Stage, StallCheck, StalledError, Watched
 from edge.picture import Picture, PixelFormat
-from edge.picture_check import PictureState
-from edge.problems import Problems
 from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
 from edge.sources.reconnect import Reconnecting
-from edge.stall import Stage, StallCheck, StalledError, Watched
 
 
 def test_a_stage_is_busy_only_while_it_works() -> None:

@@ -17,7 +17,7 @@ from edge.catalog import find_model
 from edge.detector import Detector
 from edge.errors import PermanentError
 from edge.frame import NS_PER_S, Frame
-from edge.health import rss_bytes
+from edge.health.machine import rss_bytes
 from edge.pipeline import Analysis, Pipeline
 from edge.settings import Settings
 from edge.sources import open_source

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.errors import CaptureError
-from edge.stall import Stage
+from edge.health.stall import Stage
 
 Job = Callable[[], None]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from edge.errors import EdgeError, SourceLostError
 from edge.frame import Frame
+from edge.health.stall import Stage
 from edge.settings import SourceSettings
 from edge.sources.base import Source, SourceInfo
-from edge.stall import Stage
 
 FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant

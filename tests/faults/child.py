@@ -22,13 +22,13 @@ import numpy.typing as npt
 
 import edge.bus.publisher
 import edge.daemon
-import edge.governor
+import edge.health.governor
 from edge.capture.files import PartFile
 from edge.cli import main
 from edge.detector import Detector
 from edge.errors import SourceLostError
 from edge.frame import Detections, Frame
-from edge.governor import Readings
+from edge.health.governor import Readings
 from edge.picture import Picture, PixelFormat
 from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
@@ -163,7 +163,7 @@ def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_
 def install() -> None:
     """Puts the faults where the real parts are."""
     publish, encode, now_ns = PartFile.publish, edge.bus.publisher.encode, time.time_ns
-    readings = edge.governor.read
+    readings = edge.health.governor.read
 
     def slow_publish(part: PartFile, *, replace: bool = False) -> int:
         if "write-hang" in active:
@@ -182,7 +182,7 @@ def install() -> None:
     def read_hot(root: Path = Path("/")) -> Readings:
         return Readings(90.0) if "hot" in active else readings(root)
 
-    edge.governor.read = read_hot
+    edge.health.governor.read = read_hot
     PartFile.publish = slow_publish  # type: ignore[method-assign]
     edge.bus.publisher.encode = slow_encode
     edge.daemon.open_source = _open_source

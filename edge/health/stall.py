@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from edge.errors import TemporaryError
 from edge.frame import NS_PER_S
-from edge.problems import Problems
+from edge.health.problems import Problems
 
 
 class StalledError(TemporaryError):

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge.picture_check import PictureState
+from edge.health.picture_check import PictureState
+from edge.health.stall import StalledError
 from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
-from edge.stall import StalledError
 
 HUNG_FACTOR = 2.0  # times `stall_s`: after one, the source should have given up by itself
 LONGEST_PAUSE_S = 600.0

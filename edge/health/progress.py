@@ -1,0 +1,48 @@
+"""What has been done since the start, and how fast."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from edge.frame import NS_PER_MS, NS_PER_S
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts since the start, each written by one thread and read by others.
+
+    received: frames that the source gave; frames: those that came through the analysis.
+    """
+
+    received: int = 0
+    frames: int = 0
+    invocations: int = 0
+    invoked_ns: int = 0
+    triggers: int = 0
+    captures: int = 0
+    tracks: int = 0
+    blobs: int = 0
+    changed: float = 0.0
+    received_ns: int = field(default_factory=time.monotonic_ns)
+
+    @property
+    def inference_ms(self) -> float:
+        """Mean time of an invocation."""
+        return self.invoked_ns / NS_PER_MS / self.invocations if self.invocations else 0.0
+
+
+class Rates:
+    """Frames and invocations per second between two readings of the same progress."""
+
+    def __init__(self) -> None:
+        self._before = (time.monotonic_ns(), 0, 0)
+        self.fps = self.invocations_per_s = 0.0
+
+    def read(self, progress: Progress) -> None:
+        now_ns = time.monotonic_ns()
+        then_ns, frames, invocations = self._before
+        elapsed_s = max((now_ns - then_ns) / NS_PER_S, 1e-3)
+        self.fps = (progress.frames - frames) / elapsed_s
+        self.invocations_per_s = (progress.invocations - invocations) / elapsed_s
+        self._before = (now_ns, progress.frames, progress.invocations)
