@@ -238,7 +238,9 @@ def test_a_page_from_elsewhere_gets_nothing_and_changes_nothing(
 ) -> None:
     before = there.file.read_bytes()
     asked = settings_of(there) | {"zones": []}
-    still = next(path for path in there.captures.rglob("*.jpg")).relative_to(there.captures)
+    there.json("POST", "/api/capture", {})
+    until(lambda: any(there.captures.rglob("*.jpg")))
+    still = next(there.captures.rglob("*.jpg")).relative_to(there.captures)
     for method, path, body in (
         ("GET", "/api/frame", None),
         ("GET", f"/captures/{still}", None),
