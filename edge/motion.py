@@ -28,6 +28,8 @@ REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old
 FIRST_NOISE = 2.0  # luma levels assumed before any were measured
 GAIN_CHECK_LEVELS = 1.5  # a smaller shift of the mean is left to the background
 GAIN_GRID = 8  # every n-th pixel, both ways, decides on the gain
+# In the dark an average of zeros sinks to where floating point is ten times as slow (subnormals).
+LEAST_LEVEL, BOUND_EVERY = 0.01, 64  # of the averages, and how many updates apart it is seen to
 MAX_BLOBS = 32  # more is rain or leaves: the largest are kept
 
 # Planes this small are done before a pool of threads has shared them out, and OpenCV's pool spins
@@ -68,7 +70,7 @@ class MotionDetector:
         self._to_main = np.array([main_size[0] / width, main_size[1] / height] * 2, np.float32)
         self._ignored = _ignored_mask(settings, height, width)
         self._min_pixels = max(4, round(settings.min_area * height * width))
-        self._floor = np.uint8(min(254, round(settings.floor / settings.sensitivity)))
+        self._floor = float(min(254, round(settings.floor / settings.sensitivity)))
         self._noise_factor = settings.noise_factor / settings.sensitivity
         self._background_f = np.zeros(luma_shape, np.float32)
         self._noise_f = np.full(luma_shape, FIRST_NOISE, np.float32)
@@ -201,6 +203,9 @@ class MotionDetector:
         cv2.subtract(self._foreground, self._held, self._scratch)
         standing = _rate(elapsed_s, self._settings.absorb_s)
         cv2.accumulateWeighted(level, self._background_f, standing, self._scratch)
+        if self._updates % BOUND_EVERY == 0:
+            cv2.max(self._noise_f, LEAST_LEVEL, self._noise_f)  # type: ignore[call-overload]
+            cv2.max(self._background_f, LEAST_LEVEL, self._background_f)  # type: ignore[call-overload]
         self._derive()
 
     def _relearn(self, luma: Luma, timestamp_ns: int) -> Motion:
@@ -216,7 +221,7 @@ class MotionDetector:
         """The 8-bit planes that the frames are compared with."""
         cv2.convertScaleAbs(self._background_f, self._background)
         cv2.convertScaleAbs(self._noise_f, self._threshold, self._noise_factor)
-        np.maximum(self._threshold, self._floor, out=self._threshold)
+        cv2.max(self._threshold, self._floor, self._threshold)  # type: ignore[call-overload]
         self._threshold[self._ignored] = 255  # no difference exceeds it
         self._background_mean = cv2.mean(self._background)[0]
 

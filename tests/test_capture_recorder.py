@@ -558,3 +558,19 @@ def test_real_footage(tmp_path, shared_data, name):
     kept = StorageGuard(CaptureSettings(directory=str(tmp_path), min_free_bytes=0))
     kept.scan()
     assert kept.bytes == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: a thread has no priority there")
+def test_captures_give_way_to_the_analysis(tmp_path: Path) -> None:
+    niceness: dict[str, int] = {}
+
+    def look() -> None:
+        niceness[threading.current_thread().name] = os.getpriority(os.PRIO_PROCESS, 0)
+
+    with Captures(tmp_path) as captures:
+        captures.recorder._encoding.submit(look)
+        captures.recorder._writing.submit(look)
+        settle(captures)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert all(nice == min(19, own + 10) for nice in niceness.values())
+    assert len(niceness) == 2

@@ -171,3 +171,16 @@ def test_the_callers_luma_is_neither_kept_nor_changed() -> None:
     assert np.array_equal(scene.luma, before)
     scene.luma[:] = 0
     assert not scene.show().scene_change
+
+
+def test_averages_stay_clear_of_subnormal_numbers() -> None:
+    """They would, after half an hour of a picture that is black to the last bit."""
+    motion = MotionDetector(MotionSettings(learn_s=1.0), (24, 32), (64, 48))
+    black = np.zeros((24, 32), np.uint8)
+    motion(black + 1, 0)
+    for step in range(1, 2000):
+        motion(black, step * NS_PER_S // 5)
+    least = np.finfo(np.float32).tiny
+    assert motion._noise_f.min() > least
+    assert motion._background_f.min() > least
+    assert motion.background.max() == 0

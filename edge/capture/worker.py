@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from edge.errors import CaptureError
 from edge.health.stall import Stage
+
+NICE = 10  # captures have their queues; what is analysed now triggers the next
 
 Job = Callable[[], None]
 
@@ -82,6 +87,7 @@ class Worker:
         return self._stopping or self._failure is not None
 
     def _run(self) -> None:
+        _give_way()
         try:
             while (taken := self._take()) is not None:
                 job, weight = taken
@@ -100,3 +106,12 @@ class Worker:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._stopping)
             return self._jobs.popleft() if self._jobs else None
+
+
+def _give_way() -> None:
+    """Lets this thread, and those that its codecs start, yield to analysis and publisher."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        with contextlib.suppress(OSError):
+            thread = threading.get_native_id()
+            own = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, own + NICE)
