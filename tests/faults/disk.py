@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SIZE_MB = 16
+PATIENCE_S = 30
 
 
 class Disk:
@@ -34,7 +36,7 @@ class Disk:
                 while stream.write(bytes(65536)):
                     stream.flush()
         else:
-            _did("mount", "-o", "remount,ro", str(self._path))  # refused while a clip is open
+            self._make_read_only()
         try:
             yield
         finally:
@@ -42,6 +44,14 @@ class Disk:
                 filler.unlink(missing_ok=True)
             else:
                 _did("mount", "-o", "remount,rw", str(self._path))
+
+    def _make_read_only(self) -> None:
+        """When no clip is open there: until then it is refused."""
+        for _ in range(PATIENCE_S * 20):
+            if _did("mount", "-o", "remount,ro", str(self._path)):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{self._path} can't be made read-only: a file is always open there")
 
 
 @contextmanager
