@@ -174,7 +174,7 @@ def test_the_callers_luma_is_neither_kept_nor_changed() -> None:
 
 
 def test_averages_stay_clear_of_subnormal_numbers() -> None:
-    """They would, after half an hour of a picture that is black to the last bit."""
+    """They would, after minutes of a picture that is black to the last bit."""
     motion = MotionDetector(MotionSettings(learn_s=1.0), (24, 32), (64, 48))
     black = np.zeros((24, 32), np.uint8)
     motion(black + 1, 0)

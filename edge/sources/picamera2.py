@@ -157,12 +157,13 @@ class Picamera2Source:
         """Controls that bring the lens to `focus_m`, in dioptres, and leave it there."""
         if not (distance_m := self._settings.focus_m):
             return {}
-        if "LensPosition" not in self._camera.camera_controls:
+        limits = self._camera.camera_controls.get("LensPosition")
+        if limits is None:
             raise SourceError(
                 f"source {self._settings.uri}: this camera's lens has no motor; turn it by "
                 "hand, and leave source.focus_m out"
             )
-        _, nearest, _ = self._camera.camera_controls["LensPosition"]
+        _, nearest, _ = limits
         if distance_m * nearest < 1:
             raise SourceError(
                 f"source {self._settings.uri}: this camera is sharp from {1 / nearest:.2g} m on; "
