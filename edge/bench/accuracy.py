@@ -13,13 +13,13 @@ import numpy as np
 from edge.bench.extras import needs
 from edge.bench.ground_truth import NONE, Objects, load_ground_truth
 from edge.bench.strategies import strategies
-from edge.catalog import find_model
-from edge.detector import Detector
+from edge.config.schema import Settings
 from edge.errors import PermanentError
-from edge.frame import Frame
-from edge.geometry import Boxes
-from edge.settings import Settings
 from edge.sources import open_source
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.geometry import Boxes
+from edge.vision.types import Frame
 
 MIN_IOU = 0.5
 Progress = Callable[[str, int, int | None], None]

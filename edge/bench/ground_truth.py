@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import PermanentError
-from edge.geometry import Boxes
+from edge.vision.geometry import Boxes
 
 
 @dataclass(frozen=True, slots=True)

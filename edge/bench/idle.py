@@ -12,14 +12,15 @@ import msgspec
 import numpy as np
 
 from edge.bench.stages import WARM_UP_FRAMES
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.frame import NS_PER_S, Frame, Luma
-from edge.motion import MotionDetector
-from edge.pipeline import Pipeline
-from edge.regions import Packer
-from edge.settings import Settings
-from edge.sources.synthetic import SceneOptions, SyntheticScene
+from edge.config.schema import Settings
+from edge.runtime.times import NS_PER_S
+from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.motion import MotionDetector
+from edge.vision.pipeline import Pipeline
+from edge.vision.regions import Packer
+from edge.vision.types import Frame, Luma
 
 FRAMES, FPS = 300, 25
 SIZE = (320, 240)  # of the luma plane

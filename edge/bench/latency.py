@@ -19,12 +19,12 @@ import msgspec
 import numpy as np
 
 from edge.client import Event, Subscriber
-from edge.config import to_toml
+from edge.config.load import to_toml
+from edge.config.schema import Settings, TriggerRule
 from edge.errors import PermanentError
-from edge.frame import NS_PER_MS
 from edge.messages import Health, Trigger
-from edge.settings import Settings, TriggerRule
-from edge.sources.synthetic import QUIET_S, VISITS_EVERY_S
+from edge.runtime.times import NS_PER_MS
+from edge.sources.scenes.synthetic import QUIET_S, VISITS_EVERY_S
 
 FPS = 25
 START_S = 30.0  # a daemon that takes longer than this to begin never will

@@ -10,17 +10,18 @@ from itertools import cycle, islice
 
 import msgspec
 
-from edge import outgoing
 from edge.bench.clock import StageClock
 from edge.bus.publisher import Publisher
-from edge.catalog import find_model
-from edge.detector import Detector
+from edge.config.schema import Settings
+from edge.daemon import publish as outgoing
 from edge.errors import PermanentError
-from edge.frame import NS_PER_S, Frame
-from edge.health.machine import rss_bytes
-from edge.pipeline import Analysis, Pipeline
-from edge.settings import Settings
+from edge.runtime.machine import rss_bytes
+from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.types import Frame
 
 PRELOADED_FRAMES = 400  # decoding is not what is measured
 WARM_UP_FRAMES = 20

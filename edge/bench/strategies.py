@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from edge.bench.ground_truth import Objects
-from edge.detector import Detector
-from edge.frame import Detections, Frame, Track, TrackState
-from edge.pipeline import Pipeline
-from edge.regions import Layout, Packer, combine, tiles, unpack
-from edge.settings import RegionSettings, Settings
-from edge.tracker import Tracker
+from edge.config.schema import RegionSettings, Settings
+from edge.vision.detector import Detector
+from edge.vision.pipeline import Pipeline
+from edge.vision.regions import Layout, Packer, combine, tiles, unpack
+from edge.vision.tracker import Tracker
+from edge.vision.types import Detections, Frame, Track, TrackState
 
 SHOWN_MISSES = 1  # a track that more looks in a row have missed is no longer counted as seen
 

@@ -13,9 +13,9 @@ from edge.bridges.homeassistant import entities
 from edge.bridges.spool import Spool
 from edge.bridges.topics import Topics
 from edge.client import Control, Event, Subscriber
+from edge.config.schema import Settings
 from edge.errors import ConfigError, EdgeError
 from edge.messages import Capture, Health, Trigger, encode
-from edge.settings import Settings
 
 if TYPE_CHECKING:
     from edge.bridges.mqtt import Broker

@@ -9,8 +9,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from edge.config.schema import MqttSettings
 from edge.errors import ConfigError, MissingExtraError, PermanentError
-from edge.settings import MqttSettings
 
 try:
     import paho.mqtt.client as paho

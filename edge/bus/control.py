@@ -15,6 +15,7 @@ import zmq
 
 from edge.bus.door import Door, control_endpoint
 from edge.bus.rate import RateLimit
+from edge.config.schema import BusSettings
 from edge.errors import EdgeError
 from edge.messages import (
     AnyCommand,
@@ -34,7 +35,6 @@ from edge.messages import (
     decode_command,
     encode_reply,
 )
-from edge.settings import BusSettings
 
 MAX_PART_BYTES = 4096
 MAX_ENVELOPE = 2  # parts: REQ's request id and its empty delimiter

@@ -16,8 +16,8 @@ from typing import IO, Literal
 import zmq
 
 from edge.bus.keys import Gate, Socket
+from edge.config.schema import BusSettings
 from edge.errors import BusError
-from edge.settings import BusSettings
 
 IPC = "ipc://"
 IPC_MODE = 0o660

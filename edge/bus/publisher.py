@@ -22,9 +22,9 @@ import zmq
 
 from edge.bus.door import Door
 from edge.bus.latest import Latest
-from edge.frame import NS_PER_S
+from edge.config.schema import BusSettings
 from edge.messages import AnyMessage, Header, M, encode, topic_of
-from edge.settings import BusSettings
+from edge.runtime.times import NS_PER_S
 
 QUEUE_LENGTH = 1000
 IDLE_MS = 1000

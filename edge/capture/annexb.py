@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.errors import CaptureError
-from edge.frame import EncodedStream
+from edge.vision.types import EncodedStream
 
 _START_CODE = b"\x00\x00\x00\x01"
 _SPS = 7

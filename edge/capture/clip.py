@@ -14,9 +14,10 @@ import av
 from av.stream import Stream
 
 from edge.capture.annexb import AnnexB
-from edge.capture.files import PartFile, capturing, part_of
 from edge.errors import CaptureError
-from edge.frame import NS_PER_S, EncodedPacket, EncodedStream
+from edge.runtime.files import PartFile, capturing, part_of
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import EncodedPacket, EncodedStream
 
 _TICKS_PER_S = 90_000
 _LONE_FRAME_TICKS = _TICKS_PER_S // 25

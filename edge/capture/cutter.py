@@ -10,9 +10,10 @@ from edge.capture.request import CaptureRequest
 from edge.capture.ring import PacketRing
 from edge.capture.window import ClipWindow
 from edge.capture.writer import CaptureGroup
+from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.frame import NS_PER_S, EncodedPacket, EncodedStream, Frame
-from edge.settings import CaptureSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _MAX_RING_BYTES = 48 << 20
 _TRIGGER_DELAY_S = 3.0  # the ring is longer than the pre-roll, as triggers come after their frame

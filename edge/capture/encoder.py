@@ -15,8 +15,9 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
 
 from edge.errors import PermanentError
-from edge.frame import NS_PER_S, EncodedPacket, EncodedStream, Frame
-from edge.picture import Picture, PixelFormat
+from edge.runtime.times import NS_PER_S
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _TICKS_PER_S = 90_000
 _KEYFRAME_INTERVAL_NS = NS_PER_S

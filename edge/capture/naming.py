@@ -8,8 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from edge.capture.files import part_of
-from edge.frame import NS_PER_MS, NS_PER_S
+from edge.runtime.files import part_of
+from edge.runtime.times import NS_PER_MS, NS_PER_S
 
 STILL_SUFFIX: Final = ".jpg"
 CLIP_SUFFIX: Final = ".mp4"

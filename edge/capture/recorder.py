@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from edge.capture.cutter import ClipCutter
-from edge.capture.files import check_directory
 from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.worker import Job, Worker
 from edge.capture.writer import CaptureGroup, CaptureWriter
+from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.frame import EncodedPacket, EncodedStream, Frame
-from edge.settings import CaptureSettings
+from edge.runtime.files import check_directory
+from edge.runtime.worker import Job, Worker
 from edge.sources.base import SourceInfo
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _MAX_FRAMES = 4  # each may hold a camera buffer, of which there are few
 _MAX_TRIGGERS = 16

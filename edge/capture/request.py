@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.frame import Frame
+from edge.vision.types import Frame
 
 Action = Literal["still", "clip"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from edge.frame import NS_PER_S, EncodedPacket
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import EncodedPacket
 
 
 class PacketRing:

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from edge.capture.files import capturing, write_whole
 from edge.capture.naming import local_time
 from edge.capture.request import CaptureRequest
+from edge.runtime.files import capturing, write_whole
 
 WRITER: Final = "edge-trigger"
 

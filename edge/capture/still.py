@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 
 from edge.errors import CaptureError
-from edge.picture import Picture
+from edge.vision.picture import Picture
 
 
 def encode_jpeg(picture: Picture, quality: int) -> bytes:

@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.capture.files import capturing, make_folder, remove_stale
 from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, SUFFIXES
 from edge.capture.sidecar import read_sidecar
+from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.settings import CaptureSettings
+from edge.runtime.files import capturing, make_folder, remove_stale
 
 _SCAN_VALID_S = 3600.0
 _S_PER_DAY = 86_400.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.frame import NS_PER_S
-from edge.settings import CaptureSettings
+from edge.config.schema import CaptureSettings
+from edge.runtime.times import NS_PER_S
 
 
 @dataclass(slots=True)

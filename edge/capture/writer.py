@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.capture.clip import ClipWriter
-from edge.capture.files import capturing, make_folder, write_whole
 from edge.capture.naming import CLIP_SUFFIX, SIDECAR_SUFFIX, STILL_SUFFIX, folder_of, free_stem
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
 from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
+from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.frame import EncodedPacket, EncodedStream, Frame
-from edge.settings import CaptureSettings
+from edge.runtime.files import capturing, make_folder, write_whole
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _STEP_BYTES = 4 << 20  # a growing clip asks for room in such steps
 _SIDECAR_BYTES = 4096

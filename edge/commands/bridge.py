@@ -43,8 +43,8 @@ def mqtt(
     from edge.bridges.topics import Topics
     from edge.bus.door import control_endpoint
     from edge.client import Control, Subscriber
-    from edge.logs import set_up
-    from edge.signals import until_signal
+    from edge.runtime.logs import set_up
+    from edge.runtime.signals import until_signal
 
     settings = settings_of(config, assignments)
     set_up("auto", logging.DEBUG if verbose else logging.INFO)
@@ -86,7 +86,7 @@ def prometheus(
     """Serves /metrics of one daemon, or of several."""
     from edge.bridges.prometheus import TOPICS, Metrics
     from edge.client import Subscriber
-    from edge.signals import until_signal
+    from edge.runtime.signals import until_signal
 
     settings = settings_of(config, assignments)
     endpoints = endpoint or (settings.bus.endpoint,)

@@ -13,10 +13,10 @@ from edge.commands.options import FILE, configured, settings_of
 @click.argument("file", type=FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Checks a configuration and lists every problem in it."""
-    from edge.catalog import find_model
-    from edge.config import check_labels, load
-    from edge.detector import read_model
+    from edge.config.load import check_labels, load
     from edge.errors import ConfigError, ModelError
+    from edge.vision.detector import read_model
+    from edge.vision.detector.catalogue import find_model
 
     settings = load(file)
     try:
@@ -39,7 +39,7 @@ def config_group() -> None:
 @click.option("--commented", is_flag=True, help="The defaults as a commented file to start from.")
 def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
     """Prints the whole configuration as TOML, defaults included."""
-    from edge import config as configuration
+    from edge.config import load as configuration
 
     if commented:
         click.echo(configuration.commented(), nl=False)
@@ -52,7 +52,7 @@ def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> 
 @click.option("--markdown", is_flag=True, help="As a table for a document.")
 def explain(key: str | None, markdown: bool) -> None:
     """Explains every key, or those that begin with KEY."""
-    from edge import config as configuration
+    from edge.config import load as configuration
 
     if markdown:
         click.echo(configuration.markdown(), nl=False)

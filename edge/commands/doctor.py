@@ -11,7 +11,7 @@ import click
 from edge.commands.options import configured, settings_of
 
 if TYPE_CHECKING:
-    from edge.doctor import Finding
+    from edge.tools.doctor import Finding
 
 
 @click.command()
@@ -21,7 +21,7 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
     """Looks for what is wrong on this machine and says how to mend it."""
     import msgspec
 
-    from edge.doctor import examine
+    from edge.tools.doctor import examine
 
     findings = examine(settings_of(config, assignments))
     if as_json:

@@ -85,8 +85,8 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
     """Writes a row for each event to OUT; - is standard output."""
     import io
 
-    from edge.capture.files import write_whole
     from edge.export.table import write_csv
+    from edge.runtime.files import write_whole
 
     if str(out) == "-":
         write_csv(sys.stdout, groups, root)
@@ -102,9 +102,9 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
 @exporting
 def coco(groups: Iterator[Group], root: Path, out: Path) -> None:
     """Writes the stills with the boxes that triggered them to OUT, as COCO annotations."""
-    from edge.capture.files import write_whole
     from edge.export.coco import coco as document_of
     from edge.export.coco import encode_coco
+    from edge.runtime.files import write_whole
 
     document = document_of(groups, root)
     write_whole(out, encode_coco(document), replace=True)

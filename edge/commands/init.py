@@ -11,8 +11,8 @@ import click
 from edge.commands.options import FILE
 
 if TYPE_CHECKING:
-    from edge.settings import Settings
-    from edge.starter import Answers
+    from edge.config.schema import Settings
+    from edge.config.starter import Answers
 
 TRIAL_S = 10.0
 
@@ -46,8 +46,8 @@ def init(
     trial: bool | None,
 ) -> None:
     """Asks what is needed, writes the configuration FILE (edge.toml), examines and tries it."""
+    from edge.config.starter import Answers, likely_source
     from edge.errors import PermanentError
-    from edge.starter import Answers, likely_source
 
     if file.exists() and not force:
         raise PermanentError(f"{file} is there already; --force replaces it")
@@ -80,12 +80,12 @@ def init(
 
 def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     """Raises ConfigError before anything is written where the answers don't make sense."""
-    from edge.capture.files import write_whole
-    from edge.catalog import find_model
-    from edge.config import check_labels, load, loads
-    from edge.detector import read_model
+    from edge.config.load import check_labels, load, loads
+    from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
-    from edge.starter import model_for, starter
+    from edge.runtime.files import write_whole
+    from edge.vision.detector import read_model
+    from edge.vision.detector.catalogue import find_model
 
     named = {"camera": answers.camera, "source.uri": answers.source}
     loads("", overrides=named | {"capture.directory": answers.captures})
@@ -112,7 +112,7 @@ def _names(settings: Settings) -> list[str]:
 
 def _healthy(settings: Settings) -> bool:
     from edge.commands.doctor import show
-    from edge.doctor import examine
+    from edge.tools.doctor import examine
 
     findings = examine(settings)
     show(findings)
@@ -123,8 +123,8 @@ def _try(settings: Settings) -> None:
     """The daemon itself, for a short time, with a line for each trigger."""
     import threading
 
+    from edge.daemon.service import Service
     from edge.messages import AnyMessage, Trigger
-    from edge.service import Service
 
     def hear(message: AnyMessage) -> None:
         if isinstance(message, Trigger):

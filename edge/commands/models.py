@@ -17,7 +17,7 @@ def models() -> None:
 @models.command("list")
 def list_models() -> None:
     """Lists the models of the catalogue and those installed."""
-    from edge.catalog import installed_models, load_catalog
+    from edge.vision.detector.catalogue import installed_models, load_catalog
 
     installed, catalog = installed_models(), load_catalog()
     for name in sorted({*installed, *catalog}):
@@ -31,7 +31,7 @@ def list_models() -> None:
 @click.argument("name")
 def info(name: str) -> None:
     """Tells what a model file is: size, hash, input, labels."""
-    from edge.catalog import model_info
+    from edge.vision.detector.catalogue import model_info
 
     model = model_info(name)
     labels = ", ".join(model.labels[:12]) + (" …" if len(model.labels) > 12 else "")
@@ -50,7 +50,7 @@ def fetch(name: str, from_file: Path | None, directory: Path | None) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from edge import catalog
+    from edge.vision.detector import catalogue as catalog
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name)

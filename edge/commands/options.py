@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edge.bus.keys import ClientKeys
-    from edge.settings import Settings
+    from edge.config.schema import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -31,7 +31,7 @@ def configured(command: Command) -> Command:
 
 def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
     """A file's settings and the command line's overrides; `named` has `__` for the `.` of a key."""
-    from edge.config import load
+    from edge.config.load import load
 
     overrides: dict[str, object] = {}
     for assignment in assignments:

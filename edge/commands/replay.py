@@ -27,7 +27,7 @@ def replay(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from edge.replay import replay as play
+    from edge.tools.replay import replay as play
 
     settings = settings_of(
         config, assignments, source__uri=str(video), source__fast=True, model__file=model

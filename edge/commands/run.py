@@ -13,8 +13,8 @@ from edge.commands.options import configured, settings_of
 from edge.errors import EdgeError
 
 if TYPE_CHECKING:
-    from edge.logs import LogFormat
-    from edge.settings import Settings
+    from edge.config.schema import Settings
+    from edge.runtime.logs import LogFormat
 
 
 @click.command()
@@ -47,8 +47,8 @@ def run(
     verbose: bool,
 ) -> None:
     """Runs the daemon until its source ends or it is stopped; SIGHUP reloads the configuration."""
-    from edge import logs
-    from edge.console import run_with_console
+    from edge.runtime import logs
+    from edge.tools.console import run_with_console
 
     def load() -> Settings:
         return settings_of(

@@ -51,15 +51,15 @@ def view(
     """Serves a page that shows what the camera sees, and edits zones, masks and motion."""
     import functools
 
-    from edge import config as configuration
     from edge.bus.door import control_endpoint
     from edge.client import Control
-    from edge.signals import until_signal
+    from edge.config import load as configuration
+    from edge.config.edit import SettingsFile
+    from edge.runtime.signals import until_signal
     from edge.web import server
     from edge.web.access import Token
     from edge.web.camera import Camera
     from edge.web.captures import Captures
-    from edge.web.settings_file import SettingsFile
 
     settings = settings_of(config, assignments)
     endpoint = endpoint or control_endpoint(settings.bus)

@@ -34,8 +34,8 @@ def watch(
     """Prints the events of a running daemon."""
     from rich.console import Console
 
-    from edge import watch as watching
     from edge.client import Gap, Subscriber
+    from edge.tools import watch as watching
 
     def tell(gap: Gap) -> None:
         print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)

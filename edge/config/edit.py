@@ -18,10 +18,10 @@ from typing import Any
 
 import msgspec
 
-from edge.capture.files import PartFile, explain
-from edge.config import loads
+from edge.config.load import loads
+from edge.config.schema import Settings
 from edge.errors import ConfigError, MissingExtraError, PermanentError, TemporaryError
-from edge.settings import Settings
+from edge.runtime.files import PartFile, explain
 
 try:
     import tomlkit

@@ -1,6 +1,6 @@
 """Configuration files: load, validate as a whole, show and explain.
 
-The keys, their types, ranges and meaning are those of `edge.settings`; nothing is restated here.
+The keys, their types, ranges and meaning are those of `edge.config.schema`.
 Every problem of a file is found at once and told with file, line, key and what would be right.
 """
 
@@ -19,8 +19,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import inspect
 
+from edge.config.schema import NO_LINE, Section, Settings
 from edge.errors import ConfigError
-from edge.settings import NO_LINE, Section, Settings
 
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
 LONGEST_WINDOW = 16  # looks that a track remembers
@@ -416,7 +416,7 @@ def _example(key: str) -> str:
 
 
 def main() -> None:
-    """`python -m edge.config toml|markdown` prints the generated texts."""
+    """`python -m edge.config.load toml|markdown` prints the generated texts."""
     sys.stdout.write({"toml": commented, "markdown": markdown}[sys.argv[1]]())
 
 

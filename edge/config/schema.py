@@ -1,7 +1,7 @@
 """Every setting as a typed struct, with its default, its range and one sentence of meaning.
 
-This is the whole vocabulary of a configuration file: `edge.config` reads files into it and prints
-it, and each stage is given its own section. Nothing here reads a file or a clock.
+This is the whole vocabulary of a configuration file: `edge.config.load` reads files into it and
+prints it, and each stage is given its own section. Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge.config import commented
-from edge.settings import Settings
+from edge.config.load import commented
+from edge.config.schema import Settings
 
 DEFAULT_MODEL = "person_ssdlite_mobilenet_v2_int8"
 MANY_CLASSES = "coco_ssd_mobilenet_v1"

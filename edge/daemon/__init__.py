@@ -1,1 +1,1 @@
-"""How the daemon is: what it counts, what it notices, how it mends itself or says so."""
+"""The daemon: wiring, threads, supervision and remote control."""

@@ -24,34 +24,36 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge import outgoing
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureResult
-from edge.catalog import find_model
-from edge.config import check_labels
-from edge.detector import Detector
+from edge.config.load import check_labels
+from edge.config.schema import Settings
+from edge.daemon import publish as outgoing
+from edge.daemon.commands import EXTERNAL, Reload, Remote
+from edge.daemon.governor import FrameGate, Governor
+from edge.daemon.problems import Problems
+from edge.daemon.progress import Progress, Rates
+from edge.daemon.recovery import SourceMender
+from edge.daemon.stalls import StallCheck, StalledError, Watched
 from edge.errors import ConfigError, EdgeError
-from edge.frame import NS_PER_MS, NS_PER_S, Detections, Frame
-from edge.health import governor
-from edge.health.governor import FrameGate, Governor, Readings
-from edge.health.machine import free_bytes, rss_bytes
-from edge.health.mend import SourceMender
-from edge.health.picture_check import ABOUT, PictureCheck, PictureState
-from edge.health.problems import Problems
-from edge.health.progress import Progress, Rates
-from edge.health.service_manager import ServiceManager
-from edge.health.stall import Stage, StallCheck, StalledError, Watched
 from edge.hooks.hooks import Hooks
-from edge.mailbox import Mailbox
 from edge.messages import AnyMessage, Health, M
-from edge.pipeline import Analysis, Pipeline
-from edge.remote import EXTERNAL, Reload, Remote
-from edge.settings import Settings
+from edge.runtime import machine
+from edge.runtime.machine import Readings, free_bytes, rss_bytes
+from edge.runtime.mailbox import Mailbox
+from edge.runtime.notify import ServiceManager
+from edge.runtime.stage import Stage
+from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
-from edge.triggers import TriggerEvent
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.picture_check import ABOUT, PictureCheck, PictureState
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.triggers import TriggerEvent
+from edge.vision.types import Detections, Frame
 
 SUPERVISE_S = 0.1
 GOVERN_S = 2.0
@@ -257,7 +259,7 @@ class Daemon:
         if now_s < self._govern_due_s:
             return
         self._govern_due_s = now_s + GOVERN_S
-        self._readings = governor.read()
+        self._readings = machine.read()
         if self._info is None or not self._info.live:
             return  # a recording is analysed the same at any temperature
         level = self._governor(self._readings, now_s)

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from edge import outgoing
 from edge.capture.request import CaptureRequest
+from edge.config.schema import Settings
+from edge.daemon import publish as outgoing
 from edge.errors import TemporaryError
-from edge.frame import NS_PER_S, Frame
 from edge.messages import CaptureReply, DoneReply, Health, Sight, SnapshotReply, StatusReply
-from edge.settings import Settings
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import Frame
 
 FRAME_WAIT_S = 2.0
 RULE = "command"  # as which captures on command are named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from edge.frame import NS_PER_MS, NS_PER_S
+from edge.runtime.times import NS_PER_MS, NS_PER_S
 
 
 @dataclass(slots=True)

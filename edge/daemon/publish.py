@@ -9,10 +9,11 @@ import cv2
 
 from edge import messages
 from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
-from edge.frame import NS_PER_S, Frame, Track, TrackState
-from edge.geometry import Box
-from edge.pipeline import Analysis, Pipeline
-from edge.triggers import TriggerEvent
+from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.triggers import TriggerEvent
+from edge.vision.types import Frame, Track, TrackState
 
 THUMBNAIL_PX = 320
 THUMBNAIL_CONTEXT = 0.3  # of the box's size, on each side

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge.health.picture_check import PictureState
-from edge.health.stall import StalledError
+from edge.daemon.stalls import StalledError
 from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
+from edge.vision.picture_check import PictureState
 
 HUNG_FACTOR = 2.0  # times `stall_s`: after one, the source should have given up by itself
 LONGEST_PAUSE_S = 600.0

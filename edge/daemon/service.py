@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge.daemon import Daemon, Listener
+from edge.config.schema import Settings
+from edge.daemon.assemble import Daemon, Listener
 from edge.errors import EdgeError, TemporaryError
-from edge.health.service_manager import ServiceManager
-from edge.settings import Settings
-from edge.signals import Signals
+from edge.runtime.notify import ServiceManager
+from edge.runtime.signals import Signals
 
 log = logging.getLogger(__name__)
 Load = Callable[[], Settings]

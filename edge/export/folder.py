@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.capture.files import PART_SUFFIX, capturing, sync_directory
 from edge.errors import PermanentError
+from edge.runtime.files import PART_SUFFIX, capturing, sync_directory
 
 
 @contextmanager

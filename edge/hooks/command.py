@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from edge.config.schema import HookSettings
 from edge.errors import ConfigError
-from edge.settings import HookSettings
 
 KEPT_BYTES = 2048  # of what a command writes on standard error
 KILLED_S = 1.0  # for killed commands to be gone

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from edge.config.schema import NO_LINE, HookSettings
 from edge.errors import EdgeError, MissingExtraError, PermanentError
-from edge.settings import NO_LINE, HookSettings
 
 PULLS = {"up": True, "down": False, "none": None}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge.config.schema import NO_LINE, Settings, TriggerRule
 from edge.hooks.command import CommandRunner, check_program
 from edge.hooks.gpio import Input, Outputs
 from edge.messages import Trigger, encode
-from edge.settings import NO_LINE, Settings, TriggerRule
 
 STOP_S = 2.0  # for commands that run when the daemon ends
 

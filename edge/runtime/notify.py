@@ -7,7 +7,7 @@ import time
 
 import sdnotify
 
-from edge.health.progress import Progress
+from edge.daemon.progress import Progress
 
 
 class ServiceManager:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.errors import CaptureError
-from edge.health.stall import Stage
+from edge.runtime.stage import Stage
 
 NICE = 10  # captures have their queues; what is analysed now triggers the next
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from edge.config.schema import SourceSettings
 from edge.errors import SourceError
-from edge.settings import SourceSettings
 from edge.sources.base import Source, SourceInfo
 from edge.sources.reconnect import Listener, Reconnecting, Resumed
 
@@ -40,7 +40,7 @@ def open_source(
             camera = Picamera2Source(settings, stall_s, clip_height_px)
             return Reconnecting(camera, settings, on_event, on_resume)
         case "synthetic":
-            from edge.sources.synthetic import SyntheticSource
+            from edge.sources.scenes.synthetic import SyntheticSource
 
             return SyntheticSource(settings)
         case _:

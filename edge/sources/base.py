@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.frame import EncodedStream, Frame
+from edge.vision.types import EncodedStream, Frame
 
 
 @dataclass(frozen=True, slots=True)

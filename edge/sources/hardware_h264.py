@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.errors import SourceError
-from edge.frame import EncodedPacket, EncodedStream
+from edge.vision.types import EncodedPacket, EncodedStream
 
 MAX_WIDTH_PX, MAX_HEIGHT_PX = 1920, 1088
 MAX_WAITING = 256  # packets; who reads so late has lost the camera anyway

@@ -7,13 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.config.schema import SourceSettings
 from edge.errors import SourceError
-from edge.frame import NS_PER_S, Frame
-from edge.picture import Picture, PixelFormat
-from edge.settings import SourceSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources.base import SourceInfo
 from edge.sources.pace import Pace
 from edge.sources.views import even, luma_of
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.types import Frame
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 DEFAULT_FPS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from edge.frame import NS_PER_S
+from edge.runtime.times import NS_PER_S
 
 
 class Pace:

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
-from edge.frame import Frame
-from edge.picture import Picture, PixelFormat, Plane
-from edge.settings import SourceSettings
 from edge.sources.base import SourceInfo
 from edge.sources.hardware_h264 import HardwareH264
 from edge.sources.views import even, luma_size
+from edge.vision.picture import Picture, PixelFormat, Plane
+from edge.vision.types import Frame
 
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
 IN_CAMERA = 3  # of these, so that it goes on: one done and unread, two being exposed

@@ -7,11 +7,11 @@ import random
 import threading
 from collections.abc import Callable
 
+from edge.config.schema import SourceSettings
 from edge.errors import EdgeError, SourceLostError
-from edge.frame import Frame
-from edge.health.stall import Stage
-from edge.settings import SourceSettings
+from edge.runtime.stage import Stage
 from edge.sources.base import Source, SourceInfo
+from edge.vision.types import Frame
 
 FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant

@@ -13,13 +13,14 @@ import av.container
 import av.video
 import numpy as np
 
+from edge.config.schema import SourceSettings
 from edge.errors import SourceError, SourceLostError
-from edge.frame import NS_PER_S, EncodedPacket, EncodedStream, Frame
-from edge.picture import Picture, PixelFormat, Plane
-from edge.settings import SourceSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources.base import SourceInfo
 from edge.sources.pace import Pace
 from edge.sources.views import even, luma_of
+from edge.vision.picture import Picture, PixelFormat, Plane
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # the others are converted
 DEFAULT_FPS = 25.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edge.frame import Luma
-from edge.picture import Picture
+from edge.vision.picture import Picture
+from edge.vision.types import Luma
 
 
 def even(length: int) -> int:

@@ -14,12 +14,12 @@ from rich.live import Live
 from rich.logging import RichHandler
 from rich.text import Text
 
-from edge import logs
-from edge.daemon import Daemon
-from edge.health.progress import Rates
+from edge.config.schema import Settings
+from edge.daemon.assemble import Daemon
+from edge.daemon.progress import Rates
+from edge.daemon.service import Load, run
 from edge.messages import AnyMessage, Capture, Trigger
-from edge.service import Load, run
-from edge.settings import Settings
+from edge.runtime import logs
 
 REFRESH_PER_S = 4
 

@@ -19,13 +19,13 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.detector.runtime import installed_runtimes
+from edge.config.schema import Settings
 from edge.errors import EdgeError
-from edge.health.governor import read as read_sensors
-from edge.settings import Settings
+from edge.runtime.machine import read as read_sensors
 from edge.sources import open_source
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.detector.runtime import installed_runtimes
 
 PACKAGES = ("numpy", "opencv-python-headless", "av", "pyzmq", "msgspec")
 WARM_C, HOT_C = 75.0, 85.0  # a Pi throttles from 80 on, hard from 85

@@ -15,17 +15,18 @@ import av
 import cv2
 import numpy as np
 
-from edge.catalog import find_model
-from edge.detector import Detector
+from edge.config.schema import Settings
+from edge.daemon.publish import thumbnail
 from edge.errors import PermanentError
-from edge.frame import NS_PER_S, Frame, TrackState
-from edge.outgoing import thumbnail
-from edge.picture import Plane
-from edge.pipeline import Analysis, Pipeline
-from edge.report import Entry, Sample, render
-from edge.settings import Settings
+from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
 from edge.sources.base import SourceInfo
+from edge.tools.report import Entry, Sample, render
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.picture import Plane
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.types import Frame, TrackState
 
 GREEN, YELLOW, RED, BLUE, GREY = (
     (80, 200, 60), (40, 210, 240), (60, 60, 230), (230, 160, 60), (150, 150, 150),

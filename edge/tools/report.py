@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from edge.settings import Settings
+from edge.config.schema import Settings
 
 WIDTH, ROW = 1000, 70  # of the timeline, in its own units
 STYLE = """

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import Luma
-from edge.geometry import Boxes
+from edge.vision.geometry import Boxes
+from edge.vision.types import Luma
 
 COLUMNS, ROWS = 3, 5  # points across and down a box
 INSET = 0.25  # share of a box, on every side, that belongs to the ground

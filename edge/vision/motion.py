@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import NS_PER_S, Luma
-from edge.geometry import Boxes
-from edge.settings import MotionSettings
+from edge.config.schema import MotionSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Boxes
+from edge.vision.types import Luma
 
 UPDATES_PER_S = 5.0  # how often background and noise are brought up to date
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import NS_PER_S, Luma
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import Luma
 
 EVERY_NS = NS_PER_S
 GAP_NS = 5 * NS_PER_S

@@ -9,15 +9,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.flow import Flow
-from edge.frame import Detections, Frame, Track
-from edge.geometry import Boxes, covered
-from edge.motion import Motion, MotionDetector
-from edge.regions import Layout, Packer, combine, merge, unpack
-from edge.scheduler import Reason, Scheduler, Subject
-from edge.settings import Settings
-from edge.tracker import Tracker
-from edge.triggers import TriggerEvent, Triggers
+from edge.config.schema import Settings
+from edge.vision.flow import Flow
+from edge.vision.geometry import Boxes, covered
+from edge.vision.motion import Motion, MotionDetector
+from edge.vision.regions import Layout, Packer, combine, merge, unpack
+from edge.vision.scheduler import Reason, Scheduler, Subject
+from edge.vision.tracker import Tracker
+from edge.vision.triggers import TriggerEvent, Triggers
+from edge.vision.types import Detections, Frame, Track
 
 GHOST_ACTIVITY = 0.1  # an empty place that moves less than this is absorbed at once
 FILL_URGENCY = 0.5  # a subject this near to being due may fill a free cell

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import Detections
-from edge.geometry import Boxes, Cell, area, clip, covered, greedy, grown, intersection, iou
-from edge.picture import Picture
-from edge.settings import RegionSettings
+from edge.config.schema import RegionSettings
+from edge.vision.geometry import Boxes, Cell, area, clip, covered, greedy, grown, intersection, iou
+from edge.vision.picture import Picture
+from edge.vision.types import Detections
 
 GREY = 127  # of gutters and letterboxes: the middle of the model's input range
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell

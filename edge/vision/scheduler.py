@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import NS_PER_S, Track, TrackState
-from edge.geometry import Box, Boxes, covered, grown, iou
-from edge.settings import SchedulerSettings
+from edge.config.schema import SchedulerSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box, Boxes, covered, grown, iou
+from edge.vision.types import Track, TrackState
 
 EXPLAINED = 0.5  # of a blob, that lies within tracks: it is theirs
 TRACK_MARGIN = 0.15  # tracks are grown by this share when they explain blobs

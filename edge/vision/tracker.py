@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import NS_PER_S, Detections, Look, Track, TrackState
-from edge.geometry import Box, Boxes, covered, grown, intersection, iou
-from edge.settings import TrackerSettings
+from edge.config.schema import TrackerSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box, Boxes, covered, grown, intersection, iou
+from edge.vision.types import Detections, Look, Track, TrackState
 
 BUFFERS = (0.15, 0.5)  # by these shares of their size boxes are grown for the rounds of matching
 LOOKS_KEPT = 16

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge.frame import NS_PER_S, Look, Track
-from edge.geometry import Box, Polygon, point_in_polygon
-from edge.settings import TriggerRule, Zone
+from edge.config.schema import TriggerRule, Zone
+from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box, Polygon, point_in_polygon
+from edge.vision.types import Look, Track
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge.geometry import Boxes
+from edge.vision.geometry import Boxes
 
 if TYPE_CHECKING:  # OpenCV, which programs beside the daemon do without
-    from edge.picture import Picture
-
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
+    from edge.vision.picture import Picture
 
 Luma = npt.NDArray[np.uint8]
 

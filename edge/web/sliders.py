@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from edge.config import explain
-from edge.settings import MotionSettings
+from edge.config.load import explain
+from edge.config.schema import MotionSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from edge.bench.accuracy import accuracy
 from edge.bench.ground_truth import load_ground_truth
 from edge.cli import commands
+from edge.config.schema import Settings
 from edge.errors import PermanentError
-from edge.settings import Settings
 
 pytest.importorskip("motmetrics", reason="NO motmetrics: pip install 'edge-trigger[bench]'")
 

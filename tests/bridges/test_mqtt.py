@@ -18,7 +18,6 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from mosquitto import BINARY, Mosquitto
 
 from edge.bridges.forward import FORWARDED, Forwarder
 from edge.bridges.mqtt import Broker
@@ -26,12 +25,13 @@ from edge.bridges.spool import Spool
 from edge.bridges.topics import Topics
 from edge.bus.publisher import Publisher
 from edge.client import Control, Subscriber
-from edge.config import load
+from edge.config.load import load
+from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
 from edge.messages import Health, Trigger
-from edge.settings import Settings
+from tests.support.mosquitto import BINARY, Mosquitto
 
-UNIT = Path(__file__).resolve().parent.parent / "systemd" / "edge-mqtt@.service"
+UNIT = Path(__file__).resolve().parents[2] / "systemd" / "edge-mqtt@.service"
 needs_mosquitto = pytest.mark.skipif(
     BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; the bridge was not tried"
 )

@@ -25,7 +25,7 @@ from edge.client import Event
 from edge.messages import Health
 
 EDGE = [sys.executable, "-m", "edge.cli"]
-DASHBOARD = Path(__file__).resolve().parent.parent / "dashboards" / "grafana.json"
+DASHBOARD = Path(__file__).resolve().parents[2] / "dashboards" / "grafana.json"
 
 
 def free_port() -> int:

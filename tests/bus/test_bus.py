@@ -12,6 +12,7 @@ import zmq
 
 from edge.bus.publisher import QUEUE_LENGTH, Publisher
 from edge.client import Event, Gap, Subscriber
+from edge.config.schema import BusSettings
 from edge.errors import BusError
 from edge.messages import (
     AnyMessage,
@@ -25,9 +26,8 @@ from edge.messages import (
     schemas,
     topic_of,
 )
-from edge.settings import BusSettings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 QUIET_S = float(os.environ.get("EDGE_QUIET_S", "0.3"))  # nothing more comes; longer if emulated
 
 

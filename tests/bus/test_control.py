@@ -27,6 +27,8 @@ from edge.bus.control import ControlServer, answer
 from edge.bus.door import control_endpoint
 from edge.bus.rate import RateLimit
 from edge.client import ClientKeys, CommandError, Control, Event, NoAnswerError, Subscriber
+from edge.config.schema import BusSettings, Settings
+from edge.daemon.commands import RefusedError, Remote
 from edge.errors import BusError, CaptureError
 from edge.messages import (
     CaptureCommand,
@@ -40,8 +42,6 @@ from edge.messages import (
     decode_reply,
     encode_command,
 )
-from edge.remote import RefusedError, Remote
-from edge.settings import BusSettings, Settings
 
 
 class Recorded:
@@ -481,7 +481,7 @@ def test_a_daemon_without_clips_and_one_that_can_not_reload_refuse() -> None:
 
 
 def test_without_frames_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.remote.FRAME_WAIT_S", 0.05)
+    monkeypatch.setattr("edge.daemon.commands.FRAME_WAIT_S", 0.05)
     remote = Remote(Settings(), "b007", lambda _: True)
     with pytest.raises(RefusedError, match="no frame came"):
         remote.snapshot(640)

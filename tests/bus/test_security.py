@@ -17,10 +17,10 @@ import zmq.auth
 from edge.bus import keys
 from edge.bus.publisher import Publisher
 from edge.client import ClientKeys, Subscriber
-from edge.config import load
+from edge.config.load import load
+from edge.config.schema import BusSettings
 from edge.errors import BusError, ConfigError
 from edge.messages import Capture, Health
-from edge.settings import BusSettings
 
 EDGE = [sys.executable, "-m", "edge.cli", "keys"]
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import av
 import pytest
-from capture_support import SECOND, START_NS, WALL_NS, frame, packets, play
 
 from edge.capture.annexb import AnnexB, has_parameter_sets
 from edge.capture.clip import ClipWriter
 from edge.capture.encoder import FrameEncoder
 from edge.errors import CaptureError
-from edge.frame import NS_PER_MS, EncodedPacket, EncodedStream
+from edge.runtime.times import NS_PER_MS
+from edge.vision.types import EncodedPacket, EncodedStream
+from tests.support.captures import SECOND, START_NS, WALL_NS, frame, packets, play
 
 STREAM = EncodedStream(320, 240, b"")
 OFFSET_NS = WALL_NS - START_NS

@@ -3,11 +3,12 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
-from capture_support import START_NS, frame, marked_luma, packets, picture, read_mark
 
 from edge.capture.encoder import FrameEncoder, clip_size
-from edge.frame import NS_PER_MS, NS_PER_S, Frame
-from edge.picture import Picture, PixelFormat
+from edge.runtime.times import NS_PER_MS, NS_PER_S
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.types import Frame
+from tests.support.captures import START_NS, frame, marked_luma, packets, picture, read_mark
 
 
 def decoded(stream: list) -> list[np.ndarray]:

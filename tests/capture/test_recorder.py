@@ -15,7 +15,12 @@ from pathlib import Path
 
 import cv2
 import pytest
-from capture_support import (
+
+from edge.capture.storage import StorageGuard
+from edge.config.schema import CaptureSettings
+from edge.errors import CaptureError, PermanentError
+from edge.vision.types import EncodedPacket, EncodedStream, Frame
+from tests.support.captures import (
     SECOND,
     START_NS,
     WALL_NS,
@@ -28,11 +33,6 @@ from capture_support import (
     source_info,
     wall,
 )
-
-from edge.capture.storage import StorageGuard
-from edge.errors import CaptureError, PermanentError
-from edge.frame import EncodedPacket, EncodedStream, Frame
-from edge.settings import CaptureSettings
 
 FPS = 10
 
@@ -492,7 +492,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path):
 KILLED = """
 import sys, time; sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from capture_support import Captures, frame, request, START_NS
+from tests.support.captures import Captures, frame, request, START_NS
 with Captures(Path(sys.argv[1])) as captures:
     for n in range(31): captures.recorder.offer(frame(n), wait=True)
     both = {'actions': ('still', 'clip'), 'still': frame(30)}

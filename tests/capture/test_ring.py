@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.capture.ring import PacketRing
-from edge.frame import EncodedPacket
+from edge.vision.types import EncodedPacket
 
 STREAMS = st.lists(
     st.tuples(st.integers(0, 400), st.booleans(), st.integers(1, 50)), max_size=60

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_support import START_NS, request
 
 from edge.capture.sidecar import Sidecar, event_entry
 from edge.capture.storage import StorageGuard
+from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.settings import CaptureSettings
+from tests.support.captures import START_NS, request
 
 NOW_S = time.time()
 

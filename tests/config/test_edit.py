@@ -14,12 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from edge.capture.files import PartFile
-from edge.config import commented, explain, loads
-from edge.errors import ConfigError, PermanentError
-from edge.settings import MotionSettings
-from edge.starter import Answers, starter
-from edge.web.settings_file import (
+from edge.config.edit import (
     Change,
     ConflictError,
     MaskEdit,
@@ -28,8 +23,13 @@ from edge.web.settings_file import (
     ZoneEdit,
     edited,
 )
+from edge.config.load import commented, explain, loads
+from edge.config.schema import MotionSettings
+from edge.config.starter import Answers, starter
+from edge.errors import ConfigError, PermanentError
+from edge.runtime.files import PartFile
 from edge.web.sliders import sliders
-from tests.viewing import CONFIGURATION
+from tests.support.viewing import CONFIGURATION
 
 HERE = Path("edge.toml")
 SQUARE = [(0.1, 0.2), (0.5, 0.2), (0.5, 0.6), (0.1, 0.6)]

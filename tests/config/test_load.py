@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import KeyDoc, check_labels, commented, explain, load, markdown, to_toml
+from edge.config.load import KeyDoc, check_labels, commented, explain, load, markdown, to_toml
+from edge.config.schema import Settings
 from edge.errors import ConfigError
-from edge.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -13,10 +13,10 @@ import av
 import cv2
 import pytest
 
-from tests.browser import browser
+from tests.support.browser import browser
 
 EDGE = [sys.executable, "-m", "edge.cli"]
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def edge(*arguments: object, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:

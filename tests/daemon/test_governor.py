@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.frame import NS_PER_S
-from edge.health.governor import LEVELS, THROTTLED, FrameGate, Governor, Readings, read
-from edge.scheduler import Scheduler
-from edge.settings import GovernorSettings, SchedulerSettings
+from edge.config.schema import GovernorSettings, SchedulerSettings
+from edge.daemon.governor import LEVELS, FrameGate, Governor
+from edge.runtime.machine import THROTTLED, Readings, read
+from edge.runtime.times import NS_PER_S
+from edge.vision.scheduler import Scheduler
 
 SETTINGS = GovernorSettings(hot_c=75, step_c=2.5, hysteresis_c=3, calm_s=30)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.health.problems import MOST, SHOWN_S, Problems
+from edge.daemon.problems import MOST, SHOWN_S, Problems
 
 
 def test_a_problem_is_shown_as_last_told_until_it_is_over_or_old(

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from edge.client import Event, Subscriber
-from edge.config import load
-from edge.daemon import Daemon as InProcess
+from edge.config.load import load
+from edge.config.schema import Settings
+from edge.daemon.assemble import Daemon as InProcess
+from edge.daemon.service import Service
 from edge.messages import Health
-from edge.service import Service
-from edge.settings import Settings
 
 CONFIG = """
 [source]

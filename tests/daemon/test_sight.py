@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
-from edge import outgoing
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.frame import Frame
-from edge.geometry import iou
+from edge.config.schema import ModelSettings, MotionSettings, Settings, SourceSettings
+from edge.daemon import publish as outgoing
+from edge.daemon.commands import Remote
 from edge.messages import Sight, decode_reply, encode_reply
-from edge.pipeline import Analysis, Pipeline
-from edge.remote import Remote
-from edge.settings import ModelSettings, MotionSettings, Settings, SourceSettings
 from edge.sources import open_source
-from edge.sources.synthetic import SceneOptions, SyntheticScene
+from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.geometry import iou
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.types import Frame
 
 SIZE = (640, 480)
 FPS, SECONDS = 10, 11

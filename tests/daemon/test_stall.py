@@ -6,16 +6,17 @@ import time
 import numpy as np
 import pytest
 
+from edge.config.schema import SourceSettings
+from edge.daemon.problems import Problems
+from edge.daemon.recovery import LONGEST_PAUSE_S, SourceMender
+from edge.daemon.stalls import StallCheck, StalledError, Watched
 from edge.errors import SourceLostError
-from edge.frame import Frame
-from edge.health.mend import LONGEST_PAUSE_S, SourceMender
-from edge.health.picture_check import PictureState
-from edge.health.problems import Problems
-from edge.health.stall import Stage, StallCheck, StalledError, Watched
-from edge.picture import Picture, PixelFormat
-from edge.settings import SourceSettings
+from edge.runtime.stage import Stage
 from edge.sources.base import SourceInfo
 from edge.sources.reconnect import Reconnecting
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.picture_check import PictureState
+from edge.vision.types import Frame
 
 
 def test_a_stage_is_busy_only_while_it_works() -> None:

@@ -21,19 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 import edge.bus.publisher
-import edge.daemon
-import edge.health.governor
-from edge.capture.files import PartFile
+import edge.daemon.assemble
+import edge.runtime.machine
 from edge.cli import main
-from edge.detector import Detector
+from edge.config.schema import SourceSettings
 from edge.errors import SourceLostError
-from edge.frame import Detections, Frame
-from edge.health.governor import Readings
-from edge.picture import Picture, PixelFormat
-from edge.settings import SourceSettings
+from edge.runtime.files import PartFile
+from edge.runtime.machine import Readings
 from edge.sources.base import SourceInfo
 from edge.sources.reconnect import Reconnecting
-from edge.sources.synthetic import SyntheticSource
+from edge.sources.scenes.synthetic import SyntheticSource
+from edge.vision.detector import Detector
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.types import Detections, Frame
 
 FAULTS = {
     "source-hang": "a read comes back only when the source is closed",
@@ -163,7 +163,7 @@ def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_
 def install() -> None:
     """Puts the faults where the real parts are."""
     publish, encode, now_ns = PartFile.publish, edge.bus.publisher.encode, time.time_ns
-    readings = edge.health.governor.read
+    readings = edge.runtime.machine.read
 
     def slow_publish(part: PartFile, *, replace: bool = False) -> int:
         if "write-hang" in active:
@@ -182,11 +182,11 @@ def install() -> None:
     def read_hot(root: Path = Path("/")) -> Readings:
         return Readings(90.0) if "hot" in active else readings(root)
 
-    edge.health.governor.read = read_hot
+    edge.runtime.machine.read = read_hot
     PartFile.publish = slow_publish  # type: ignore[method-assign]
     edge.bus.publisher.encode = slow_encode
-    edge.daemon.open_source = _open_source
-    edge.daemon.Detector = FaultyDetector  # type: ignore[misc]
+    edge.daemon.assemble.open_source = _open_source
+    edge.daemon.assemble.Detector = FaultyDetector  # type: ignore[misc]
     time.time_ns = jumping_ns
     time.time = lambda: jumping_ns() / 1e9
     threading.Thread(target=active.hear, daemon=True).start()

@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.catalog import find_model
 from edge.client import Subscriber
-from edge.settings import ModelSettings
+from edge.config.schema import ModelSettings
+from edge.vision.detector.catalogue import find_model
 from tests.faults.disk import small_disk
 from tests.faults.host import CONFIG, Host
 

@@ -15,14 +15,14 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
-from edge.config import load
-from edge.daemon import Daemon
+from edge.config.load import load
+from edge.config.schema import HookSettings, Settings
+from edge.daemon.assemble import Daemon
 from edge.errors import ConfigError, PermanentError
-from edge.health.service_manager import ServiceManager
 from edge.hooks.command import CommandRunner, check_program
 from edge.hooks.gpio import Input, Outputs
 from edge.messages import AnyMessage, Capture, Trigger
-from edge.settings import HookSettings, Settings
+from edge.runtime.notify import ServiceManager
 
 VISITS = "synthetic:visits?duration=0"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edge.catalog import find_model
-from edge.detector import Detector
+from edge.config.schema import ModelSettings
 from edge.errors import PermanentError
-from edge.settings import ModelSettings
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
 from mobiledet.dataset import DatasetError, read_dataset
 from mobiledet.dataset.coco import load
 from mobiledet.distill import Span, distill

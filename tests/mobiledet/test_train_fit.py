@@ -16,9 +16,9 @@ pytest.importorskip(
     "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; nothing was trained"
 )
 
-from edge.detector import Detector, read_model
+from edge.config.schema import ModelSettings
 from edge.errors import PermanentError
-from edge.settings import ModelSettings
+from edge.vision.detector import Detector, read_model
 from mobiledet.blocks import FloatBlocks
 from mobiledet.design import Design
 from mobiledet.export import opened, write

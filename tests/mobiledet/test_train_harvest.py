@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bench.ground_truth import Objects
+from edge.config.schema import Settings, SourceSettings
 from edge.errors import ConfigError, EdgeError, PermanentError, SourceError
-from edge.settings import Settings, SourceSettings
-from edge.sources.synthetic import SyntheticScene, SyntheticSource
+from edge.sources.scenes.synthetic import SyntheticScene, SyntheticSource
 from mobiledet.cli import commands
 from mobiledet.dataset import DatasetError, coco, read_dataset
 from mobiledet.harvest.compare import compare, matched
@@ -36,7 +36,7 @@ from mobiledet.harvest.splits import NAMES, Shares, split_at
 from mobiledet.harvest.store import load
 from mobiledet.harvest.trails import Moment, Sight, Trail, Watched, unexplained
 
-MODELS = Path(__file__).resolve().parent.parent / "models/mobiledet"
+MODELS = Path(__file__).resolve().parents[2] / "models/mobiledet/mobiledet"
 WALK = "synthetic:walk?duration=30&fps=10&seed=1&objects=2&width=320&height=240"
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.frame import Detections
+from edge.vision.types import Detections
 from mobiledet.augment import Sample, constrained_crop, expanded, kept, mirrored, squeezed
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.evaluation import score

@@ -22,13 +22,14 @@ import numpy as np
 
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureRequest, CaptureResult
+from edge.config.schema import CaptureSettings, SourceSettings
 from edge.errors import EdgeError, SourceError, SourceLostError
-from edge.frame import NS_PER_S, Frame
-from edge.settings import CaptureSettings, SourceSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources import picamera2 as adapter
 from edge.sources.base import SourceInfo
 from edge.sources.picamera2 import BUFFERS, Picamera2Source
 from edge.sources.reconnect import Reconnecting
+from edge.vision.types import Frame
 from tests.pi.fittings import Layout, Shutter, fit
 
 FULL_SIZE = (2304, 1296)

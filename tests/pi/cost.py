@@ -21,11 +21,11 @@ from edge.bench.clock import StageClock
 from edge.bench.idle import Counted, drawn_frames, interleaved, rows_of
 from edge.bench.stages import STAGES, WARM_UP_FRAMES, preload, tell, timed_pipeline
 from edge.bus.publisher import Publisher
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.detector.runtime import installed_runtimes
-from edge.outgoing import TrackChanges
-from edge.settings import BusSettings, ModelSettings, Settings, SourceSettings
+from edge.config.schema import BusSettings, ModelSettings, Settings, SourceSettings
+from edge.daemon.publish import TrackChanges
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.detector.runtime import installed_runtimes
 
 ROUNDS = 3
 BUSY_FRAMES, PARTS = 80, 2  # after the warm-up; counted in equal parts

@@ -24,11 +24,11 @@ from typing import Any
 import av
 import numpy as np
 
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.detector.runtime import installed_runtimes
-from edge.settings import ModelSettings, SourceSettings
+from edge.config.schema import ModelSettings, SourceSettings
 from edge.sources.video import VideoSource
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.detector.runtime import installed_runtimes
 
 FRAMES, STEP = 20, 39  # all over the 795 of PETS 2009 S2.L1
 CROP_XYXY = (234, 138, 534, 438)  # as large as the model's input, on the path where people walk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.settings import SourceSettings
+from edge.config.schema import SourceSettings
 from edge.sources import open_source
 
 CAMERAS = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")

@@ -27,7 +27,7 @@ LIMIT_S = 90
 PRE_ROLL_S = 2
 # Prints by how many MB a process grows that opens the virtual camera and takes a frame.
 CAMERA_ALONE = """
-import edge.daemon
+import edge.daemon.assemble
 from tests.pi.check import fit, memory_kb, opened, take
 fit()
 before = memory_kb()

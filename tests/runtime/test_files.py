@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from capture_support import WALL_NS, picture
 
-from edge.capture.files import PartFile, check_directory, remove_stale, write_whole
 from edge.capture.naming import folder_of, free_stem, sanitized
 from edge.capture.still import encode_jpeg
 from edge.errors import CaptureError, PermanentError
+from edge.runtime.files import PartFile, check_directory, remove_stale, write_whole
+from tests.support.captures import WALL_NS, picture
 
 
 def names(folder: Path) -> list[str]:
@@ -79,11 +79,11 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
 def test_what_another_process_is_writing_is_not_removed(tmp_path):
     folder = stale(tmp_path)
     script = (
-        "import sys, pathlib, time; from edge.capture.files import PartFile\n"
+        "import sys, pathlib, time; from edge.runtime.files import PartFile\n"
         "part = PartFile(pathlib.Path(sys.argv[1])); part.write(b'x')\n"
         "print('writing', flush=True); time.sleep(60)"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-c", script, str(folder / "alive.mp4")], stdout=subprocess.PIPE, cwd=root
     ) as other:

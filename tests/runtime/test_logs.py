@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from edge.logs import BURST, JournalFormatter, JsonFormatter, RepeatLimit, fields, resolve
+from edge.runtime.logs import BURST, JournalFormatter, JsonFormatter, RepeatLimit, fields, resolve
 
 
 def record(text: str, level: int = logging.INFO, **extra: object) -> logging.LogRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from edge.mailbox import Mailbox
+from edge.runtime.mailbox import Mailbox
 
 
 def test_the_newest_wins_and_the_loss_is_counted() -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edge.signals import Signals
+from edge.runtime.signals import Signals
 
 
 def test_actions_run_in_another_thread_even_while_the_main_one_holds_a_lock() -> None:

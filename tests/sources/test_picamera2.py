@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
-from edge.frame import EncodedPacket
-from edge.picture import PixelFormat
-from edge.settings import SourceSettings
 from edge.sources.picamera2 import BUFFERS, IN_CAMERA, Picamera2Source
+from edge.vision.picture import PixelFormat
+from edge.vision.types import EncodedPacket
 
 PADDING = 64
 

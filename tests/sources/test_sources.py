@@ -14,17 +14,17 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.config.schema import MotionSettings, SourceSettings
 from edge.errors import SourceError, SourceLostError
-from edge.frame import Frame
-from edge.motion import MotionDetector
-from edge.picture import PixelFormat
-from edge.settings import MotionSettings, SourceSettings
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
-from edge.sources.crossing import crossers
 from edge.sources.reconnect import Reconnecting
-from edge.sources.synthetic import SceneOptions, SyntheticScene
+from edge.sources.scenes.crossing import crossers
+from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
 from edge.sources.views import luma_of
+from edge.vision.motion import MotionDetector
+from edge.vision.picture import PixelFormat
+from edge.vision.types import Frame
 
 
 def source(uri: object, **settings: object) -> Source:

@@ -14,10 +14,11 @@ import numpy as np
 from edge.capture.encoder import FrameEncoder
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
-from edge.frame import NS_PER_S, EncodedPacket, Frame
-from edge.picture import Picture, PixelFormat
-from edge.settings import CaptureSettings
+from edge.config.schema import CaptureSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources.base import SourceInfo
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.types import EncodedPacket, Frame
 
 START_NS = 5_000 * NS_PER_S  # a monotonic clock that has been running
 WALL_NS = 1_767_268_799_250_000_000  # 2026-01-01 11:59:59.250 UTC

@@ -13,22 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.catalog import fetch, find_model, load_catalog, model_info
-from edge.detector import Detector, read_model
-from edge.detector.detector import input_table
-from edge.detector.model_file import DetectorSpec, attach
-from edge.detector.runtime import (
+from edge.config.schema import ModelSettings
+from edge.errors import ModelError, TemporaryError
+from edge.vision.detector import Detector, read_model
+from edge.vision.detector.catalogue import fetch, find_model, load_catalog, model_info
+from edge.vision.detector.detector import input_table
+from edge.vision.detector.model_file import DetectorSpec, attach
+from edge.vision.detector.runtime import (
     Interpreter,
     installed_runtimes,
     open_interpreter,
     quantization,
 )
-from edge.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
-from edge.errors import ModelError, TemporaryError
-from edge.geometry import iou, nms
-from edge.settings import ModelSettings
+from edge.vision.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
+from edge.vision.geometry import iou, nms
 
-MODELS = Path(__file__).resolve().parent.parent / "models"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 PERSON = MODELS / "person_ssdlite_mobilenet_v2_int8.tflite"
 COCO_ZIP = "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.zip"
 SCALES = (10.0, 10.0, 5.0, 5.0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.flow import Flow
+from edge.vision.flow import Flow
 
 SHAPE, MAIN = (120, 160), (640, 480)  # luma (height, width), main (width, height): a factor of 4
 NOISE = np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.geometry import Cell, area, clip, covered, iou, nms, point_in_polygon
+from edge.vision.geometry import Cell, area, clip, covered, iou, nms, point_in_polygon
 
 EMPTY = np.zeros((0, 4), np.float32)
 SQUARE = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.frame import NS_PER_S
-from edge.motion import Motion, MotionDetector
-from edge.settings import MotionSettings
+from edge.config.schema import MotionSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.motion import Motion, MotionDetector
 
 SHAPE = (240, 320)
 MAIN = (1280, 960)

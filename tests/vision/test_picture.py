@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.picture import Picture, PixelFormat
+from edge.vision.picture import Picture, PixelFormat
 
 WIDTH, HEIGHT = 64, 48
 YUV = (PixelFormat.I420, PixelFormat.NV12)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.health.picture_check import PictureCheck, PictureState
-from edge.sources.synthetic import SCENES, SceneOptions, SyntheticScene
+from edge.sources.scenes.synthetic import SCENES, SceneOptions, SyntheticScene
+from edge.vision.picture_check import PictureCheck, PictureState
 
 Luma = npt.NDArray[np.uint8]
 NS = 10**9

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.catalog import find_model
-from edge.detector import Detector
-from edge.frame import TrackState
-from edge.geometry import iou
-from edge.pipeline import Analysis, Pipeline
-from edge.settings import Settings, SourceSettings
+from edge.config.schema import Settings, SourceSettings
 from edge.sources import open_source
-from edge.sources.synthetic import SceneOptions, SyntheticScene
+from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.geometry import iou
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.types import TrackState
 
 
 def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:

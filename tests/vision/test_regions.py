@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.frame import Detections
-from edge.picture import Picture, PixelFormat
-from edge.regions import GREY, Packer, combine, crops_around, merge, unpack
-from edge.settings import RegionSettings
+from edge.config.schema import RegionSettings
+from edge.vision.picture import Picture, PixelFormat
+from edge.vision.regions import GREY, Packer, combine, crops_around, merge, unpack
+from edge.vision.types import Detections
 
 MAIN = (1280, 720)
 INPUT = (300, 300)

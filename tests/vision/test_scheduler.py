@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.frame import NS_PER_S, Look, Track, TrackState
-from edge.scheduler import Reason, Scheduler
-from edge.settings import SchedulerSettings
+from edge.config.schema import SchedulerSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.scheduler import Reason, Scheduler
+from edge.vision.types import Look, Track, TrackState
 
 NOTHING = np.zeros((0, 4), np.float32)
 BLOB = np.array([[500, 100, 540, 200]], np.float32)

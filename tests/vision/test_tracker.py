@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.frame import NS_PER_S, Detections, TrackState
-from edge.settings import TrackerSettings
-from edge.tracker import Tracker
+from edge.config.schema import TrackerSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.tracker import Tracker
+from edge.vision.types import Detections, TrackState
 
 SIZE = (1000, 600)
 WHOLE = np.array([[0, 0, *SIZE]], np.float32)

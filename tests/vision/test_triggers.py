@@ -6,9 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from edge.frame import NS_PER_S, Look, Track, TrackState
-from edge.settings import TriggerRule, Zone
-from edge.triggers import Triggers
+from edge.config.schema import TriggerRule, Zone
+from edge.runtime.times import NS_PER_S
+from edge.vision.triggers import Triggers
+from edge.vision.types import Look, Track, TrackState
 
 SIZE = (1000, 500)
 PATH = Zone(name="path", polygon=((0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (0.0, 1.0)))

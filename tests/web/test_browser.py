@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from edge.client import Event, Subscriber
-from edge.config import load
+from edge.config.load import load
 from edge.messages import Trigger
-from tests.browser import Page, browser
-from tests.viewing import CONFIGURATION, Viewed, daemon, until, view, viewed
+from tests.support.browser import Page, browser
+from tests.support.viewing import CONFIGURATION, Viewed, daemon, until, view, viewed
 
 LIVE = "document.getElementById('state').dataset.state === 'live'"
 Point = tuple[float, float]

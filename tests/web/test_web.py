@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.config import load
+from edge.config.load import load
 from edge.web.access import Token
 from edge.web.server import STATIC
-from tests.viewing import CONFIGURATION, EDGE, Viewed, until, view, viewed
+from tests.support.viewing import CONFIGURATION, EDGE, Viewed, until, view, viewed
 
 TOKEN = "correct-horse-battery-staple"
 RULES = 'actions = ["still", "clip"]'

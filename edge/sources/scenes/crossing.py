@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.picture import Plane
-from edge.sources.figures import Colour, Sprite, ellipse, line, polygon, shade, sprite
+from edge.sources.scenes.figures import Colour, Sprite, ellipse, line, polygon, shade, sprite
+from edge.vision.picture import Plane
 
 PHASES = 6  # of a gait, or of a turning wheel
 LOOKS = 3  # of one object; another with each pass

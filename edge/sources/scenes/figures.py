@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.picture import Plane
+from edge.vision.picture import Plane
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]

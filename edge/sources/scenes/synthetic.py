@@ -16,16 +16,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.config.schema import SourceSettings
 from edge.errors import SourceError
-from edge.frame import NS_PER_S, Frame
-from edge.geometry import Boxes
-from edge.picture import Picture, PixelFormat, Plane
-from edge.settings import SourceSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources.base import SourceInfo
-from edge.sources.crossing import Crosser, crossers
-from edge.sources.figures import CLOTHES, SHARE_OF_HEIGHT, walk
 from edge.sources.pace import Pace
+from edge.sources.scenes.crossing import Crosser, crossers
+from edge.sources.scenes.figures import CLOTHES, SHARE_OF_HEIGHT, walk
 from edge.sources.views import luma_of
+from edge.vision.geometry import Boxes
+from edge.vision.picture import Picture, PixelFormat, Plane
+from edge.vision.types import Frame
 
 SCENES = {
     "still": "nothing happens",

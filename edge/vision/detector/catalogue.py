@@ -1,7 +1,7 @@
 """Models: where they are, what they are, and how further ones are fetched.
 
 The catalogue, `models/catalog.toml`, names each by its official address and SHA-256. An installed
-model is one file, `<name>.tflite`, with its labels attached (`edge.detector.model_file`).
+model is one file, `<name>.tflite`, with its labels attached (`edge.vision.detector.model_file`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from edge.detector.model_file import attach, read_model
 from edge.errors import ModelError, TemporaryError
+from edge.vision.detector.model_file import attach, read_model
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[2]
 CATALOG = "catalog.toml"
 TIMEOUT_S = 20
 BLOCK_BYTES = 1 << 16

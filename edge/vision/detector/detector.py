@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.detector.model_file import ModelFile, read_model
-from edge.detector.runtime import Interpreter, open_interpreter, quantization
-from edge.detector.ssd import SsdDecoder
+from edge.config.schema import ModelSettings
 from edge.errors import ModelError
-from edge.frame import Detections
-from edge.geometry import nms
-from edge.settings import ModelSettings
+from edge.vision.detector.model_file import ModelFile, read_model
+from edge.vision.detector.runtime import Interpreter, open_interpreter, quantization
+from edge.vision.detector.ssd import SsdDecoder
+from edge.vision.geometry import nms
+from edge.vision.types import Detections
 
 Canvas = npt.NDArray[np.uint8]
 Reader = Callable[[float], Detections]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.detector.model_file import Anchors, DetectorSpec
-from edge.frame import Detections
-from edge.geometry import Boxes
+from edge.vision.detector.model_file import Anchors, DetectorSpec
+from edge.vision.geometry import Boxes
+from edge.vision.types import Detections
 
 Quantization = tuple[float, int]
 NOT_QUANTIZED: Quantization = (0.0, 0)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.detector.model_file import Anchors
-from edge.detector.ssd import encode_boxes
-from edge.geometry import Boxes, covered, iou
+from edge.vision.detector.model_file import Anchors
+from edge.vision.detector.ssd import encode_boxes
+from edge.vision.geometry import Boxes, covered, iou
 from mobiledet.design import BOX_SCALES
 
 RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.geometry import Boxes, clip, covered, iou
-from edge.regions import GREY
+from edge.vision.geometry import Boxes, clip, covered, iou
+from edge.vision.regions import GREY
 
 Random = np.random.Generator
 Rect = tuple[int, int, int, int]

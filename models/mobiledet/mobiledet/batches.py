@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.detector.model_file import Anchors
+from edge.vision.detector.model_file import Anchors
 from mobiledet.anchors import match
 from mobiledet.looks import Looks
 

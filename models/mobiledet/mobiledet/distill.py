@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture.files import write_whole
-from edge.detector import Detector
+from edge.config.schema import SourceSettings
 from edge.errors import PermanentError
-from edge.settings import SourceSettings
+from edge.runtime.files import write_whole
 from edge.sources import open_source
+from edge.vision.detector import Detector
 from mobiledet.dataset.base import DatasetError
 from mobiledet.dataset.coco import Annotation, Category, Coco, Image
 from mobiledet.teacher import Seen, look

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import MissingExtraError, PermanentError
-from edge.frame import Detections
-from edge.geometry import Boxes, covered, iou
-from edge.pipeline import DetectorLike
-from edge.regions import combine, unpack
+from edge.vision.geometry import Boxes, covered, iou
+from edge.vision.pipeline import DetectorLike
+from edge.vision.regions import combine, unpack
+from edge.vision.types import Detections
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.looks import measured_looks, whole_look
 

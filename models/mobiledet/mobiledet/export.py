@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge.detector import Detector
-from edge.detector.model_file import DetectorSpec, attach
-from edge.settings import ModelSettings
+from edge.config.schema import ModelSettings
+from edge.vision.detector import Detector
+from edge.vision.detector.model_file import DetectorSpec, attach
 from mobiledet.blocks import FloatBlocks
 from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge.detector.runtime import Interpreter, open_interpreter
+from edge.vision.detector.runtime import Interpreter, open_interpreter
 
 WARM_UP = 3
 LEAST_ROUNDS = 10

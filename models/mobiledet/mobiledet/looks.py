@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge import picture as camera
-from edge.geometry import Boxes, Cell, clip
-from edge.regions import Layout, Packer
-from edge.settings import RegionSettings
+from edge.config.schema import RegionSettings
+from edge.vision import picture as camera
+from edge.vision.geometry import Boxes, Cell, clip
+from edge.vision.regions import Layout, Packer
 from mobiledet.augment import (
     Random,
     Sample,

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from edge.capture.files import write_whole
 from edge.errors import PermanentError
+from edge.runtime.files import write_whole
 from mobiledet.design import Design
 
 SETTINGS, CHECKPOINT, HISTORY = "run.json", "checkpoint.npz", "history.csv"

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.detector import Detector
-from edge.frame import Detections
-from edge.geometry import Boxes, covered, iou
-from edge.regions import Layout, tiles, unpack
+from edge.vision.detector import Detector
+from edge.vision.geometry import Boxes, covered, iou
+from edge.vision.regions import Layout, tiles, unpack
+from edge.vision.types import Detections
 
 ENLARGED = (1.0, 1.5)  # tiles at native scale, and smaller ones that the input enlarges
 OVERLAP = 0.4  # of neighbouring tiles: what one cuts, another shows whole

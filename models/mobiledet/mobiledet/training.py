@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.detector.model_file import Anchors
+from edge.vision.detector.model_file import Anchors
 from mobiledet.anchors import make_anchors
 from mobiledet.batches import batches
 from mobiledet.blocks import FloatBlocks

@@ -29,9 +29,9 @@ def distill(
     from rich.console import Console
     from rich.progress import Progress
 
-    from edge.catalog import find_model
-    from edge.detector import Detector
-    from edge.settings import ModelSettings
+    from edge.config.schema import ModelSettings
+    from edge.vision.detector import Detector
+    from edge.vision.detector.catalogue import find_model
     from mobiledet.distill import Span
     from mobiledet.distill import distill as label
 

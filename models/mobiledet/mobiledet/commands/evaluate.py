@@ -10,7 +10,7 @@ import click
 from edge.commands.options import FILE
 
 if TYPE_CHECKING:
-    from edge.detector import Detector
+    from edge.vision.detector import Detector
     from mobiledet.evaluation import Report
 
 
@@ -51,9 +51,9 @@ def evaluate(model: str, dataset: Path, split: str, look: str, out: Path | None)
 
 
 def _detector(model: str) -> Detector:
-    from edge.catalog import find_model
-    from edge.detector import Detector
-    from edge.settings import ModelSettings
+    from edge.config.schema import ModelSettings
+    from edge.vision.detector import Detector
+    from edge.vision.detector.catalogue import find_model
 
     if not Path(model).is_dir():
         return Detector(ModelSettings(file=model, threads=1), find_model(model))

@@ -44,8 +44,8 @@ def export(
     from rich.console import Console
     from rich.progress import Progress
 
-    from edge.catalog import find_model
-    from edge.detector.model_file import read_model
+    from edge.vision.detector.catalogue import find_model
+    from edge.vision.detector.model_file import read_model
     from mobiledet.card import card
     from mobiledet.dataset import read_dataset
     from mobiledet.export import flatbuffers, measured, write

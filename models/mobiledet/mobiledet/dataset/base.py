@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import EXIT_USAGE, PermanentError
-from edge.geometry import Boxes
+from edge.vision.geometry import Boxes
 
 OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cut there
 

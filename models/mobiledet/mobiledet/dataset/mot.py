@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.bench.ground_truth import NONE, load_ground_truth
 from edge.errors import PermanentError
-from edge.geometry import clip
+from edge.vision.geometry import clip
 from mobiledet.dataset.base import Dataset, DatasetError, Picture, as_boxes, checked
 
 PEDESTRIAN = "person"

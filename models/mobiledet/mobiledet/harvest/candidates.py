@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import Detections, Frame, Luma, TrackState
-from edge.geometry import Boxes, grown
-from edge.motion import MotionDetector
-from edge.regions import merge
-from edge.settings import Settings, TrackerSettings
-from edge.tracker import Tracker
+from edge.config.schema import Settings, TrackerSettings
+from edge.vision.geometry import Boxes, grown
+from edge.vision.motion import MotionDetector
+from edge.vision.regions import merge
+from edge.vision.tracker import Tracker
+from edge.vision.types import Detections, Frame, Luma, TrackState
 from mobiledet.harvest.ghosts import edge_share
 from mobiledet.harvest.trails import boxes_of
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge.bench.ground_truth import NONE, load_ground_truth
 from edge.errors import ConfigError
-from edge.geometry import Boxes, clip, covered, iou
+from edge.vision.geometry import Boxes, clip, covered, iou
 from mobiledet.dataset import coco as coco_file
 from mobiledet.dataset.coco import Annotation
 from mobiledet.harvest.store import DATASET

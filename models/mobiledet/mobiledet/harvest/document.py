@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import count
 
-from edge.geometry import Box
+from edge.vision.geometry import Box
 from mobiledet.dataset.coco import Annotation, Coco, Image
 from mobiledet.harvest.ghosts import GHOST
 from mobiledet.harvest.labels import REJECTED, TrackRow

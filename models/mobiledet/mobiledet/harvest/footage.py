@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.config.schema import Settings
 from edge.errors import PermanentError
-from edge.frame import NS_PER_S, Frame, Luma
-from edge.geometry import Box, Boxes, clip
-from edge.settings import Settings
+from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
 from edge.sources.base import Source, SourceInfo
+from edge.vision.geometry import Box, Boxes, clip
+from edge.vision.types import Frame, Luma
 from mobiledet.harvest.candidates import Candidates, Moving
 from mobiledet.harvest.ghosts import BRIEF, fault, steady
 from mobiledet.harvest.taught import Taught

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.frame import Luma
+from edge.vision.types import Luma
 from mobiledet.harvest.trails import Trail
 
 MARGIN_PX = 2  # around a blob, so that its outline lies within the crop

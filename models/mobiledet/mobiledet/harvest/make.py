@@ -12,14 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.capture.files import make_folder, write_whole
+from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
-from edge.frame import Frame
-from edge.geometry import Box
-from edge.regions import crops_around
-from edge.settings import Settings
+from edge.runtime.files import make_folder, write_whole
 from edge.sources import open_source
 from edge.sources.base import Source
+from edge.vision.geometry import Box
+from edge.vision.regions import crops_around
+from edge.vision.types import Frame
 from mobiledet.harvest.document import Part, Picked, part_of
 from mobiledet.harvest.footage import Progress, frames_at, harvesting, watch
 from mobiledet.harvest.sampling import choose

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from edge.geometry import iou
+from edge.vision.geometry import iou
 from mobiledet.harvest.trails import Moment, Sight, Watched, boxes_of
 
 SAME_PLACE_IOU = 0.7

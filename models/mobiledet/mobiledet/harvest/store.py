@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.capture.files import write_whole
+from edge.runtime.files import write_whole
 from mobiledet.dataset import coco as coco_file
 from mobiledet.dataset.base import DatasetError
 from mobiledet.dataset.coco import Coco

@@ -10,12 +10,12 @@ from collections import defaultdict
 
 import numpy as np
 
+from edge.config.schema import Settings
 from edge.errors import ConfigError
-from edge.flow import Flow
-from edge.frame import Frame, Luma
-from edge.geometry import Box, Boxes
-from edge.settings import Settings
-from edge.tracker import Tracker
+from edge.vision.flow import Flow
+from edge.vision.geometry import Box, Boxes
+from edge.vision.tracker import Tracker
+from edge.vision.types import Frame, Luma
 from mobiledet.harvest.teacher import Teacher
 from mobiledet.harvest.trails import Sight, Trail
 

@@ -10,15 +10,15 @@ from typing import Protocol
 
 import numpy as np
 
-from edge.catalog import find_model
-from edge.detector import Detector
+from edge.config.schema import Settings
 from edge.errors import ConfigError, ModelError
-from edge.frame import Detections, Frame
-from edge.geometry import Boxes
-from edge.regions import Layout, Packer, combine, tiles, unpack
-from edge.settings import Settings
 from edge.sources.base import Source
-from edge.sources.synthetic import SyntheticSource
+from edge.sources.scenes.synthetic import SyntheticSource
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.geometry import Boxes
+from edge.vision.regions import Layout, Packer, combine, tiles, unpack
+from edge.vision.types import Detections, Frame
 
 TRUTH = "truth"
 

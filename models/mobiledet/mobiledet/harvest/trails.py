@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.geometry import Box, Boxes, covered
+from edge.vision.geometry import Box, Boxes, covered
 
 EXPLAINED = 0.5  # of a moving place inside a taught box, or the other way round
 

@@ -1,0 +1,30 @@
+"""Since when a thread has been at its present piece of work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge.runtime.times import NS_PER_S
+
+
+class Stage:
+    """Work of one thread as others see it."""
+
+    def __init__(self) -> None:
+        self._since_ns = 0  # 0: idle
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Around one piece of work."""
+        self._since_ns = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._since_ns = 0
+
+    def busy_s(self) -> float:
+        """How long the present piece of work has taken so far; 0 when idle."""
+        since_ns = self._since_ns  # another thread may clear it meanwhile
+        return (time.monotonic_ns() - since_ns) / NS_PER_S if since_ns else 0.0

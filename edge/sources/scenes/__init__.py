@@ -1,0 +1,1 @@
+"""Drawn footage with exact ground truth."""
