@@ -16,8 +16,7 @@ from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.files import check_directory
 from edge.runtime.worker import Job, Worker
-from edge.sources.base import SourceInfo
-from edge.vision.types import EncodedPacket, EncodedStream, Frame
+from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 
 _MAX_FRAMES = 4  # each may hold a camera buffer, of which there are few
 _MAX_TRIGGERS = 16

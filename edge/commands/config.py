@@ -13,8 +13,9 @@ from edge.commands.options import FILE, configured, settings_of
 @click.argument("file", type=FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Checks a configuration and lists every problem in it."""
-    from edge.config.load import check_labels, load
+    from edge.config.load import load
     from edge.errors import ConfigError, ModelError
+    from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
 

@@ -80,10 +80,11 @@ def init(
 
 def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     """Raises ConfigError before anything is written where the answers don't make sense."""
-    from edge.config.load import check_labels, load, loads
+    from edge.config.load import load, loads
     from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
     from edge.runtime.files import write_whole
+    from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
 

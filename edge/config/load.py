@@ -78,18 +78,6 @@ def found() -> Path | None:
     return next((path for path in SEARCHED if path.is_file()), None)
 
 
-def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
-    """What rules ask for that the model doesn't know, a sentence each."""
-    known = list(labels)
-    return [
-        f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
-        + _meant(label, known)
-        for index, rule in enumerate(settings.triggers)
-        for label in rule.labels
-        if label not in known
-    ]
-
-
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -28,7 +28,6 @@ from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureResult
-from edge.config.load import check_labels
 from edge.config.schema import Settings
 from edge.daemon import publish as outgoing
 from edge.daemon.commands import EXTERNAL, Reload, Remote
@@ -37,7 +36,7 @@ from edge.daemon.problems import Problems
 from edge.daemon.progress import Progress, Rates
 from edge.daemon.recovery import SourceMender
 from edge.daemon.stalls import StallCheck, StalledError, Watched
-from edge.errors import ConfigError, EdgeError
+from edge.errors import EdgeError
 from edge.hooks.hooks import Hooks
 from edge.messages import AnyMessage, Health, M
 from edge.runtime import machine
@@ -47,13 +46,13 @@ from edge.runtime.notify import ServiceManager
 from edge.runtime.stage import Stage
 from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
-from edge.sources.base import Source, SourceInfo
+from edge.sources.base import Source
+from edge.vision.build import build_detector
 from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
 from edge.vision.picture_check import ABOUT, PictureCheck, PictureState
 from edge.vision.pipeline import Analysis, Pipeline
 from edge.vision.triggers import TriggerEvent
-from edge.vision.types import Detections, Frame
+from edge.vision.types import Detections, Frame, SourceInfo
 
 SUPERVISE_S = 0.1
 GOVERN_S = 2.0
@@ -108,10 +107,7 @@ class Daemon:
         self._listener = listener
         self.problems = Problems()
         self.progress = Progress()
-        detector = Detector(settings.model, find_model(settings.model.file))
-        problems = check_labels(settings, detector.labels)
-        if problems:
-            raise ConfigError(problems)
+        detector = build_detector(settings)
         self._model = detector.name
         self._detector = TimedDetector(detector, self.progress)
         self._source: Source = open_source(
@@ -212,7 +208,7 @@ class Daemon:
             self._check_progress()
             self._govern(time.monotonic())
             if not self._stalls.stalled:
-                manager.feed(self.progress)
+                manager.feed(self.progress.frames)
             if time.monotonic_ns() >= due_ns:
                 due_ns = time.monotonic_ns() + interval_ns
                 self._publish_health("running" if ready else "starting", rates, started_ns)
@@ -329,7 +325,7 @@ class Daemon:
         first = self._mailbox.take()
         if first is None:
             return
-        size = (self._info.width, self._info.height)
+        size = self._info.main_size
         height, width = first.frame.luma.shape
         pipeline = Pipeline(self.settings, self._detector, (height, width), size)
         changes = outgoing.TrackChanges()

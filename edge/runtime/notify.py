@@ -1,52 +1,70 @@
-"""What systemd is told, and its watchdog fed by."""
+"""systemd's notify protocol: a datagram of KEY=VALUE lines to $NOTIFY_SOCKET (sd_notify(3))."""
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import time
 
-import sdnotify
+WATCHDOG_SHARE = 4  # times per WatchdogSec that the watchdog is fed
 
-from edge.daemon.progress import Progress
+log = logging.getLogger(__name__)
+
+
+def notify(*lines: str) -> None:
+    """Sends lines to the service manager; does nothing where there is none.
+
+    A manager that does not take them is logged and costs no exception: the service goes on.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # Linux's abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as unix:
+            unix.connect(address)
+            unix.sendall("\n".join(lines).encode())
+    except OSError as error:
+        log.warning("the service manager was not notified: %s", error.strerror or error)
 
 
 class ServiceManager:
-    """systemd's notify protocol; silent where no service manager listens.
+    """The states of a `Type=notify-reload` service, and its watchdog.
 
-    The watchdog is fed by progress alone: a living process whose frames don't come through the
-    analysis is not fed, and systemd restarts it.
+    The watchdog is fed by progress alone: a process that lives but whose frames do not come through
+    the analysis is not fed, and systemd restarts it.
     """
 
     def __init__(self) -> None:
-        self._notifier = sdnotify.SystemdNotifier()
         interval_us = int(os.environ.get("WATCHDOG_USEC", "0"))
-        self._feed_every_ns = interval_us * 1000 // 4
+        self._feed_every_ns = interval_us * 1000 // WATCHDOG_SHARE
         self._fed_ns = 0
         self._frames_fed = 0
 
     def ready(self, status: str) -> None:
-        self._notifier.notify(f"READY=1\nSTATUS={status}")
+        notify("READY=1", f"STATUS={status}")
 
     def status(self, text: str) -> None:
-        self._notifier.notify(f"STATUS={text}")
+        notify(f"STATUS={text}")
 
     def reloading(self) -> None:
-        """`ready` must follow; the time is how systemd pairs the two."""
-        now_us = time.monotonic_ns() // 1000
-        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+        """`ready` must follow; systemd pairs the two by the time."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        self._notifier.notify("STOPPING=1")
+        notify("STOPPING=1")
 
-    def feed(self, progress: Progress) -> None:
-        """Tells the watchdog of frames analysed since the last time; nothing if there were none.
+    def feed(self, frames: int) -> None:
+        """Feeds the watchdog if `frames`, analysed since the start, has grown since the last time.
 
-        Not to be called while any stage is stalled.
+        Not to be called while a stage is stalled.
         """
         now_ns = time.monotonic_ns()
         if not self._feed_every_ns or now_ns - self._fed_ns < self._feed_every_ns:
             return
-        if progress.frames != self._frames_fed:
-            self._notifier.notify("WATCHDOG=1")
-            self._frames_fed = progress.frames
+        if frames != self._frames_fed:
+            notify("WATCHDOG=1")
+            self._frames_fed = frames
             self._fed_ns = now_ns

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError
-from edge.sources.base import Source, SourceInfo
+from edge.sources.base import Source
 from edge.sources.reconnect import Listener, Reconnecting, Resumed
+from edge.vision.types import SourceInfo
 
 __all__ = ["Source", "SourceInfo", "open_source"]
 

@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from edge.vision.types import EncodedStream, Frame
-
-
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
-    """What is known once a source is open.
-
-    live: frames come whether or not anybody is ready for them. A source that isn't live waits.
-    frame_count: of a file, where its container tells.
-    encoded: set where the source delivers H.264 packets with its frames.
-    """
-
-    name: str
-    width: int
-    height: int
-    fps: float
-    live: bool
-    frame_count: int | None = None
-    encoded: EncodedStream | None = None
+from edge.vision.types import Frame, SourceInfo
 
 
 class Source(Protocol):

@@ -10,11 +10,10 @@ import numpy as np
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError
 from edge.runtime.times import NS_PER_S
-from edge.sources.base import SourceInfo
 from edge.sources.pace import Pace
-from edge.sources.views import even, luma_of
+from edge.sources.views import even, luma_of, luma_size
 from edge.vision.picture import Picture, PixelFormat
-from edge.vision.types import Frame
+from edge.vision.types import Frame, SourceInfo
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 DEFAULT_FPS = 1.0
@@ -42,7 +41,14 @@ class ImagesSource:
         self._index = 0
         self._pace.start()
         fps = self._settings.fps or DEFAULT_FPS
-        return SourceInfo(str(folder), *self._size, fps, live=False, frame_count=len(self._paths))
+        return SourceInfo(
+            str(folder),
+            self._size,
+            luma_size(*self._size, self._settings.luma_width_px),
+            fps,
+            live=False,
+            frame_count=len(self._paths),
+        )
 
     def read(self) -> Frame | None:
         """The next image, when it is due."""

@@ -19,11 +19,10 @@ import numpy as np
 
 from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
-from edge.sources.base import SourceInfo
 from edge.sources.hardware_h264 import HardwareH264
 from edge.sources.views import even, luma_size
 from edge.vision.picture import Picture, PixelFormat, Plane
-from edge.vision.types import Frame
+from edge.vision.types import Frame, SourceInfo
 
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
 IN_CAMERA = 3  # of these, so that it goes on: one done and unread, two being exposed
@@ -75,11 +74,9 @@ class Picamera2Source:
             raise
         self._packets_due_s = time.monotonic() + self._stall_s
         self._first_index = self._index
-        width, height = self._streams["main"]["size"]
         encoded = self._encoder.stream if self._encoder else None
-        return SourceInfo(
-            self._settings.uri, even(width), even(height), fps, live=True, encoded=encoded
-        )
+        main, lores = (_size(self._streams[name]) for name in ("main", "lores"))
+        return SourceInfo(self._settings.uri, main, lores, fps, live=True, encoded=encoded)
 
     def read(self) -> Frame | None:
         """The next exposure. Raises SourceLostError where none comes for the stall time."""
@@ -313,9 +310,15 @@ def _monotonic_ns(sensor_ns: int) -> int:
     return now_ns - min(now_ns - sensor_ns, boot_ns - sensor_ns, key=abs)
 
 
+def _size(stream: dict[str, Any]) -> tuple[int, int]:
+    """(width, height) as it is used: chroma has half of both."""
+    width, height = stream["size"]
+    return even(width), even(height)
+
+
 def _picture(flat: Plane, stream: dict[str, Any]) -> Picture:
     """Views on the planes of a YUV420 or NV12 buffer, without the padding of its rows."""
-    width, height = (even(side) for side in stream["size"])
+    width, height = _size(stream)
     rows = int(stream["size"][1])
     stride = int(stream["stride"])
     luma = flat[: stride * rows].reshape(rows, stride)[:height, :width]

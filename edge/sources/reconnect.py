@@ -10,8 +10,8 @@ from collections.abc import Callable
 from edge.config.schema import SourceSettings
 from edge.errors import EdgeError, SourceLostError
 from edge.runtime.stage import Stage
-from edge.sources.base import Source, SourceInfo
-from edge.vision.types import Frame
+from edge.sources.base import Source
+from edge.vision.types import Frame, SourceInfo
 
 FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
@@ -102,7 +102,7 @@ class Reconnecting:
         if self._restarting.is_set():
             raise SourceLostError(f"source {self._info.name} is opened again")
         size = None if frame is None else (frame.main.width, frame.main.height)
-        if size not in (None, (self._info.width, self._info.height)):
+        if size not in (None, self._info.main_size):
             raise SourceLostError(f"source {self._info.name} gave a damaged frame")
         return frame
 
@@ -123,10 +123,10 @@ class Reconnecting:
                 continue
             break
         assert self._info is not None
-        if (info.width, info.height) != (self._info.width, self._info.height):
+        if info.main_size != self._info.main_size:
+            now, before = ("x".join(map(str, one.main_size)) for one in (info, self._info))
             raise SourceLostError(
-                f"source {info.name} came back with {info.width}x{info.height} pixels instead of "
-                f"{self._info.width}x{self._info.height}"
+                f"source {info.name} came back with {now} pixels instead of {before}"
             )
         self.reopened += 1
         self._on_resume(info)

@@ -16,11 +16,10 @@ import numpy as np
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
-from edge.sources.base import SourceInfo
 from edge.sources.pace import Pace
-from edge.sources.views import even, luma_of
+from edge.sources.views import even, luma_of, luma_size
 from edge.vision.picture import Picture, PixelFormat, Plane
-from edge.vision.types import EncodedPacket, EncodedStream, Frame
+from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 
 VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # the others are converted
 DEFAULT_FPS = 25.0
@@ -59,7 +58,8 @@ class VideoSource:
         fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         return SourceInfo(
             self._settings.uri,
-            *self._size,
+            self._size,
+            luma_size(*self._size, self._settings.luma_width_px),
             min(fps, self._settings.fps or fps),
             live=self._live,
             frame_count=stream.frames or None,

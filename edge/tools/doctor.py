@@ -96,7 +96,8 @@ def _source(settings: Settings) -> Iterator[Finding]:
     try:
         source = open_source(settings.source, settings.health.stall_s)
         info = source.open()
-        yield Finding("source", "ok", f"{uri}: {info.width}x{info.height} at {info.fps:g} fps")
+        size = "x".join(map(str, info.main_size))
+        yield Finding("source", "ok", f"{uri}: {size} at {info.fps:g} fps")
     except EdgeError as error:
         yield Finding("source", "fail", str(error), "correct source.uri, or connect the camera")
     finally:

@@ -20,13 +20,12 @@ from edge.daemon.publish import thumbnail
 from edge.errors import PermanentError
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
-from edge.sources.base import SourceInfo
 from edge.tools.report import Entry, Sample, render
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.picture import Plane
 from edge.vision.pipeline import Analysis, Pipeline
-from edge.vision.types import Frame, TrackState
+from edge.vision.types import Frame, SourceInfo, TrackState
 
 GREEN, YELLOW, RED, BLUE, GREY = (
     (80, 200, 60), (40, 210, 240), (60, 60, 230), (230, 160, 60), (150, 150, 150),
@@ -75,7 +74,7 @@ def replay(
         while (frame := source.read()) is not None:
             if pipeline is None:
                 height, width = frame.luma.shape
-                pipeline = Pipeline(settings, detector, (height, width), (info.width, info.height))
+                pipeline = Pipeline(settings, detector, (height, width), info.main_size)
                 start_ns = frame.timestamp_ns
             analysis = pipeline(frame)
             if analysis.layouts:
@@ -142,7 +141,7 @@ class _Video:
             "libx264", rate=Fraction(info.fps).limit_denominator(1000),
             options={"preset": "veryfast", "crf": "26"},
         )  # fmt: skip
-        self._stream.width, self._stream.height = info.width, info.height
+        self._stream.width, self._stream.height = info.main_size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, 1000)
         self._last_ms = -1

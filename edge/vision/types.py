@@ -40,6 +40,30 @@ class EncodedStream:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once it is open; it holds for every frame until the next `open`.
+
+    main_size: (width, height) of `Frame.main`. luma_size: (width, height) of `Frame.luma`.
+    live: frames come whether or not anybody is ready for them; a source that is not live waits.
+    frame_count: of a file, where its container says so.
+    encoded: set where the source delivers H.264 packets with its frames.
+    """
+
+    name: str
+    main_size: tuple[int, int]
+    luma_size: tuple[int, int]
+    fps: float
+    live: bool
+    frame_count: int | None = None
+    encoded: EncodedStream | None = None
+
+    @property
+    def luma_shape(self) -> tuple[int, int]:
+        """(height, width), as arrays have it."""
+        return self.luma_size[1], self.luma_size[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One exposure in two views.
 

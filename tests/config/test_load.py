@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.config.load import KeyDoc, check_labels, commented, explain, load, markdown, to_toml
+from edge.config.load import KeyDoc, commented, explain, load, markdown, to_toml
 from edge.config.schema import Settings
 from edge.errors import ConfigError
+from edge.vision.build import check_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,11 +12,10 @@ from edge.daemon.recovery import LONGEST_PAUSE_S, SourceMender
 from edge.daemon.stalls import StallCheck, StalledError, Watched
 from edge.errors import SourceLostError
 from edge.runtime.stage import Stage
-from edge.sources.base import SourceInfo
 from edge.sources.reconnect import Reconnecting
 from edge.vision.picture import Picture, PixelFormat
 from edge.vision.picture_check import PictureState
-from edge.vision.types import Frame
+from edge.vision.types import Frame, SourceInfo
 
 
 def test_a_stage_is_busy_only_while_it_works() -> None:
@@ -66,7 +65,7 @@ class Camera:
     def open(self) -> SourceInfo:
         self.opened += 1
         self._closed.clear()
-        return SourceInfo("camera", 64, 64, 25, live=True)
+        return SourceInfo("camera", (64, 64), (64, 64), 25, live=True)
 
     def read(self) -> Frame | None:
         if self.hang:

@@ -82,7 +82,7 @@ def open_files() -> int:
 
 def pixels_are_the_sensors(layout: Layout) -> None:
     with opened(layout) as (source, info):
-        assert (info.width, info.height, info.live) == (1280, 720, True)
+        assert (info.main_size, info.live) == ((1280, 720), True)
         for _ in range(20):
             frame = take(source)
         camera, request = source._camera, frame.lease._request

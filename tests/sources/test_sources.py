@@ -17,14 +17,14 @@ import pytest
 from edge.config.schema import MotionSettings, SourceSettings
 from edge.errors import SourceError, SourceLostError
 from edge.sources import open_source
-from edge.sources.base import Source, SourceInfo
+from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
 from edge.sources.scenes.crossing import crossers
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
 from edge.sources.views import luma_of
 from edge.vision.motion import MotionDetector
 from edge.vision.picture import PixelFormat
-from edge.vision.types import Frame
+from edge.vision.types import Frame, SourceInfo
 
 
 def source(uri: object, **settings: object) -> Source:
@@ -197,7 +197,7 @@ def test_another_size_after_a_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
     class Changing:
         def open(self) -> SourceInfo:
-            return SourceInfo("c", *next(sizes), 10.0, live=True)
+            return SourceInfo("c", next(sizes), (320, 240), 10.0, live=True)
 
         def read(self) -> Frame | None:
             raise SourceLostError("gone")

@@ -16,9 +16,8 @@ from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
 from edge.config.schema import CaptureSettings
 from edge.runtime.times import NS_PER_S
-from edge.sources.base import SourceInfo
 from edge.vision.picture import Picture, PixelFormat
-from edge.vision.types import EncodedPacket, Frame
+from edge.vision.types import EncodedPacket, Frame, SourceInfo
 
 START_NS = 5_000 * NS_PER_S  # a monotonic clock that has been running
 WALL_NS = 1_767_268_799_250_000_000  # 2026-01-01 11:59:59.250 UTC
@@ -125,8 +124,8 @@ def play(path: Path) -> Played:
 
 
 def source_info(**fields: Any) -> SourceInfo:
-    given: dict[str, Any] = {"width": 320, "height": 240, "fps": 10.0, "live": False}
-    return SourceInfo("test", **(given | fields))
+    given: dict[str, Any] = {"fps": 10.0, "live": False}
+    return SourceInfo("test", (320, 240), (320, 240), **(given | fields))
 
 
 class Captures:

@@ -26,7 +26,7 @@ def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
     while (frame := source.read()) is not None:
         if not done:
             height, width = frame.luma.shape
-            pipeline = Pipeline(settings, detector, (height, width), (info.width, info.height))
+            pipeline = Pipeline(settings, detector, (height, width), info.main_size)
         done.append(pipeline(frame))
     source.close()
     return done

@@ -19,14 +19,13 @@ import numpy.typing as npt
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError
 from edge.runtime.times import NS_PER_S
-from edge.sources.base import SourceInfo
 from edge.sources.pace import Pace
 from edge.sources.scenes.crossing import Crosser, crossers
 from edge.sources.scenes.figures import CLOTHES, SHARE_OF_HEIGHT, walk
-from edge.sources.views import luma_of
+from edge.sources.views import luma_of, luma_size
 from edge.vision.geometry import Boxes
 from edge.vision.picture import Picture, PixelFormat, Plane
-from edge.vision.types import Frame
+from edge.vision.types import Frame, SourceInfo
 
 SCENES = {
     "still": "nothing happens",
@@ -239,7 +238,8 @@ class SyntheticSource:
         count = round(options.duration * options.fps) or None
         size = (options.width, options.height)
         name = self._settings.uri
-        return SourceInfo(name, *size, options.fps, live=False, frame_count=count)
+        luma = luma_size(*size, self._settings.luma_width_px)
+        return SourceInfo(name, size, luma, options.fps, live=False, frame_count=count)
 
     def read(self) -> Frame | None:
         """The next frame, when it is due."""

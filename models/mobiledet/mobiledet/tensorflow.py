@@ -17,7 +17,9 @@ def tf() -> Any:
     try:
         return importlib.import_module("tensorflow")
     except ImportError as error:
-        raise MissingExtraError("building and training networks", "train") from error
+        raise MissingExtraError(
+            "building and training networks", "train", "pip install ./models/mobiledet"
+        ) from error
 
 
 def mixed_precision() -> bool:

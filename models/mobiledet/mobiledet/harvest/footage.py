@@ -14,9 +14,9 @@ from edge.config.schema import Settings
 from edge.errors import PermanentError
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
-from edge.sources.base import Source, SourceInfo
+from edge.sources.base import Source
 from edge.vision.geometry import Box, Boxes, clip
-from edge.vision.types import Frame, Luma
+from edge.vision.types import Frame, Luma, SourceInfo
 from mobiledet.harvest.candidates import Candidates, Moving
 from mobiledet.harvest.ghosts import BRIEF, fault, steady
 from mobiledet.harvest.taught import Taught
@@ -99,7 +99,7 @@ def watch(
     watched, background = Watched(), empty_scene(settings)
     moving: dict[int, list[Sight]] = defaultdict(list)
     with _Played(settings) as played:
-        watched.width, watched.height = size = played.info.width, played.info.height
+        watched.width, watched.height = size = played.info.main_size
         shape = background.shape[0], background.shape[1]
         candidates = Candidates(settings, shape, size)
         taught = None

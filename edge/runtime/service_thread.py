@@ -1,0 +1,96 @@
+"""The one way to run a thread that lives as long as the program."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+from edge.errors import EdgeError, TemporaryError
+from edge.runtime.stage import Stage
+
+log = logging.getLogger(__name__)
+
+
+class StuckThreadError(TemporaryError):
+    """A thread did not end in time; what it uses must not be closed under it."""
+
+
+class ServiceThread:
+    """Runs a function in a thread until `stop`; an exception that ends it early is kept in `error`.
+
+    The owner checks `error` and `busy_s` from another thread, and ends the program when a thread
+    has failed or is stuck. `run` returns soon once `stopping` is true. It is started at most once.
+    """
+
+    def __init__(
+        self, name: str, run: Callable[[], None], wake: Callable[[], None] | None = None
+    ) -> None:
+        """wake: ends whatever `run` waits for, so that it sees `stopping`; any thread calls it."""
+        self.name = name
+        self.error: BaseException | None = None
+        self._run: Callable[[], None] | None = run
+        self._wake = wake
+        self._stop = threading.Event()
+        self._stage = Stage()
+        self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the thread should end."""
+        return self._stop.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._thread.is_alive()
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._thread.ident is not None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def work(self) -> contextlib.AbstractContextManager[None]:
+        """Around each piece of work in `run`, so that others can see how long it takes."""
+        return self._stage.work()
+
+    def busy_s(self) -> float:
+        """How long the present piece of work has taken so far; 0 between two."""
+        return self._stage.busy_s()
+
+    def request_stop(self) -> None:
+        """Asks the thread to end and does not wait; callable at any time and from any thread."""
+        self._stop.set()
+        if self._wake is not None:
+            self._wake()
+
+    def stop(self, timeout_s: float) -> None:
+        """Asks the thread to end and waits for it. Raises StuckThreadError where it does not."""
+        self.request_stop()
+        self.join(timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the end of a thread that was started. Raises StuckThreadError."""
+        if self.started:
+            self._thread.join(timeout_s)
+        if self.alive:
+            raise StuckThreadError(f"the thread {self.name} did not end within {timeout_s:g} s")
+
+    def raise_error(self) -> None:
+        """Raises, in the calling thread, what ended this one."""
+        if self.error is not None:
+            raise self.error
+
+    def _guarded(self) -> None:
+        run, self._run = self._run, None  # the owner's method: no reference cycle may remain
+        assert run is not None
+        try:
+            run()
+        except BaseException as error:
+            if not isinstance(error, EdgeError):
+                log.debug("thread %s ended", self.name, exc_info=True)
+            self.error = error

@@ -1,0 +1,51 @@
+"""The one place where a pipeline is made: settings, model and source become a checked pipeline."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from edge.config.schema import Settings
+from edge.errors import ConfigError
+from edge.vision.detector import Detector
+from edge.vision.detector.catalogue import find_model
+from edge.vision.pipeline import DetectorLike, Pipeline
+from edge.vision.types import SourceInfo
+
+
+def build_detector(settings: Settings) -> Detector:
+    """Loads the model that the settings name and checks that it knows the labels of all rules.
+
+    Raises ModelError for a model that is missing or can't run, ConfigError for a label that it
+    doesn't have.
+    """
+    detector = Detector(settings.model, find_model(settings.model.file))
+    problems = check_labels(settings, detector.labels)
+    if problems:
+        raise ConfigError(problems)
+    return detector
+
+
+def build_pipeline(settings: Settings, detector: DetectorLike, info: SourceInfo) -> Pipeline:
+    """A pipeline for the frames of one open source. Raises ConfigError as `build_detector`."""
+    problems = check_labels(settings, detector.labels)
+    if problems:
+        raise ConfigError(problems)
+    return Pipeline(settings, detector, info.luma_shape, info.main_size)
+
+
+def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
+    """One sentence for each label of a rule that the model doesn't have."""
+    known = list(labels)
+    return [
+        f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
+        + _suggestion(label, known)
+        for index, rule in enumerate(settings.triggers)
+        for label in rule.labels
+        if label not in known
+    ]
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
