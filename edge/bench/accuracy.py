@@ -1,9 +1,10 @@
-"""Accuracy for invocations: the pipeline and what a user would do instead, against ground truth."""
+"""Accuracy per invocation: the pipeline and its alternatives against ground truth."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,13 @@ from edge.sources import open_source
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.geometry import Boxes
-from edge.vision.types import Frame
 
 MIN_IOU = 0.5
 Progress = Callable[[str, int, int | None], None]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What one strategy achieved over all frames."""
+    """Result of one strategy over all frames."""
 
     strategy: str
     invocations_per_frame: float
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class AccuracyReport(msgspec.Struct, frozen=True):
-    """All rows of one run, and of what."""
+    """All rows of one run, with what was played."""
 
     video: str
     model: str
@@ -49,6 +49,16 @@ class AccuracyReport(msgspec.Struct, frozen=True):
     frames: int
     min_iou: float
     rows: tuple[Row, ...]
+
+
+@dataclass(slots=True)
+class _Played:
+    """One strategy over the frames that count. accumulator: of motmetrics."""
+
+    accumulator: Any
+    frames: int = 0
+    invocations: int = 0
+    cpu_s: float = 0.0
 
 
 def accuracy(
@@ -62,8 +72,8 @@ def accuracy(
 ) -> AccuracyReport:
     """Plays a video once for each strategy; every frame from `first_frame` on counts.
 
-    label: the model's name for what the ground truth marks. Those before the first are played too,
-    so that background and tracks are as they would be. Raises EdgeError.
+    label: the model's name for the objects of the ground truth. Frames before the first are played
+    too, so that background and tracks are learnt by then. Raises EdgeError.
     """
     known = strategies()
     unknown = [name for name in names if name not in known]
@@ -74,19 +84,20 @@ def accuracy(
     detector = Detector(settings.model, find_model(settings.model.file))
     if label not in detector.labels:
         raise PermanentError(f"label {label}: {detector.name} knows {', '.join(detector.labels)}")
-    own = msgspec.structs.replace(
+    settings = msgspec.structs.replace(
         settings, source=msgspec.structs.replace(settings.source, uri=str(video), fast=True)
     )
     rows, frames = [], 0
     for name in names:
-        row, frames = _row(own, detector, truth, name, label, progress, first_frame)
-        rows.append(row)
+        played = _play(settings, detector, truth, name, label, progress, first_frame)
+        rows.append(_row(name, played))
+        frames = played.frames
     return AccuracyReport(
         video.name, detector.name, label, frames, MIN_IOU, tuple(_with_ratios(rows))
     )
 
 
-def _row(
+def _play(
     settings: Settings,
     detector: Detector,
     truth: dict[int, Objects],
@@ -94,56 +105,57 @@ def _row(
     label: str,
     progress: Progress,
     first_frame: int,
-) -> tuple[Row, int]:
+) -> _Played:
+    """All frames of a video through one strategy."""
     motmetrics = needs("motmetrics")
-    accumulator = motmetrics.MOTAccumulator(auto_id=False)
-    step, invocations, cpu_s, count = None, 0, 0.0, 0
-    for frame, total in _frames(settings):
-        if step is None:
-            step = strategies()[name](settings, detector, frame, label)
-        start_s = time.process_time()
-        result = step(frame)
-        taken_s = time.process_time() - start_s
-        progress(name, frame.index + 1, total)
-        if frame.index < first_frame:
-            continue
-        cpu_s += taken_s
-        invocations += result.invocations
-        _accumulate(accumulator, motmetrics, truth.get(frame.index, NONE), result.seen, frame.index)
-        count += 1
-    if count == 0:
-        raise PermanentError(f"source {settings.source.uri}: no frames from {first_frame} on")
-    found = motmetrics.metrics.create().compute(
-        accumulator,
-        metrics=["precision", "recall", "num_switches", "mota", "idf1"],
-        return_dataframe=False,
-    )
-    found = {key: float(np.nan_to_num(value)) for key, value in found.items()}
-    both = found["precision"] + found["recall"]
-    return (
-        Row(
-            strategy=name,
-            invocations_per_frame=round(invocations / count, 3),
-            precision=round(found["precision"], 4),
-            recall=round(found["recall"], 4),
-            f1=round(2 * found["precision"] * found["recall"] / both if both else 0.0, 4),
-            identity_switches=int(found["num_switches"]),
-            mota=round(found["mota"], 4),
-            idf1=round(found["idf1"], 4),
-            cpu_ms_per_frame=round(cpu_s / count * 1e3, 3),
-        ),
-        count,
-    )
-
-
-def _frames(settings: Settings) -> Iterator[tuple[Frame, int | None]]:
+    played = _Played(motmetrics.MOTAccumulator(auto_id=False))
     source = open_source(settings.source)
     info = source.open()
+    step = strategies()[name](settings, detector, info, label)
     try:
         while (frame := source.read()) is not None:
-            yield frame, info.frame_count
+            start_s = time.process_time()
+            result = step(frame)
+            taken_s = time.process_time() - start_s
+            progress(name, frame.index + 1, info.frame_count)
+            if frame.index < first_frame:
+                continue
+            played.frames += 1
+            played.cpu_s += taken_s
+            played.invocations += result.invocations
+            objects = truth.get(frame.index, NONE)
+            _accumulate(played.accumulator, motmetrics, objects, result.seen, frame.index)
     finally:
         source.close()
+    if played.frames == 0:
+        raise PermanentError(f"source {settings.source.uri}: no frames from {first_frame} on")
+    return played
+
+
+def _row(name: str, played: _Played) -> Row:
+    metrics = (
+        needs("motmetrics")
+        .metrics.create()
+        .compute(
+            played.accumulator,
+            metrics=["precision", "recall", "num_switches", "mota", "idf1"],
+            return_dataframe=False,
+        )
+    )
+    metrics = {key: float(np.nan_to_num(value)) for key, value in metrics.items()}
+    precision, recall = metrics["precision"], metrics["recall"]
+    both = precision + recall
+    return Row(
+        strategy=name,
+        invocations_per_frame=round(played.invocations / played.frames, 3),
+        precision=round(precision, 4),
+        recall=round(recall, 4),
+        f1=round(2 * precision * recall / both if both else 0.0, 4),
+        identity_switches=int(metrics["num_switches"]),
+        mota=round(metrics["mota"], 4),
+        idf1=round(metrics["idf1"], 4),
+        cpu_ms_per_frame=round(played.cpu_s / played.frames * 1e3, 3),
+    )
 
 
 def _accumulate(

@@ -26,8 +26,8 @@ NONE = Objects(np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
 def load_ground_truth(path: Path) -> dict[int, Objects]:
     """Objects by frame index, from 0.
 
-    path: lines of frame (from 1), id, left, top, width, height and what else there may be; each is
-        an object, whatever confidence it states.
+    path: lines of frame (from 1), id, left, top, width, height and further columns, which are
+        ignored: each line is an object, whatever its confidence.
     Raises PermanentError that names the line.
     """
     rows: dict[int, list[tuple[int, float, float, float, float]]] = {}
@@ -52,8 +52,8 @@ def load_ground_truth(path: Path) -> dict[int, Objects]:
         raise PermanentError(f"ground truth {path}: no objects in it")
     return {
         frame: Objects(
-            np.array([row[0] for row in found], np.int64),
-            np.array([row[1:] for row in found], np.float32),
+            np.array([row[0] for row in objects], np.int64),
+            np.array([row[1:] for row in objects], np.float32),
         )
-        for frame, found in rows.items()
+        for frame, objects in rows.items()
     }

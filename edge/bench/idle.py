@@ -1,4 +1,4 @@
-"""What a frame costs where nothing happens, beside the least that frame differencing can cost."""
+"""Cost of a frame in a still scene, against the minimum cost of frame differencing."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from edge.bench.stages import WARM_UP_FRAMES
 from edge.config.schema import Settings
 from edge.runtime.times import NS_PER_S
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
 from edge.vision.motion import MotionDetector
-from edge.vision.pipeline import Pipeline
 from edge.vision.regions import Packer
-from edge.vision.types import Frame, Luma
+from edge.vision.types import Frame, Luma, SourceInfo
 
 FRAMES, FPS = 300, 25
-SIZE = (320, 240)  # of the luma plane
+SIZE, MAIN_SIZE = (320, 240), (640, 480)  # width, height of luma plane and picture
+FLOOR_LEVELS = 14  # the default of motion.floor
 
 Run = Callable[[Frame, Luma], object]
 
 
 class IdleReport(msgspec.Struct, frozen=True):
-    """CPU of a frame by row, in microseconds and over the floor.
+    """CPU time per frame by row, in microseconds and over the floor.
 
-    floor: resize, absolute difference and threshold, that is all. motion: this project's.
-    pipeline: all of it. MOG2: OpenCV's. whole-frame: an invocation for each frame, no differencing.
+    floor: resize, absolute difference and threshold. motion: this project's motion stage.
+    pipeline: all stages. MOG2: OpenCV's background subtractor. whole-frame: an invocation of the
+    whole picture in each frame, without differencing.
     """
 
     scene: str
@@ -42,9 +43,9 @@ class IdleReport(msgspec.Struct, frozen=True):
 
 
 def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
-    """Renders a scene beforehand; then all rows take turns, so that no one has the bad moment."""
+    """Renders a scene first; then all rows take turns, so that a disturbance hits all of them."""
     frames = drawn_frames(scene)
-    detector = Counted(Detector(settings.model, find_model(settings.model.file)))
+    detector = CountingDetector(build_detector(settings))
     spent_ns = interleaved(rows_of(settings, detector), frames, rounds, time.process_time_ns)
     cpu_us = {name: statistics.median(values) / 1e3 for name, values in spent_ns.items()}
     return IdleReport(
@@ -65,8 +66,8 @@ def drawn_frames(scene: str) -> list[Frame]:
     ]
 
 
-class Counted:
-    """Passes on a detector and counts."""
+class CountingDetector:
+    """A detector that counts its invocations."""
 
     def __init__(self, detector: Detector) -> None:
         self.detector, self.labels, self.input_size = (
@@ -79,8 +80,8 @@ class Counted:
         return self.detector.detect(canvas, min_score)
 
 
-def rows_of(settings: Settings, detector: Counted) -> dict[str, Callable[[], Run]]:
-    """What is compared, by the names of `IdleReport`; each makes a run that starts anew."""
+def rows_of(settings: Settings, detector: CountingDetector) -> dict[str, Callable[[], Run]]:
+    """The rows of `IdleReport`; each makes a fresh run."""
     return {
         "floor": _floor,
         "motion": lambda: _motion(settings),
@@ -93,7 +94,7 @@ def rows_of(settings: Settings, detector: Counted) -> dict[str, Callable[[], Run
 def interleaved(
     rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int, now: Callable[[], int]
 ) -> dict[str, list[float]]:
-    """What a frame took by `now`, by round; the first frames, which teach, are left out."""
+    """Cost per frame by `now`, by round, without the first frames, which teach the background."""
     taken: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, make in rows.items():
@@ -108,13 +109,15 @@ def interleaved(
 
 
 def _floor() -> Run:
-    """The three calls that any frame differencing makes; the resize is in the loop of all rows."""
+    """The three calls of any frame differencing; the loop of all rows makes the resize."""
     before = np.zeros(SIZE[::-1], np.uint8)
-    return lambda _, luma: cv2.threshold(cv2.absdiff(luma, before), 14, 255, cv2.THRESH_BINARY)
+    return lambda _, luma: cv2.threshold(
+        cv2.absdiff(luma, before), FLOOR_LEVELS, 255, cv2.THRESH_BINARY
+    )
 
 
 def _motion(settings: Settings) -> Run:
-    motion = MotionDetector(settings.motion, (SIZE[1], SIZE[0]), (640, 480))
+    motion = MotionDetector(settings.motion, (SIZE[1], SIZE[0]), MAIN_SIZE)
     return lambda frame, luma: motion(luma, frame.timestamp_ns)
 
 
@@ -123,8 +126,9 @@ def _mog2() -> Run:
     return lambda _, luma: subtractor.apply(luma)
 
 
-def _pipeline(settings: Settings, detector: Counted) -> Run:
-    pipeline = Pipeline(settings, detector, (SIZE[1], SIZE[0]), (640, 480))
+def _pipeline(settings: Settings, detector: CountingDetector) -> Run:
+    info = SourceInfo("drawn", MAIN_SIZE, SIZE, FPS, live=False)
+    pipeline = build_pipeline(settings, detector, info)
 
     def run(frame: Frame, luma: Luma) -> object:
         return pipeline(Frame(frame.index, frame.timestamp_ns, 0, luma, frame.main))
@@ -133,6 +137,6 @@ def _pipeline(settings: Settings, detector: Counted) -> Run:
 
 
 def _whole(settings: Settings, detector: Detector) -> Run:
-    packer = Packer(settings.regions, detector.input_size, (640, 480))
+    packer = Packer(settings.regions, detector.input_size, MAIN_SIZE)
     layout = packer.whole()
     return lambda frame, _: detector.detect(packer.fill(layout, frame.main))

@@ -1,7 +1,7 @@
-"""From an object's first exposed pixel to the trigger in a subscriber's hands, at real pace.
+"""Time from an object's first exposed pixel to the trigger at a subscriber, at real pace.
 
-A daemon of its own process watches the scene `synthetic:visits`, in which a drawn person appears at
-once, every few seconds. The scene is a function of time, so that a trigger's frame tells when its
+A daemon in another process watches the scene `synthetic:visits`, in which a drawn person appears
+every few seconds. The scene is a function of time, so the frame of a trigger determines when its
 object was first exposed.
 """
 
@@ -27,12 +27,12 @@ from edge.runtime.times import NS_PER_MS
 from edge.sources.scenes.synthetic import QUIET_S, VISITS_EVERY_S
 
 FPS = 25
-START_S = 30.0  # a daemon that takes longer than this to begin never will
+START_S = 30.0  # a daemon that has not started by then never will
 Progress = Callable[[int, int], None]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Of all triggers, milliseconds."""
+    """Percentiles over all triggers, in milliseconds."""
 
     p50_ms: float
     p95_ms: float
@@ -44,11 +44,11 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class LatencyReport(msgspec.Struct, frozen=True):
-    """How long a trigger takes, and where.
+    """Latency of triggers and its parts.
 
-    first_pixel: from the object's first exposure to receipt. looks: of that, to the exposure of the
-    frame that confirmed it. exposure: from there to receipt; the goal. analysis: of that, to
-    publication. transport: from publication to receipt. invocation_ms: mean time of one.
+    first_pixel: from the object's first exposure to receipt. It is the sum of looks (to the
+    exposure of the frame that confirmed it) and exposure (from there to receipt, which has a goal).
+    exposure is the sum of analysis (to publication) and transport. invocation_ms: mean time of one.
     """
 
     triggers: int
@@ -63,7 +63,7 @@ class LatencyReport(msgspec.Struct, frozen=True):
 
 
 def latency(settings: Settings, visits: int, progress: Progress) -> LatencyReport:
-    """Runs a daemon until it has seen so many visits. Raises EdgeError."""
+    """Runs a daemon for a number of visits. Raises EdgeError."""
     rows: list[tuple[float, float, float]] = []
     invocation_ms = 0.0
     with _daemon(settings, visits) as endpoint:
@@ -79,7 +79,7 @@ def latency(settings: Settings, visits: int, progress: Progress) -> LatencyRepor
                 case Health() as health:
                     invocation_ms = health.inference_ms or invocation_ms
     if not rows:
-        raise PermanentError("no trigger came: try `edge doctor`")
+        raise PermanentError("no trigger was received: run `edge doctor`")
     table = np.array(rows)
     looks, exposure, analysis = (table[:, column].tolist() for column in range(3))
     return LatencyReport(
@@ -115,12 +115,12 @@ def _until(subscriber: Subscriber, deadline_s: float) -> Iterator[Event]:
 
 @contextmanager
 def _daemon(settings: Settings, visits: int) -> Iterator[str]:
-    """A daemon in a process of its own; yields its endpoint."""
+    """A daemon in another process; yields its endpoint."""
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         endpoint = f"ipc://{folder}/bus"
         duration_s = QUIET_S + visits * VISITS_EVERY_S
         replace = msgspec.structs.replace
-        own = replace(
+        visits_settings = replace(
             settings,
             source=replace(
                 settings.source,
@@ -133,7 +133,7 @@ def _daemon(settings: Settings, visits: int) -> Iterator[str]:
             triggers=(TriggerRule("visit", labels=("person",), cooldown_s=0.0),),
         )
         config = Path(folder, "edge.toml")
-        config.write_text(to_toml(own), "utf-8")
+        config.write_text(to_toml(visits_settings), "utf-8")
         command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603
             try:

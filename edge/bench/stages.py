@@ -1,4 +1,4 @@
-"""Where the CPU time of a frame goes, stage by stage, and what the process grows by."""
+"""CPU time of a frame by stage, and the memory that the process grows by."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import cycle, islice
 
 import msgspec
 
-from edge.bench.clock import StageClock
+from edge.bench.clock import CpuClock
 from edge.bus.publisher import Publisher
 from edge.config.schema import Settings
-from edge.daemon import publish as outgoing
+from edge.daemon import publish
 from edge.errors import PermanentError
 from edge.runtime.machine import rss_bytes
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
-from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
-from edge.vision.pipeline import Analysis, Pipeline
-from edge.vision.types import Frame
+from edge.vision.build import build_detector, build_pipeline
+from edge.vision.pipeline import Analysis
+from edge.vision.types import Frame, SourceInfo
 
-PRELOADED_FRAMES = 400  # decoding is not what is measured
+PRELOADED_FRAMES = 400  # decoding is not measured
 WARM_UP_FRAMES = 20
 STAGES = ("motion", "flow", "scheduler", "crops", "tracker", "triggers", "pipeline", "messages")
 Progress = Callable[[int, int], None]
 
 
 class StagesReport(msgspec.Struct, frozen=True):
-    """CPU time of one thread by stage.
+    """CPU time of the analysis thread.
 
-    stage_us: a frame. overhead: all that isn't an invocation, a frame, over one invocation.
-    bus_thread_us: of the publisher's own thread, a frame.
+    stage_us: per frame, by stage. overhead: everything but invocations, per frame, over one
+    invocation. bus_thread_us: of the publisher's own thread, per frame.
     """
 
     source: str
@@ -59,56 +59,73 @@ class MemoryReport(msgspec.Struct, frozen=True):
         return self.late_bytes - self.early_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """The first frames of a source, in memory."""
+
+    info: SourceInfo
+    frames: list[Frame]
+
+
 def stages(settings: Settings) -> StagesReport:
     """Plays the beginning of `settings.source` from memory. Raises EdgeError."""
-    frames = preload(settings)
-    clock = StageClock()
-    detector = Detector(settings.model, find_model(settings.model.file))
-    pipeline = timed_pipeline(settings, clock.timed("detector", detector), frames[0], clock)
-    changes, size = outgoing.TrackChanges(), (frames[0].main.width, frames[0].main.height)
+    footage = preload(settings)
+    clock = CpuClock()
+    detector = build_detector(settings)
+    pipeline = build_pipeline(settings, detector, footage.info, clock)
+    messages = FrameMessages(detector.labels, footage.info.main_size)
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         bus = msgspec.structs.replace(settings.bus, endpoint=f"ipc://{folder}/bus", control="none")
         publisher = Publisher(bus, settings.camera, "bench")
         publisher.start()
         invocations = 0
-        for frame in frames:
+        for frame in footage.frames:
             if frame.index == WARM_UP_FRAMES:
                 clock.spent.clear()
                 invocations, thread_s, process_s = 0, time.thread_time(), time.process_time()
-            analysis = clock.time("pipeline", pipeline, frame)
+            with clock("pipeline"):
+                analysis = pipeline(frame)
             invocations += len(analysis.layouts)
-            clock.time("messages", tell, publisher, analysis, changes, detector.labels, size)
+            with clock("messages"):
+                messages(publisher, analysis)
         others_s = (time.process_time() - process_s) - (time.thread_time() - thread_s)
         publisher.stop()
-    count = len(frames) - WARM_UP_FRAMES
+    return _report(settings, detector.name, clock, len(footage.frames), invocations, others_s)
+
+
+def _report(
+    settings: Settings, model: str, clock: CpuClock, played: int, invocations: int, others_s: float
+) -> StagesReport:
+    """others_s: CPU time of the other threads."""
+    count = played - WARM_UP_FRAMES
     invocation_us = clock.spent["detector"] / 1e3 / max(1, invocations)
     stage_us = {name: round(clock.spent[name] / 1e3 / count, 1) for name in STAGES}
+    bus_thread_us = others_s / count * 1e6
     return StagesReport(
         source=settings.source.uri,
-        model=detector.name,
+        model=model,
         frames=count,
         invocations_per_frame=round(invocations / count, 3),
         invocation_us=round(invocation_us, 1),
         stage_us=stage_us,
-        bus_thread_us=round(others_s / count * 1e6, 1),
-        overhead=round((sum(stage_us.values()) + others_s / count * 1e6) / invocation_us, 4),
+        bus_thread_us=round(bus_thread_us, 1),
+        overhead=round((sum(stage_us.values()) + bus_thread_us) / invocation_us, 4),
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
 
 
 def memory(settings: Settings, frames: int, progress: Progress) -> MemoryReport:
     """Plays the beginning of `settings.source` again and again. Raises EdgeError."""
-    preloaded = preload(settings)
-    detector = Detector(settings.model, find_model(settings.model.file))
-    clock = StageClock()
-    pipeline = timed_pipeline(settings, detector, preloaded[0], clock)
-    changes, size = outgoing.TrackChanges(), (preloaded[0].main.width, preloaded[0].main.height)
-    spacing_ns = preloaded[1].timestamp_ns - preloaded[0].timestamp_ns
+    footage = preload(settings)
+    pipeline = build_pipeline(settings, build_detector(settings), footage.info)
+    changes = publish.TrackChanges()
+    first, second = footage.frames[:2]
+    spacing_ns = second.timestamp_ns - first.timestamp_ns
     early_bytes = 0
-    for index, frame in enumerate(islice(cycle(preloaded), frames)):
+    for index, frame in enumerate(islice(cycle(footage.frames), frames)):
         timestamp_ns = NS_PER_S + index * spacing_ns
         analysis = pipeline(Frame(index, timestamp_ns, timestamp_ns, frame.luma, frame.main))
-        list(changes(analysis, size))
+        list(changes(analysis, footage.info.main_size))
         if index == frames // 10:
             early_bytes = rss_bytes()
         if index % 100 == 0:
@@ -116,11 +133,11 @@ def memory(settings: Settings, frames: int, progress: Progress) -> MemoryReport:
     return MemoryReport(frames, early_bytes, rss_bytes())
 
 
-def preload(settings: Settings) -> list[Frame]:
+def preload(settings: Settings) -> Footage:
     """The first frames of a source. Raises PermanentError if there are too few to measure by."""
     fast = msgspec.structs.replace(settings.source, fast=True)
     source = open_source(fast)
-    source.open()
+    info = source.open()
     frames: list[Frame] = []
     try:
         while len(frames) < PRELOADED_FRAMES and (frame := source.read()) is not None:
@@ -131,38 +148,26 @@ def preload(settings: Settings) -> list[Frame]:
         raise PermanentError(
             f"source {fast.uri}: {len(frames)} frames, at least {2 * WARM_UP_FRAMES} are needed"
         )
-    return frames
+    return Footage(info, frames)
 
 
-def timed_pipeline(
-    settings: Settings, detector: Detector, first: Frame, clock: StageClock
-) -> Pipeline:
-    """A pipeline whose stages are on a clock's account."""
-    height, width = first.luma.shape
-    size = (first.main.width, first.main.height)
-    pipeline = Pipeline(settings, detector, (height, width), size)
-    parts = {"packer": "crops"}
-    for part in ("motion", "flow", "scheduler", "packer", "tracker", "triggers"):
-        setattr(pipeline, part, clock.timed(parts.get(part, part), getattr(pipeline, part)))
-    return pipeline
+class FrameMessages:
+    """Publishes the messages of each frame as the daemon does."""
 
+    def __init__(self, labels: tuple[str, ...], main_size: tuple[int, int]) -> None:
+        self._labels = labels
+        self._main_size = main_size
+        self._changes = publish.TrackChanges()
 
-def tell(
-    publisher: Publisher,
-    analysis: Analysis,
-    changes: outgoing.TrackChanges,
-    labels: tuple[str, ...],
-    size: tuple[int, int],
-) -> None:
-    """What the daemon publishes of a frame."""
-    frame = analysis.frame
-    if analysis.layouts:
-        message = outgoing.detection(analysis, labels, size)
-        publisher.publish(message, frame.timestamp_ns, frame.wall_ns)
-    for change in changes(analysis, size):
-        publisher.publish(change, frame.timestamp_ns, frame.wall_ns)
+    def __call__(self, publisher: Publisher, analysis: Analysis) -> None:
+        frame = analysis.frame
+        if analysis.layouts:
+            message = publish.detection(analysis, self._labels, self._main_size)
+            publisher.publish(message, frame.timestamp_ns, frame.wall_ns)
+        for change in self._changes(analysis, self._main_size):
+            publisher.publish(change, frame.timestamp_ns, frame.wall_ns)
 
 
 def default_source(uri: str | None) -> str:
-    """Busy footage where nothing is named: drawn people that the default model finds."""
+    """Busy footage if none is named: drawn people that the default model detects."""
     return uri or "synthetic:people?duration=60&fps=10&objects=6"

@@ -1,4 +1,4 @@
-"""Ways to look at every frame of a video: what a user would do, and steps towards the pipeline."""
+"""Strategies for the frames of a video: those a user would try, and steps towards the pipeline."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 
 from edge.bench.ground_truth import Objects
 from edge.config.schema import RegionSettings, Settings
+from edge.vision.build import build_pipeline
 from edge.vision.detector import Detector
-from edge.vision.pipeline import Pipeline
 from edge.vision.regions import Layout, Packer, combine, tiles, unpack
 from edge.vision.tracker import Tracker
-from edge.vision.types import Detections, Frame, Track, TrackState
+from edge.vision.types import Detections, Frame, SourceInfo, Track, TrackState
 
-SHOWN_MISSES = 1  # a track that more looks in a row have missed is no longer counted as seen
+SHOWN_MISSES = 1  # a track with more misses in a row does not count as seen
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a strategy says of one frame, and the invocations that it took."""
+    """The objects that a strategy reports in one frame, and its invocations."""
 
     seen: Objects
     invocations: int
 
 
 Strategy = Callable[[Frame], Step]
-Maker = Callable[[Settings, Detector, Frame, str], Strategy]
+Maker = Callable[[Settings, Detector, SourceInfo, str], Strategy]
 
 
 def strategies() -> dict[str, Maker]:
-    """By name, from what a user would do to what is shipped."""
+    """By name, from the simplest to the shipped one."""
     eager = {
         "scheduler": {
             "invocations_per_s": 1000.0,
@@ -55,15 +55,14 @@ def strategies() -> dict[str, Maker]:
 def _pipeline(changes: dict[str, dict[str, Any]]) -> Maker:
     """The real pipeline with some settings changed."""
 
-    def make(settings: Settings, detector: Detector, first: Frame, label: str) -> Strategy:
+    def make(settings: Settings, detector: Detector, info: SourceInfo, label: str) -> Strategy:
         changed = {
             section: msgspec.structs.replace(getattr(settings, section), **values)
             for section, values in changes.items()
         }
-        own = msgspec.structs.replace(settings, **changed)
-        height, width = first.luma.shape
-        size = (first.main.width, first.main.height)
-        pipeline = Pipeline(own, detector, (height, width), size)
+        # Only the label that is measured needs to be in the model, not those of the rules.
+        changed_settings = msgspec.structs.replace(settings, **changed, triggers=())
+        pipeline = build_pipeline(changed_settings, detector, info)
 
         def step(frame: Frame) -> Step:
             analysis = pipeline(frame)
@@ -89,14 +88,14 @@ def _seen(tracks: tuple[Track, ...], label: str) -> Objects:
 
 
 def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list[Layout]]) -> Maker:
-    """The same looks at every frame; detections as they are, with the tracker's identities."""
+    """The same crops in every frame; plain detections with the tracker's identities."""
 
-    def make(settings: Settings, detector: Detector, first: Frame, label: str) -> Strategy:
-        size = (first.main.width, first.main.height)
+    def make(settings: Settings, detector: Detector, info: SourceInfo, label: str) -> Strategy:
+        size = info.main_size
         packer = Packer(RegionSettings(), detector.input_size, size)
         layouts = layouts_of(packer, detector.input_size, size)
         tracker = Tracker(settings.tracker, detector.labels, settings.model.min_score, size)
-        looked = np.array([[0, 0, *size]], np.float32)
+        whole = np.array([[0, 0, *size]], np.float32)
 
         def step(frame: Frame) -> Step:
             parts: list[Detections] = []
@@ -105,9 +104,9 @@ def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list
                 parts += unpack(layout, detector.detect(canvas), size)
             found = combine(parts, settings.model.max_iou)
             tracker.predict(frame.timestamp_ns)
-            ids = tracker.update(found, looked, frame.index)
-            own = np.array([detector.labels[c] == label for c in found.class_ids], np.bool_)
-            return Step(Objects(ids[own], found.boxes_xyxy[own]), len(layouts))
+            ids = tracker.update(found, whole, frame.index)
+            labelled = np.array([detector.labels[c] == label for c in found.class_ids], np.bool_)
+            return Step(Objects(ids[labelled], found.boxes_xyxy[labelled]), len(layouts))
 
         return step
 

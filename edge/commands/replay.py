@@ -41,5 +41,5 @@ def replay(
         summary = play(
             settings, out, report, lambda done, total: bar.update(task, completed=done, total=total)
         )
-    click.echo(summary.told())
+    click.echo(summary.sentence())
     click.echo(f"video   {out}\nreport  {report}")

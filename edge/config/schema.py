@@ -15,6 +15,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+LOOKS_KEPT = 16  # latest looks that a track remembers: the longest `of_last` of a rule
 NO_LINE = -1
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

@@ -1,7 +1,7 @@
-"""What the daemon does on command: the side of `edge.bus.control.Commands` that has a camera.
+"""Remote control: carries out the commands that come in on the control socket.
 
-The control thread calls the commands. The analysis thread shows it each frame by `see`, and asks
-`paused` before it analyses one.
+The control thread calls the commands (`edge.bus.control.Commands`). The analysis thread shows each
+frame by `show`, and checks `paused` before it analyses one.
 """
 
 from __future__ import annotations
@@ -16,82 +16,76 @@ from typing import Literal
 
 from edge.capture.request import CaptureRequest
 from edge.config.schema import Settings
-from edge.daemon import publish as outgoing
+from edge.daemon import pictures
 from edge.errors import TemporaryError
 from edge.messages import CaptureReply, DoneReply, Health, Sight, SnapshotReply, StatusReply
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import Frame
 
-FRAME_WAIT_S = 2.0
-RULE = "command"  # as which captures on command are named
-EXTERNAL = "external"  # and those by a line of GPIO
+FRAME_WAIT_S = 2.0  # for the next frame; a camera at 1 frame/s needs less
+COMMAND_RULE = "command"  # the rule in the names of captures on command
+EXTERNAL_RULE = "external"  # and of captures by a GPIO line
 
 Reload = Callable[[], str]
 Capture = Callable[[CaptureRequest], bool]
 
 
 class RefusedError(TemporaryError):
-    """A command that can't be done, or not now."""
+    """A command that cannot be carried out, or not now."""
 
 
 class Remote:
     """Commands to one daemon.
 
-    capture: takes a request, False where it is too busy.
-    reload: reads the configuration again and says what became of it; raises EdgeError to refuse,
-    and has changed nothing then. None where the daemon can't.
-    health: as last published; the daemon keeps it up to date. So does it `settings`.
+    health: the last one published; the supervising thread sets it.
     """
 
     def __init__(
         self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
     ) -> None:
-        self.settings = settings
+        """capture: takes a request; False if it is too busy.
+
+        reload: reads the configuration again and returns the result as a sentence. It raises
+            EdgeError to refuse, and has changed nothing then. None if the daemon can't reload.
+        """
         self.health: Health | None = None
-        self.reloads = reload
+        self._settings = settings
         self._boot_id = boot_id
         self._capture = capture
+        self._reload = reload
         self._paused_until_s = 0.0
-        self._changed = threading.Condition()
-        self._asking = threading.Lock()  # one waits for a frame at a time
-        self._wanted = self._wants_sight = False
-        self._seen: tuple[Frame, Sight | None] | None = None
+        self._frames = _NextFrame()
 
     @property
     def paused(self) -> bool:
-        """Whether frames are to be passed over."""
+        """Whether frames are not analysed."""
         return time.monotonic() < self._paused_until_s
 
-    def see(self, frame: Frame, sight: Callable[[], Sight] | None = None) -> None:
-        """Each frame, from the thread that has it. Costs nothing unless a command waits for one.
+    def show(self, frame: Frame, sight: Callable[[], Sight] | None = None) -> None:
+        """Each frame, from the analysis thread. Costs nothing unless a command waits for one.
 
-        sight: tells what was seen in it, if that is asked for; None where it wasn't analysed.
+        sight: makes the pipeline's view of the frame, if it is asked for; None in a pause.
         """
-        if not self._wanted:
-            return
-        with self._changed:
-            told = sight() if sight is not None and self._wants_sight else None
-            self._seen, self._wanted = (frame.detached(), told), False
-            self._changed.notify_all()
+        self._frames.show(frame, sight)
 
     def status(self) -> StatusReply:
         return StatusReply(
-            camera=self.settings.camera,
+            camera=self._settings.camera,
             boot_id=self._boot_id,
             paused=self.paused,
             health=self.health,
         )
 
     def capture(
-        self, captures: tuple[Literal["still", "clip"], ...], rule: str = RULE
+        self, captures: tuple[Literal["still", "clip"], ...], rule: str = COMMAND_RULE
     ) -> CaptureReply:
-        if "clip" in captures and not self.settings.captures_clips:
-            raise RefusedError("no rule captures clips, so that no video is kept to make one of")
-        frame, _ = self._next_frame()
+        if "clip" in captures and not self._settings.captures_clips:
+            raise RefusedError("no rule captures clips, so no video is kept for one")
+        frame, _ = self._frames.wait()
         request = CaptureRequest(
             event_id=secrets.token_hex(8),
             rule=rule,
-            camera=self.settings.camera,
+            camera=self._settings.camera,
             wall_ns=frame.wall_ns,
             timestamp_ns=frame.timestamp_ns,
             actions=captures,
@@ -111,13 +105,13 @@ class Remote:
         return DoneReply(text="resumed" if was_paused else "was not paused")
 
     def reload(self) -> DoneReply:
-        if self.reloads is None:
+        if self._reload is None:
             raise RefusedError("this daemon can't reload its configuration; restart it")
-        return DoneReply(text=self.reloads())
+        return DoneReply(text=self._reload())
 
     def snapshot(self, max_width_px: int, sight: bool = False) -> tuple[SnapshotReply, bytes]:
-        frame, seen = self._next_frame(sight)
-        jpeg, (width, height) = outgoing.snapshot(frame, max_width_px)
+        frame, seen = self._frames.wait(sight)
+        jpeg, (width, height) = pictures.snapshot(frame, max_width_px)
         reply = SnapshotReply(
             width=width,
             height=height,
@@ -127,12 +121,30 @@ class Remote:
         )
         return reply, jpeg
 
-    def _next_frame(self, sight: bool = False) -> tuple[Frame, Sight | None]:
-        """One that comes from now on, and not what was waiting somewhere."""
-        with self._asking, self._changed:
-            self._seen, self._wants_sight, self._wanted = None, sight, True
-            self._changed.wait_for(lambda: self._seen is not None, FRAME_WAIT_S)
-            seen, self._seen, self._wanted = self._seen, None, False
-        if seen is None:
+
+class _NextFrame:
+    """Hands the next frame from the analysis thread to a command that waits for it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting = threading.Lock()  # one command waits at a time
+        self._wanted = self._wants_sight = False
+        self._shown: tuple[Frame, Sight | None] | None = None
+
+    def show(self, frame: Frame, sight: Callable[[], Sight] | None) -> None:
+        if not self._wanted:
+            return
+        with self._changed:
+            view = sight() if sight is not None and self._wants_sight else None
+            self._shown, self._wanted = (frame.detached(), view), False
+            self._changed.notify_all()
+
+    def wait(self, sight: bool = False) -> tuple[Frame, Sight | None]:
+        """A frame that comes from now on. Raises RefusedError if none does."""
+        with self._waiting, self._changed:
+            self._shown, self._wants_sight, self._wanted = None, sight, True
+            self._changed.wait_for(lambda: self._shown is not None, FRAME_WAIT_S)
+            shown, self._shown, self._wanted = self._shown, None, False
+        if shown is None:
             raise RefusedError(f"no frame came within {FRAME_WAIT_S:g} s")
-        return seen
+        return shown

@@ -1,10 +1,10 @@
-"""Heat and weak power: less work before the SoC throttles itself, and more again when it is cool.
+"""Reduces work while the SoC is hot or its power weak, before it throttles itself.
 
 Two readings: the SoC's temperature from the thermal zones, and the firmware's flags of
-under-voltage and throttling, as `vcgencmd get_throttled` shows them. They make a level; each leaves
-a share of the budget of invocations and of the frame rate. Up goes one level a reading; down goes
-one at a time too, and only after the readings have been well below for a while, so that the
-governor doesn't swing with what it governs.
+under-voltage and throttling (`vcgencmd get_throttled`). They set a level; each level leaves a share
+of the budget of invocations and of the frame rate. The level rises by one per reading. It falls by
+one at a time, after the readings have been well below for a while, so that the governor does not
+swing with the temperature it causes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from edge.config.schema import GovernorSettings
 from edge.runtime.machine import Readings
 
-FLAGGED_LEVEL = 2  # the SoC has already been slowed, or soon fails: at least this
+FLAGGED_LEVEL = 2  # lowest level while a flag is set: the SoC is slowed already, or may fail soon
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Shares of what the settings allow."""
+    """Shares of the configured budget and of the camera's frame rate."""
 
     budget: float
     frame_rate: float
@@ -29,7 +29,7 @@ LEVELS = (Level(1, 1), Level(0.5, 1), Level(0.25, 0.5), Level(0.1, 0.25))
 
 
 class Governor:
-    """Readings to a level, a reading at a time."""
+    """One call per reading. The supervising thread owns it; others only read `level`."""
 
     def __init__(self, settings: GovernorSettings) -> None:
         self._settings = settings
@@ -38,7 +38,7 @@ class Governor:
 
     @property
     def number(self) -> int:
-        """0 = full work, and up to 3."""
+        """From 0, full work, up to 3."""
         return self._number
 
     @property
@@ -61,7 +61,7 @@ class Governor:
         return self.level
 
     def _wanted(self, readings: Readings, margin_c: float) -> int:
-        """The level of these readings, were they so much hotter."""
+        """The level for these readings at a temperature higher by the margin."""
         level = 0
         if readings.temperature_c is not None and self._settings.hot_c:
             above_c = readings.temperature_c + margin_c - self._settings.hot_c
@@ -75,13 +75,12 @@ class FrameGate:
     """Lets a share of the frames through, evenly; the others are counted in `skipped`."""
 
     def __init__(self) -> None:
-        self.share = 1.0
         self.skipped = 0
         self._credit = 0.0
 
-    def passes(self) -> bool:
-        """Once for each frame."""
-        self._credit += self.share
+    def passes(self, share: float) -> bool:
+        """Once for each frame; share: in 0..1."""
+        self._credit += share
         if self._credit < 1:
             self.skipped += 1
             return False

@@ -1,4 +1,4 @@
-"""What is wrong at present, a sentence each, as `health` shows it."""
+"""Present problems, one sentence each, as the health message lists them."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import threading
 import time
 from collections.abc import Callable
 
-SHOWN_S = 60.0  # a problem is shown this long after it was last heard of
-MOST = 32  # kinds of problem at a time; the one heard of longest ago goes first
+SHOWN_S = 60.0  # a problem stays in the list this long after its last report
+MAX_PROBLEMS = 32  # kinds of problem at a time; the one reported longest ago goes first
 
 log = logging.getLogger(__name__)
 
 
 class Problems:
-    """Noted by any thread. A problem is logged when it comes, and again when it comes back."""
+    """Reported by any thread. A problem is logged when it appears, and when it comes back."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
         self._lock = threading.Lock()
-        self._heard: dict[str, tuple[str, float]] = {}
+        self._present: dict[str, tuple[str, float]] = {}
 
-    def note(self, sentence: str, key: str = "") -> None:
-        """`key` is what stays the same where the sentence changes, as with a number in it."""
+    def report(self, sentence: str, key: str = "") -> None:
+        """key: identifies the problem where the sentence changes, for example by a number."""
         with self._lock:
-            known = self._heard.pop(key or sentence, None)
-            self._heard[key or sentence] = (sentence, self._now_s())
-            while len(self._heard) > MOST:
-                del self._heard[next(iter(self._heard))]
+            known = self._present.pop(key or sentence, None)
+            self._present[key or sentence] = (sentence, self._now_s())
+            while len(self._present) > MAX_PROBLEMS:
+                del self._present[next(iter(self._present))]
         if known is None:
             log.warning("%s", sentence)
 
-    def mended(self, key: str) -> None:
-        """It is over, and not shown any more."""
+    def clear(self, key: str) -> None:
+        """The problem is over and leaves the list."""
         with self._lock:
-            known = self._heard.pop(key, None)
+            known = self._present.pop(key, None)
         if known is not None:
             log.info("over: %s", known[0])
 
@@ -42,5 +42,5 @@ class Problems:
         """The sentences, the newest last."""
         oldest_s = self._now_s() - SHOWN_S
         with self._lock:
-            self._heard = {k: known for k, known in self._heard.items() if known[1] >= oldest_s}
-            return tuple(sentence for sentence, _ in self._heard.values())
+            self._present = {k: seen for k, seen in self._present.items() if seen[1] >= oldest_s}
+            return tuple(sentence for sentence, _ in self._present.values())

@@ -1,4 +1,4 @@
-"""What has been done since the start, and how fast."""
+"""Counters of the daemon since its start, and rates from them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from edge.runtime.times import NS_PER_MS, NS_PER_S
 
 @dataclass(slots=True)
 class Progress:
-    """Counts since the start, each written by one thread and read by others.
+    """Counters since the start; each is written by one thread and read by others.
 
-    received: frames that the source gave; frames: those that came through the analysis.
+    Source thread: received (frames from the source), received_ns. Analysis thread: frames (through
+    the analysis), invocations, invoked_ns, triggers, tracks, blobs, changed. Writing thread of the
+    recorder: captures.
     """
 
     received: int = 0

@@ -1,4 +1,4 @@
-"""A source that hangs or shows a frozen picture is restarted, each time after a longer pause."""
+"""Reopens a source that hangs or shows a frozen picture, each time after a longer pause."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
 from edge.vision.picture_check import PictureState
 
-HUNG_FACTOR = 2.0  # times `stall_s`: after one, the source should have given up by itself
-LONGEST_PAUSE_S = 600.0
+HUNG_FACTOR = 2.0  # of `stall_s`: after one the source should have given up by itself
+MAX_PAUSE_S = 600.0  # a camera that needs a person is not worth more attempts
 
 
-class SourceMender:
-    """Called again and again by the thread that supervises. Only live sources can be mended."""
+class SourceRecovery:
+    """Called regularly by the supervising thread. Only live sources can be reopened."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class SourceMender:
         self._hang_s = hang_s
         self._now_s = now_s
         self._pause_s = self._first_pause_s = HUNG_FACTOR * stall_s
-        self._restarted_s = -float("inf")
+        self._restarted_s: float | None = None
 
     @property
     def restarts(self) -> int:
-        """How often the source was lost, for whatever reason, and came back."""
+        """How often the source was lost, for any reason, and came back."""
         return self._source.reopened if self._source is not None else 0
 
     def __call__(self, picture: PictureState) -> None:
@@ -45,21 +45,24 @@ class SourceMender:
         answering_s = self._source.answering_s()
         if answering_s >= self._hang_s:
             raise StalledError(
-                f"the source hangs for {answering_s:.0f} s: the daemon ends, to be started anew"
+                f"the source has hung for {answering_s:.0f} s: the daemon ends and must be started "
+                "again"
             )
         if answering_s >= HUNG_FACTOR * self._stall_s:
-            self._restart(self._source, "the source does not answer and is opened again")
+            self._restart(self._source, "the source does not answer and is reopened")
         elif picture is PictureState.FROZEN:
-            self._restart(self._source, "the picture is frozen, and the source is opened again")
-        elif self._now_s() - self._restarted_s > 2 * self._pause_s:
+            self._restart(self._source, "the picture is frozen and the source is reopened")
+        elif self._since_restart_s() > 2 * self._pause_s:
             self._pause_s = self._first_pause_s
 
+    def _since_restart_s(self) -> float:
+        return float("inf") if self._restarted_s is None else self._now_s() - self._restarted_s
+
     def _restart(self, source: Reconnecting, reason: str) -> None:
-        now_s = self._now_s()
-        if now_s - self._restarted_s < self._pause_s:
+        if self._since_restart_s() < self._pause_s:
             return
-        if self._restarted_s > 0:
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        self._restarted_s = now_s
-        # In a thread of its own: what hangs in a read may hang in its close too.
-        threading.Thread(target=source.restart, args=(reason,), name="mender", daemon=True).start()
+        if self._restarted_s is not None:
+            self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
+        self._restarted_s = self._now_s()
+        # In a thread of its own: a source that hangs in a read may hang in its close too.
+        threading.Thread(target=source.restart, args=(reason,), name="reopen", daemon=True).start()

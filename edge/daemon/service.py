@@ -1,9 +1,9 @@
-"""`edge run` as a service: signals, the service manager, and one daemon after another on reload.
+"""`edge run` as a service: signals, the service manager, and a new daemon on each reload.
 
 A reload is a restart that can't fail halfway: the configuration is read and checked, the model is
-loaded and the next daemon is made while the present one works on. Only then does the present one
-finish its captures and end, and the next takes its place. Should that one not come to its first
-frame, the configuration that worked is taken up again.
+loaded and the next daemon is made while the present one works. Only then does the present one
+finish its captures and end, and the next takes its place. If that one fails before its first frame,
+the previous configuration is used again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import Callable
 import msgspec
 
 from edge.config.schema import Settings
-from edge.daemon.assemble import Daemon, Listener
+from edge.daemon.assemble import assemble
+from edge.daemon.daemon import Daemon
+from edge.daemon.outlet import Listener
 from edge.errors import EdgeError, TemporaryError
 from edge.runtime.notify import ServiceManager
 from edge.runtime.signals import Signals
@@ -40,7 +42,7 @@ class Service:
         listener: Listener | None = None,
         on_start: Starting | None = None,
     ) -> None:
-        """`load` reads the configuration again. Raises EdgeError as `Daemon` does."""
+        """`load` reads the configuration again. Raises EdgeError as `assemble` does."""
         self._load = load
         self._listener = listener
         self._on_start = on_start or (lambda _: None)
@@ -48,10 +50,13 @@ class Service:
         self._lock = threading.Lock()
         self._stopping = False
         self._next: Daemon | None = None
-        self._daemon = self._made(settings)
+        self._daemon = self._assembled(settings)
 
     def run(self) -> Daemon:
-        """Until the source ends or `stop` is called; the last daemon. Raises what ended it."""
+        """Runs until the source ends or `stop` is called; returns the last daemon.
+
+        Raises whatever else ended it.
+        """
         proven: Settings | None = None
         while True:
             self._on_start(self._daemon)
@@ -70,49 +75,49 @@ class Service:
                 self._daemon, self._next = self._next, None
 
     def stop(self) -> None:
-        """Ends `run` soon, with the captures in progress completed."""
+        """Makes `run` end soon, after the captures in progress."""
         with self._lock:
             self._stopping = True
             self._manager.stopping()
             self._daemon.stop()
 
     def reload(self) -> str:
-        """What came of it, as a sentence. Raises EdgeError, and has changed nothing then."""
+        """Returns the result as a sentence. Raises EdgeError, and has changed nothing then."""
         with self._lock:
             if self._load is None or self._stopping:
-                raise ReloadError("there is no configuration to be read again")
+                raise ReloadError("there is no configuration file to read again")
             self._manager.reloading()
             try:
                 settings = self._load()
                 changed = _changed((self._next or self._daemon).settings, settings)
                 if changed:
-                    self._next = self._made(settings)
+                    self._next = self._assembled(settings)
             except EdgeError as error:
                 self._manager.ready("the old configuration stays: the new one has errors")
-                self._daemon.problems.note(f"the old configuration stays: {error}", "reload")
+                self._daemon.problems.report(f"the old configuration stays: {error}", "reload")
                 raise
             if not changed:
-                self._manager.ready("nothing has changed in the configuration")
-                return "nothing has changed in the configuration"
-            self._daemon.problems.mended("reload")
+                self._manager.ready("the configuration has not changed")
+                return "the configuration has not changed"
+            self._daemon.problems.clear("reload")
             self._daemon.stop()
-        return f"the new configuration is taken up; changed: {', '.join(changed)}"
+        return f"the new configuration is in use; changed: {', '.join(changed)}"
 
-    def heard_reload(self) -> None:
-        """As `reload`, for a signal: nobody waits for the answer, so it is logged."""
+    def reload_on_signal(self) -> None:
+        """As `reload`; the result is logged, as a signal has no reply."""
         try:
             log.info("%s", self.reload())
         except EdgeError as error:
             log.error("the old configuration stays: %s", error)
 
-    def _made(self, settings: Settings) -> Daemon:
-        return Daemon(settings, self._listener, self.reload)
+    def _assembled(self, settings: Settings) -> Daemon:
+        return assemble(settings, self._listener, self.reload)
 
     def _go_back(self, proven: Settings, error: EdgeError) -> None:
-        log.error("the new configuration does not work, the old one is back: %s", error)
+        log.error("the new configuration does not work, the previous one is used again: %s", error)
         with self._lock:
-            self._daemon, self._next = self._made(proven), None
-            self._daemon.problems.note(f"the new configuration does not work: {error}", "reload")
+            self._daemon, self._next = self._assembled(proven), None
+            self._daemon.problems.report(f"the new configuration does not work: {error}", "reload")
 
 
 def run(
@@ -126,7 +131,7 @@ def run(
     actions = {
         signal.SIGTERM: service.stop,
         signal.SIGINT: service.stop,
-        signal.SIGHUP: service.heard_reload,
+        signal.SIGHUP: service.reload_on_signal,
     }
     with Signals(actions):
         return service.run()

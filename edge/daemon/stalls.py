@@ -1,8 +1,8 @@
-"""Progress, not liveness: a thread that lives and gets nothing done is as bad as one that is dead.
+"""Watches progress, not liveness: a thread that lives but does not finish its work has failed.
 
-Every stage says since when it has been at its present piece of work. At `stall_s` that is a problem
-which `health` shows; at `hang_s` it ends the daemon, with a non-zero exit code, whether or not a
-service manager with a watchdog is there.
+Every stage says how long its present piece of work has taken. From `stall_s` on this is a problem
+in the health message; at `hang_s` it ends the daemon with a non-zero exit code, with or without a
+service manager's watchdog.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from edge.errors import TemporaryError
 
 
 class StalledError(TemporaryError):
-    """A stage hangs; only a new process mends that."""
+    """A stage hangs; only a new process helps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A stage by its name in `health.stalled`.
 
-    busy_s: as `Stage.busy_s`. about: what is the matter, before 'for 7 s'. fatal: `hang_s` counts
-    for it; a source has its own ways.
+    busy_s: as `Stage.busy_s`. about: the problem, before "for 7 s". fatal: whether `hang_s` ends
+    the daemon; a source is reopened instead.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Watched:
 
 
 class StallCheck:
-    """Looks at all stages each time it is called, from the thread that supervises."""
+    """Checks all stages each time it is called, in the supervising thread."""
 
     def __init__(
         self, watched: list[Watched], problems: Problems, *, stall_s: float, hang_s: float
@@ -52,9 +52,9 @@ class StallCheck:
             sentence = f"{stage.about} for {busy_s:.0f} s"
             if busy_s >= self._stall_s:
                 stalled.append(stage.name)
-                self._problems.note(sentence, stage.name)
+                self._problems.report(sentence, stage.name)
             elif stage.name in self.stalled:
-                self._problems.mended(stage.name)
+                self._problems.clear(stage.name)
             if stage.fatal and busy_s >= self._hang_s:
-                raise StalledError(f"{sentence}: the daemon ends, to be started anew")
+                raise StalledError(f"{sentence}: the daemon ends and must be started again")
         self.stalled = tuple(stalled)

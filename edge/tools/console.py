@@ -15,7 +15,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from edge.config.schema import Settings
-from edge.daemon.assemble import Daemon
+from edge.daemon.daemon import Daemon
 from edge.daemon.progress import Rates
 from edge.daemon.service import Load, run
 from edge.messages import AnyMessage, Capture, Trigger

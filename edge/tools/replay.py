@@ -1,49 +1,51 @@
-"""`edge replay`: footage through the real pipeline, with an annotated video and a report.
+"""`edge replay`: plays footage through the real pipeline; annotated video and report.
 
-Nothing is published and nothing captured: it shows what a daemon with these settings would do.
+Nothing is published or captured: it shows the decisions of a daemon with these settings.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import av
 import cv2
 import numpy as np
 
 from edge.config.schema import Settings
-from edge.daemon.publish import thumbnail
+from edge.daemon.pictures import thumbnail
 from edge.errors import PermanentError
-from edge.runtime.times import NS_PER_S
+from edge.runtime.files import part_of, write_whole
+from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
 from edge.tools.report import Entry, Sample, render
-from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
+from edge.vision.build import build_detector, build_pipeline
 from edge.vision.picture import Plane
-from edge.vision.pipeline import Analysis, Pipeline
-from edge.vision.types import Frame, SourceInfo, TrackState
+from edge.vision.pipeline import Analysis
+from edge.vision.types import SourceInfo, TrackState
 
 GREEN, YELLOW, RED, BLUE, GREY = (
     (80, 200, 60), (40, 210, 240), (60, 60, 230), (230, 160, 60), (150, 150, 150),
 )  # fmt: skip
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-LOOKED_FRAMES = 16
+MILLISECOND = Fraction(1, 1000)  # time base of the video
 
 Progress = Callable[[int, int | None], None]
 
 
 @dataclass(slots=True)
 class ReplaySummary:
-    """What happened, frame by frame and event by event."""
+    """One sample per frame, one entry per event."""
 
     samples: list[Sample] = field(default_factory=list)
     events: list[Entry] = field(default_factory=list)
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """One line for a person."""
         frames = max(1, len(self.samples))
         invocations = sum(sample.invocations for sample in self.samples)
@@ -58,57 +60,53 @@ def replay(
 ) -> ReplaySummary:
     """Plays `settings.source` to its end.
 
-    out: annotated MP4. report: HTML in one file. progress: called with the frames done and, where
-    it is known, their number. Raises EdgeError.
+    out: annotated MP4. report: HTML in one file. progress: is called with the number of frames done
+    and, where it is known, of all frames. Raises EdgeError.
     """
-    detector = Detector(settings.model, find_model(settings.model.file))
+    detector = build_detector(settings)
     source = open_source(settings.source)
     info = source.open()
     if info.live:
         source.close()
         raise PermanentError(f"source {settings.source.uri}: a replay needs a recording")
-    summary, looked = ReplaySummary(), deque[Frame](maxlen=LOOKED_FRAMES)
-    pipeline: Pipeline | None = None
-    video = _Video(out, info) if out is not None else None
+    summary = ReplaySummary()
+    pipeline = build_pipeline(settings, detector, info)
     try:
-        while (frame := source.read()) is not None:
-            if pipeline is None:
-                height, width = frame.luma.shape
-                pipeline = Pipeline(settings, detector, (height, width), info.main_size)
-                start_ns = frame.timestamp_ns
-            analysis = pipeline(frame)
-            if analysis.layouts:
-                looked.append(frame)
-            time_s = (frame.timestamp_ns - start_ns) / NS_PER_S
-            _note(summary, analysis, looked, time_s)
-            if video is not None:
-                video.write(annotated(analysis, pipeline, settings), frame.timestamp_ns - start_ns)
-            progress(len(summary.samples), info.frame_count)
+        with _Video(out, info) if out is not None else nullcontext() as video:
+            start_ns: int | None = None
+            while (frame := source.read()) is not None:
+                start_ns = frame.timestamp_ns if start_ns is None else start_ns
+                analysis = pipeline(frame)
+                offset_ns = frame.timestamp_ns - start_ns
+                _note(summary, analysis, offset_ns / NS_PER_S)
+                if video is not None:
+                    video.write(annotated(analysis, settings), offset_ns)
+                progress(len(summary.samples), info.frame_count)
     finally:
         source.close()
-        if video is not None:
-            video.close()
     if report is not None:
-        _write(report, render(settings, detector.name, summary.samples, summary.events))
+        html = render(settings, detector.name, summary.samples, summary.events)
+        _write(report, html.encode())
     return summary
 
 
-def _note(summary: ReplaySummary, analysis: Analysis, looked: deque[Frame], time_s: float) -> None:
-    shown = sum(track.state is not TrackState.TENTATIVE for track in analysis.tracks)
-    summary.samples.append(Sample(time_s, analysis.motion.changed, len(analysis.layouts), shown))
-    for event in analysis.triggers:
-        best = next((f for f in looked if f.index == event.best.frame_index), analysis.frame)
-        still = thumbnail(best, event.best.box_xyxy)
+def _note(summary: ReplaySummary, analysis: Analysis, time_s: float) -> None:
+    confirmed = sum(track.state is not TrackState.TENTATIVE for track in analysis.tracks)
+    summary.samples.append(
+        Sample(time_s, analysis.motion.changed, len(analysis.layouts), confirmed)
+    )
+    for event in analysis.events:
+        still = thumbnail(event.frame, event.best.box_xyxy)
         summary.events.append(
             Entry(time_s, event.rule.name, event.track.label, event.best.score, event.zones, still)
         )
 
 
-def annotated(analysis: Analysis, pipeline: Pipeline, settings: Settings) -> Plane:
-    """(h, w, 3) BGR with motion, zones, looks and tracks drawn in."""
+def annotated(analysis: Analysis, settings: Settings) -> Plane:
+    """(h, w, 3) BGR with motion, zones, crops and tracks drawn in."""
     image = np.ascontiguousarray(analysis.frame.main.bgr()).copy()
     height, width = image.shape[:2]
-    mask = cv2.resize(pipeline.motion.mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(analysis.motion.mask, (width, height), interpolation=cv2.INTER_NEAREST)
     image[mask > 0] = image[mask > 0] // 2 + np.array([90, 45, 0], np.uint8)
     for zone in settings.zones:
         corners = np.round(np.array(zone.polygon) * [width, height]).astype(np.int32)
@@ -117,7 +115,7 @@ def annotated(analysis: Analysis, pipeline: Pipeline, settings: Settings) -> Pla
         for cell in layout.cells:
             x0, y0, x1, y1 = cell.crop_xyxy
             cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), YELLOW, 1)
-    triggered = {event.track.id for event in analysis.triggers}
+    triggered = {event.track.id for event in analysis.events}
     for track in analysis.tracks:
         tentative = track.state is TrackState.TENTATIVE
         colour = RED if track.id in triggered else GREY if tentative else GREEN
@@ -125,41 +123,53 @@ def annotated(analysis: Analysis, pipeline: Pipeline, settings: Settings) -> Pla
         cv2.rectangle(image, (x0, y0), (x1, y1), colour, 2)
         text = f"{track.label} {track.id} {track.score:.2f}"
         cv2.putText(image, text, (x0, max(12, y0 - 4)), FONT, 0.45, colour, 1, cv2.LINE_AA)
-    told = f"{len(analysis.layouts)} invocations  {len(analysis.tracks)} tracks"
-    cv2.putText(image, told, (8, height - 10), FONT, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    counts = f"{len(analysis.layouts)} invocations  {len(analysis.tracks)} tracks"
+    cv2.putText(image, counts, (8, height - 10), FONT, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
     return image
 
 
 class _Video:
-    """An MP4 that appears under its name when it is whole."""
+    """An MP4 that appears under its name when it is complete, and not at all after an error."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
+        self._path = path.absolute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._part), "w", format="mp4")
+        self._container = av.open(str(part_of(self._path)), "w", format="mp4")
         self._stream = self._container.add_stream(
             "libx264", rate=Fraction(info.fps).limit_denominator(1000),
             options={"preset": "veryfast", "crf": "26"},
         )  # fmt: skip
         self._stream.width, self._stream.height = info.main_size
         self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, 1000)
+        self._stream.codec_context.time_base = MILLISECOND
         self._last_ms = -1
 
     def write(self, image: Plane, offset_ns: int) -> None:
+        """image: (h, w, 3) BGR. offset_ns: since the first frame."""
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-        self._last_ms = frame.pts = max(self._last_ms + 1, offset_ns // 1_000_000)
-        frame.time_base = Fraction(1, 1000)
+        self._last_ms = frame.pts = max(self._last_ms + 1, offset_ns // NS_PER_MS)
+        frame.time_base = MILLISECOND
         self._container.mux(self._stream.encode(frame))
 
-    def close(self) -> None:
-        self._container.mux(self._stream.encode(None))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        part = part_of(self._path)
+        if kind is None:
+            self._container.mux(self._stream.encode(None))
         self._container.close()
-        self._part.replace(self._path)
+        if kind is None:
+            part.replace(self._path)
+        else:
+            part.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, data, replace=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from edge.config.schema import Settings
 from edge.errors import ConfigError
+from edge.vision.clock import StageClock, untimed
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.pipeline import DetectorLike, Pipeline
@@ -26,12 +27,17 @@ def build_detector(settings: Settings) -> Detector:
     return detector
 
 
-def build_pipeline(settings: Settings, detector: DetectorLike, info: SourceInfo) -> Pipeline:
-    """A pipeline for the frames of one open source. Raises ConfigError as `build_detector`."""
+def build_pipeline(
+    settings: Settings, detector: DetectorLike, info: SourceInfo, clock: StageClock = untimed
+) -> Pipeline:
+    """A pipeline for the frames of one open source. Raises ConfigError as `build_detector`.
+
+    clock: is entered around each stage's work, for benchmarks.
+    """
     problems = check_labels(settings, detector.labels)
     if problems:
         raise ConfigError(problems)
-    return Pipeline(settings, detector, info.luma_shape, info.main_size)
+    return Pipeline(settings, detector, info.luma_shape, info.main_size, clock)
 
 
 def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:

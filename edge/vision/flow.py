@@ -1,8 +1,8 @@
-"""Where tracked objects went since the last frame, without a detector: sparse optical flow.
+"""Follows tracked objects from frame to frame without a detector: sparse optical flow.
 
-Between two looks a track would have to be guessed. Its pixels need not be: a few points within each
-box are followed on the luma plane (Lucas-Kanade pyramids; Bouguet, 2000), and their median is what
-the box moved by (Kalal et al., "Forward-Backward Error", 2010, there called median flow).
+A few points inside each box are followed on the luma plane (Lucas-Kanade pyramids; Bouguet,
+"Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000), and their median is the shift
+of the box (Kalal et al., "Forward-Backward Error", 2010, there called median flow).
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ import numpy.typing as npt
 from edge.vision.geometry import Boxes
 from edge.vision.types import Luma
 
+# Chosen by F1 and cost on PETS in both directions: "Accuracy" in docs/BENCHMARKS.md.
 COLUMNS, ROWS = 3, 5  # points across and down a box
 INSET = 0.25  # share of a box, on every side, that belongs to the ground
-LEAST_POINTS = 4  # a median of fewer says nothing
-WINDOW_PX = 11
+MIN_POINTS = 4  # a median of fewer is not reliable
+WINDOW_PX = 11  # of a point's neighbourhood; a person is about 30 px wide on the luma plane
 LEVELS = 2  # of the pyramid, above the first
-REACH_PX = 16  # a point moves less from frame to frame
-TERMINATION = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.05)
+REACH_PX = 16  # luma pixels; a point moves less from frame to frame
+MAX_ITERATIONS, MIN_STEP_PX = 10, 0.05  # of Lucas-Kanade, at each level
+TERMINATION = (
+    cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT,
+    MAX_ITERATIONS,
+    MIN_STEP_PX,
+)
 
 Shifts = npt.NDArray[np.float32]
 
@@ -40,18 +46,18 @@ class Flow:
         self._grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
 
     def keep(self, luma: Luma, mask: Luma) -> None:
-        """Copies a frame, from which the next will differ; only frames with boxes need it.
+        """Copies a frame, to follow boxes from it to the next; only frames with tracks need it.
 
-        luma: (h, w) uint8. mask: (h, w) uint8, 255 where the frame moves.
+        luma: (h, w) uint8. mask: (h, w) uint8, 255 in the blobs.
         """
         np.copyto(self._before, luma)
         np.copyto(self._mask_before, mask)
 
     def __call__(self, luma: Luma, boxes_xyxy: Boxes) -> Shifts:
-        """Follows boxes from the frame kept last.
+        """Follows boxes from the frame that was kept last.
 
         luma: (h, w) uint8. boxes_xyxy: (n, 4) where the boxes were in that frame, main pixels.
-        Returns (n, 2) main pixels by which each box moved, NaN where that can't be told.
+        Returns (n, 2) main pixels by which each box moved, NaN where it could not be followed.
         """
         shifts = np.full((len(boxes_xyxy), 2), np.nan, np.float32)
         if len(boxes_xyxy):
@@ -62,9 +68,9 @@ class Flow:
         return shifts
 
     def _follow(self, luma: Luma, points: npt.NDArray[np.float32], shift: Shifts) -> None:
-        """Median shift of (m, 2) points, within the surroundings that they can have reached.
+        """Median shift of (m, 2) points, searched for within their reach.
 
-        A box at a time: pyramids of the whole plane would cost more than all the boxes'.
+        One box at a time: pyramids of the whole plane would cost more than those of all boxes.
         """
         low = np.maximum(points.min(axis=0).astype(np.intp) - REACH_PX, 0)
         high = points.max(axis=0).astype(np.intp) + REACH_PX
@@ -80,16 +86,16 @@ class Flow:
             criteria=TERMINATION,
         )
         moved = (after - points)[found[:, 0] == 1]
-        if len(moved) >= LEAST_POINTS:
-            moved.sort(axis=0)  # np.median takes ten times as long for so few
+        if len(moved) >= MIN_POINTS:
+            moved.sort(axis=0)  # np.median takes ten times as long for these few
             shift[:] = (moved[len(moved) // 2] + moved[(len(moved) - 1) // 2]) / 2
 
     def _points(self, boxes_xyxy: Boxes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """(n, points, 2) luma pixels in each box, and (n, points) which of them to follow.
 
-        Those that belong to the object alone: in the foreground, and in no box that stands nearer.
-        Behind a post or a person a box would else stay with what hides it. Where too few are left
-        none is followed, and the track goes on as it went.
+        Only points that belong to the object: in a blob, and in no box that stands nearer to the
+        camera. Otherwise a box would stay with the post or the person that hides its object. With
+        too few points left none is followed, and the track keeps its velocity.
         """
         low, high = boxes_xyxy[:, None, :2], boxes_xyxy[:, None, 2:]
         places = low + (high - low) * self._grid
@@ -97,13 +103,13 @@ class Flow:
         inside = ((points >= 1) & (points < self._size - 1)).all(axis=2)
         x, y = np.where(inside[..., None], points, 0).astype(np.intp).transpose(2, 0, 1)
         own = inside & (self._mask_before[y, x] > 0) & ~_hidden(places, boxes_xyxy)
-        return points, own & (own.sum(axis=1, keepdims=True) >= LEAST_POINTS)
+        return points, own & (own.sum(axis=1, keepdims=True) >= MIN_POINTS)
 
 
 def _hidden(places: npt.NDArray[np.float32], boxes_xyxy: Boxes) -> npt.NDArray[np.bool_]:
-    """(n, points): whether another box lies before these (n, points, 2) of each.
+    """(n, points): whether another box hides these (n, points, 2) of each.
 
-    On level ground what is nearer to the camera ends lower in the picture.
+    On level ground an object that is nearer to the camera ends lower in the picture.
     """
     within = (places[:, :, None] > boxes_xyxy[:, :2]) & (places[:, :, None] < boxes_xyxy[:, 2:])
     nearer = boxes_xyxy[None, :, 3] > boxes_xyxy[:, None, 3]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 Boxes = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 Polygon = Sequence[tuple[float, float]]
-_LEAST = np.finfo(np.float32).tiny  # an empty box shares nothing with any: 0 / this, and not 0 / 0
+_TINY = np.finfo(np.float32).tiny  # avoids 0 / 0: an empty box shares nothing with any other
 
 
 def area(boxes_xyxy: Boxes) -> npt.NDArray[np.float32]:
@@ -36,13 +36,13 @@ def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     """Intersection over union: (n, 4), (m, 4) -> (n, m) in 0..1; 0 where both are empty."""
     shared = intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - shared
-    return np.asarray(shared / np.maximum(union, _LEAST))
+    return np.asarray(shared / np.maximum(union, _TINY))
 
 
 def covered(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     """The share of each a that lies in each b: (n, 4), (m, 4) -> (n, m) in 0..1."""
     shared = intersection(a_xyxy, b_xyxy)
-    return np.asarray(shared / np.maximum(area(a_xyxy), _LEAST)[:, None])
+    return np.asarray(shared / np.maximum(area(a_xyxy), _TINY)[:, None])
 
 
 def nms(
@@ -63,7 +63,7 @@ def nms(
 def greedy(
     scores: npt.NDArray[np.float32], excludes: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.intp]:
-    """Rows, best score first, less those that a kept one excludes: (n,), (n, n) -> (m,)."""
+    """Rows, best score first, without those that a kept one excludes: (n,), (n, n) -> (m,)."""
     gone = np.zeros(len(scores), np.bool_)
     kept = []
     for row in np.argsort(-scores, kind="stable"):

@@ -1,4 +1,4 @@
-"""A full-size picture kept in the camera's own pixel format; only crops of it are converted."""
+"""The full-size picture in the camera's own pixel format; only crops of it are converted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Plane = npt.NDArray[np.uint8]
 
 
 class PixelFormat(enum.Enum):
-    """Layouts a camera or decoder gives. YUV is BT.601, limited range."""
+    """Pixel formats of cameras and decoders. YUV is BT.601, limited range."""
 
     I420 = "I420"  # planes Y (h, w), U and V (h/2, w/2)
     NV12 = "NV12"  # planes Y (h, w), UV interleaved (h/2, w/2, 2)
@@ -30,7 +30,7 @@ class Picture:
     """Planes of one picture, usually views into a decoder's or a camera's buffer.
 
     Width and height are even for the YUV formats. Rows may be padded (stride > width): planes are
-    strided views and nothing here assumes that they are contiguous.
+    strided views and need not be contiguous.
     """
 
     format: PixelFormat
@@ -68,7 +68,7 @@ class Picture:
         if self.format is PixelFormat.BGR:
             return _plane(cv2.cvtColor(self.planes[0][y0:y1, x0:x1], cv2.COLOR_BGR2RGB))
         ex0, ey0, ex1, ey1 = x0 & ~1, y0 & ~1, (x1 + 1) & ~1, (y1 + 1) & ~1
-        rgb = self._of_yuv(_TO_RGB[self.format], ex0, ey0, ex1, ey1)
+        rgb = self._from_yuv(_TO_RGB[self.format], ex0, ey0, ex1, ey1)
         return rgb[y0 - ey0 : y1 - ey0, x0 - ex0 : x1 - ex0]
 
     def bgr(self) -> Plane:
@@ -77,9 +77,9 @@ class Picture:
             return self.planes[0]
         if self.format is PixelFormat.RGB:
             return _plane(cv2.cvtColor(self.planes[0], cv2.COLOR_RGB2BGR))
-        return self._of_yuv(_TO_BGR[self.format], 0, 0, self.width, self.height)
+        return self._from_yuv(_TO_BGR[self.format], 0, 0, self.width, self.height)
 
-    def _of_yuv(self, code: int, x0: int, y0: int, x1: int, y1: int) -> Plane:
+    def _from_yuv(self, code: int, x0: int, y0: int, x1: int, y1: int) -> Plane:
         """Converts an even-aligned crop; the packed copy is of the crop alone."""
         height, width = y1 - y0, x1 - x0
         luma = self.planes[0][y0:y1, x0:x1]
@@ -96,6 +96,6 @@ class Picture:
 
 
 def _plane(array: object) -> Plane:
-    """cv2's stubs say 'any number'; these calls all give uint8."""
+    """cv2's stubs allow any number type; these calls all give uint8."""
     assert isinstance(array, np.ndarray)
     return array

@@ -1,13 +1,13 @@
-"""Whether the camera still shows anything: frozen, black, blocked and blurred pictures.
+"""Checks that the camera still shows a scene: frozen, black, blocked and blurred pictures.
 
-Looks at one luma plane a second. What it finds must last before it is told, so that a lorry before
-the lens or a moth on it is no fault.
+Examines one luma plane a second. A fault must last before it is reported, so that a lorry in front
+of the lens or a moth on it is none.
 
-Sharpness is the ratio of fine to coarse detail, a band-pass measure that neither light nor contrast
-changes (after the multi-scale focus measures in Pertuz et al., "Analysis of focus measure operators
-for shape-from-focus", 2013). It is compared tile by tile with what this camera showed before: fewer
-details in one tile are an object that left, in most tiles they are a lens out of focus, wet or in
-fog. A camera that was out of focus from the start is not noticed.
+Sharpness is the ratio of fine to coarse detail, a band-pass measure that is independent of light
+and contrast (after the multi-scale focus measures in Pertuz et al., "Analysis of focus measure
+operators for shape-from-focus", 2013). It is compared tile by tile with earlier pictures of this
+camera: less detail in one tile is an object that left; in most tiles it is a lens that is out of
+focus, wet or in fog. A camera that was out of focus from the start is not noticed.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ import numpy.typing as npt
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import Luma
 
-EVERY_NS = NS_PER_S
-GAP_NS = 5 * NS_PER_S
+CHECK_EVERY_NS = NS_PER_S
+GAP_NS = 5 * NS_PER_S  # after a longer pause earlier pictures prove nothing
 TILES = (4, 3)  # across, down
 FINE_SIGMA, COARSE_SIGMA = 1.2, 5.0  # pixels of the plane at half size
-BLACK_LEVEL = 32  # 99 of 100 pixels below this; limited range has black at 16
+BLACK_LEVEL = 32  # 99 of 100 pixels are darker; limited range has black at 16
+BLACK_PERCENTILE = 99
 FLAT_LEVELS = 4.0  # standard deviation of the picture's blocks; a wall in daylight has more
-BLURRED = 0.6  # of the sharpness known, in the median tile
-LEARN = 1 / 600  # of each good look goes into the sharpness known: ten minutes
-NOISE = (0.1, 0.5)  # levels of fine and coarse detail that are everywhere, an empty sky too
+BLOCKS = (16, 12)  # across, down
+BLURRED = 0.6  # share of the known sharpness, in the median tile
+LEARN = 1 / 600  # weight of each good picture in the known sharpness: ten minutes
+NOISE = (0.1, 0.5)  # luma levels of fine and coarse detail that even an empty sky has
 
 Tiles = npt.NDArray[np.float32]
 
 
 class PictureState(enum.StrEnum):
-    """What is wrong with a picture; of several the first."""
+    """A fault of the picture; where there are several, the first in this order."""
 
     FROZEN = "frozen"
     BLACK = "black"
@@ -44,37 +46,37 @@ class PictureState(enum.StrEnum):
     GOOD = "good"
 
 
-ABOUT = {
-    PictureState.FROZEN: "the picture is frozen: the same to the last bit for a while",
-    PictureState.BLACK: "the picture is black: is the lens covered, or the light out?",
-    PictureState.BLOCKED: "the picture is blocked: nothing but one even surface is in view",
-    PictureState.BLURRED: "the picture is blurred: out of focus, wet, or in fog",
+SENTENCES = {
+    PictureState.FROZEN: "the picture is frozen: every pixel has stayed the same for a while",
+    PictureState.BLACK: "the picture is black: the lens is covered or the light is off",
+    PictureState.BLOCKED: "the picture is blocked: it shows nothing but one even surface",
+    PictureState.BLURRED: "the picture is blurred: the lens is out of focus, wet or in fog",
 }
 
 
 class PictureCheck:
-    """For one camera, in order of time."""
+    """Checks the pictures of one camera, in the order of time."""
 
     def __init__(self, *, bad_s: float, frozen_s: float) -> None:
-        """Told after `bad_s`, and frozen after `frozen_s` of identical pictures; 0 = never."""
+        """bad_s, frozen_s: how long a fault, or identical pictures, must last; 0 = never."""
         self._bad_ns = round(bad_s * NS_PER_S)
         self._frozen_ns = round(frozen_s * NS_PER_S)
-        self._looked_ns: int | None = None
+        self._checked_ns: int | None = None
         self._changed_ns = self._good_ns = 0
         self._before: Luma | None = None
         self._sharpness: Tiles | None = None
-        self._looks = 0
+        self._learnt = 0
         self.state = PictureState.GOOD
 
     def __call__(self, luma: Luma, timestamp_ns: int) -> PictureState:
         """`luma`: (h, w) uint8, copied where it is kept."""
-        elapsed_ns = None if self._looked_ns is None else timestamp_ns - self._looked_ns
-        if elapsed_ns is not None and elapsed_ns < EVERY_NS:
+        elapsed_ns = None if self._checked_ns is None else timestamp_ns - self._checked_ns
+        if elapsed_ns is not None and elapsed_ns < CHECK_EVERY_NS:
             return self.state
-        if elapsed_ns is None or elapsed_ns > GAP_NS:  # nothing is known of the time between
+        if elapsed_ns is None or elapsed_ns > GAP_NS:
             self._before = None
             self._good_ns = timestamp_ns
-        self._looked_ns = timestamp_ns
+        self._checked_ns = timestamp_ns
         if self._before is None or not np.array_equal(luma, self._before):
             self._before = luma.copy()
             self._changed_ns = timestamp_ns
@@ -93,23 +95,23 @@ class PictureCheck:
 
     def _judge(self, luma: Luma) -> PictureState:
         small = cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        if np.percentile(small, 99) < BLACK_LEVEL:
+        if np.percentile(small, BLACK_PERCENTILE) < BLACK_LEVEL:
             return PictureState.BLACK
-        if cv2.resize(small, (16, 12), interpolation=cv2.INTER_AREA).std() < FLAT_LEVELS:
+        if cv2.resize(small, BLOCKS, interpolation=cv2.INTER_AREA).std() < FLAT_LEVELS:
             return PictureState.BLOCKED
         sharpness = _sharpness(np.asarray(small, np.uint8))
         if self._sharpness is None:
             self._sharpness = sharpness
         if np.median(sharpness / self._sharpness) < BLURRED:
             return PictureState.BLURRED
-        self._looks += 1
-        rate = max(LEARN, 1 / (self._looks + 1))
+        self._learnt += 1
+        rate = max(LEARN, 1 / (self._learnt + 1))
         self._sharpness += (sharpness - self._sharpness) * np.float32(rate)
         return PictureState.GOOD
 
 
 def _sharpness(small: Luma) -> Tiles:
-    """(3, 4) fine over coarse detail of each tile."""
+    """(3, 4) ratio of fine to coarse detail in each tile."""
     picture = small.astype(np.float32)
     fine = cv2.GaussianBlur(picture, (0, 0), FINE_SIGMA)
     coarse = cv2.GaussianBlur(fine, (0, 0), COARSE_SIGMA)

@@ -1,4 +1,4 @@
-"""The composition of the stages: a plain function of a frame, without thread, socket or clock."""
+"""The stages in their order: a function of one frame after another, without thread or socket."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.config.schema import Settings
+from edge.vision.clock import StageClock, untimed
 from edge.vision.flow import Flow
 from edge.vision.geometry import Boxes, covered
 from edge.vision.motion import Motion, MotionDetector
 from edge.vision.regions import Layout, Packer, combine, merge, unpack
-from edge.vision.scheduler import Reason, Scheduler, Subject
+from edge.vision.scheduler import MotionOutcome, Plan, Reason, Scheduler, Subject
 from edge.vision.tracker import Tracker
 from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, Track
 
-GHOST_ACTIVITY = 0.1  # an empty place that moves less than this is absorbed at once
-FILL_URGENCY = 0.5  # a subject this near to being due may fill a free cell
-_NOTHING_FOUND, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
+# Both chosen on PETS, where empty places and objects overlap: docs/BENCHMARKS.md, "Accuracy".
+GHOST_ACTIVITY = 0.1  # an empty place that changes less than this is absorbed at once
+SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
+
+_NO_DETECTIONS, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
 
 
 class DetectorLike(Protocol):
-    """What the pipeline needs of a detector."""
+    """The part of a detector that the pipeline needs."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -39,28 +42,44 @@ class DetectorLike(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CanvasView:
+    """The model's last input.
+
+    pixels: (h, w, 3) RGB uint8, a view that the next invocation overwrites.
+    timestamp_ns: of the frame it was cut from.
+    """
+
+    layout: Layout
+    pixels: npt.NDArray[np.uint8]
+    timestamp_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Facts about one frame.
 
-    layouts: one for each invocation: what was on the canvas.
-    detections: what the looks at this frame found, from the tracker's weak score up, main pixels.
-    track_ids: (n,) the track of each detection, 0 where there is none.
+    layouts: one for each invocation: what was on its canvas.
+    canvas: the last canvas, of this frame or an earlier one; None before the first invocation.
+    detections: of this frame's invocations, from the tracker's weak score up, main pixels.
+    track_ids: (n,) the track of each detection, 0 where it belongs to none.
     tracks: the open tracks. ended: those that ended with this frame.
+    events: rules that were met.
     """
 
     frame: Frame
     motion: Motion
     layouts: tuple[Layout, ...]
+    canvas: CanvasView | None
     detections: Detections
     track_ids: npt.NDArray[np.int64]
     tracks: tuple[Track, ...]
     ended: tuple[Track, ...]
-    triggers: tuple[TriggerEvent, ...]
+    events: tuple[TriggerEvent, ...]
 
 
 @dataclass(slots=True)
 class _Looks:
-    """What the invocations of one frame have brought together, crop by crop."""
+    """The invocations of one frame: canvases, detections crop by crop, examined motion."""
 
     layouts: list[Layout] = field(default_factory=list)
     parts: list[Detections] = field(default_factory=list)
@@ -72,7 +91,10 @@ class _Looks:
 
 
 class Pipeline:
-    """All stages of one camera, in order. Not thread-safe: one thread calls it, frame by frame."""
+    """All stages of one camera. Not thread-safe: one thread calls it, frame by frame.
+
+    Made by `edge.vision.build.build_pipeline`.
+    """
 
     def __init__(
         self,
@@ -80,95 +102,142 @@ class Pipeline:
         detector: DetectorLike,
         luma_shape: tuple[int, int],
         main_size: tuple[int, int],
+        clock: StageClock = untimed,
     ) -> None:
-        """`luma_shape` is (height, width), `main_size` (width, height), of every frame to come."""
+        """luma_shape is (height, width), main_size (width, height), of every frame to come.
+
+        clock: is entered around each stage's work, for benchmarks.
+        """
         self._settings = settings
         self._main_size = main_size
         self._detector = detector
-        self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
-        self.motion = MotionDetector(settings.motion, luma_shape, main_size)
-        self.flow = Flow(luma_shape, main_size)
-        self.packer = Packer(settings.regions, detector.input_size, main_size)
-        self.scheduler = Scheduler(settings.scheduler)
-        self.tracker = Tracker(
+        self._clock = clock
+        self._motion = MotionDetector(settings.motion, luma_shape, main_size)
+        self._flow = Flow(luma_shape, main_size)
+        self._packer = Packer(settings.regions, detector.input_size, main_size)
+        self._scheduler = Scheduler(settings.scheduler)
+        self._tracker = Tracker(
             settings.tracker, detector.labels, settings.model.min_score, main_size
         )
-        self.triggers = Triggers(settings.triggers, settings.zones, main_size)
-        self.last_look: tuple[Layout, int] | None = None  # on the packer's canvas, of which time
+        self._triggers = Triggers(settings.triggers, settings.zones, main_size)
+        self._canvas: CanvasView | None = None
 
-    def __call__(self, frame: Frame) -> Analysis:
-        now_ns = frame.timestamp_ns
-        motion = self.motion(frame.luma, now_ns)
-        shifts = self.flow(frame.luma, self.tracker.boxes_xyxy)
-        self.tracker.predict(now_ns, shifts)
-        self.scheduler.refill(now_ns)
-        tracks = self.tracker.tracks()
-        looks = self._look(frame, motion, tracks)
-        found, track_ids = _NOTHING_FOUND, _NO_IDS
+    def __call__(self, frame: Frame, budget_share: float = 1.0) -> Analysis:
+        """budget_share: of the configured invocations per second; less when the machine is hot."""
+        motion = self._find_motion(frame)
+        tracks = self._move_tracks(frame)
+        plan = self._plan(frame, motion, tracks, budget_share)
+        looks = self._look(frame, plan)
+        detections, track_ids = _NO_DETECTIONS, _NO_IDS
+        events: tuple[TriggerEvent, ...] = ()
         if looks.layouts:
-            found = combine(looks.parts, self._settings.model.max_iou)
-            track_ids = self.tracker.update(found, looks.crops_xyxy(), frame.index)
-            tracks = self.tracker.tracks()
-            self._learn_from_motion(looks.motion, found, frame)
-        self.motion.hold(self.tracker.boxes_xyxy)
+            detections, track_ids = self._update_tracks(frame, looks)
+            tracks = self._tracker.tracks()
+            with self._clock("triggers"):
+                events = self._triggers(tracks, frame)
+            self._learn(frame, looks, detections)
+        with self._clock("motion"):
+            self._motion.hold(self._tracker.boxes_xyxy)
         if tracks:
-            self.flow.keep(frame.luma, self.motion.mask)
+            with self._clock("flow"):
+                self._flow.keep(frame.luma, motion.mask)
         return Analysis(
             frame,
             motion,
             tuple(looks.layouts),
-            found,
+            self._canvas,
+            detections,
             track_ids,
             tracks,
-            self.tracker.take_ended(),
-            self.triggers(tracks, now_ns, frame.wall_ns) if looks.layouts else (),
+            self._tracker.take_ended(),
+            events,
         )
 
-    def _look(self, frame: Frame, motion: Motion, tracks: Sequence[Track]) -> _Looks:
-        """Spends what the budget allows on this frame."""
+    def _find_motion(self, frame: Frame) -> Motion:
+        with self._clock("motion"):
+            return self._motion(frame.luma, frame.timestamp_ns)
+
+    def _move_tracks(self, frame: Frame) -> tuple[Track, ...]:
+        """The open tracks, moved to the time of the frame."""
+        with self._clock("flow"):
+            shifts = self._flow(frame.luma, self._tracker.boxes_xyxy)
+        with self._clock("tracker"):
+            self._tracker.predict(frame.timestamp_ns, shifts)
+            return self._tracker.tracks()
+
+    def _plan(
+        self, frame: Frame, motion: Motion, tracks: Sequence[Track], budget_share: float
+    ) -> Plan:
+        with self._clock("scheduler"):
+            blobs, activity = motion.blobs_xyxy, motion.activity
+            if len(blobs):
+                blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
+                activity = np.zeros(len(blobs), np.float32)
+                np.maximum.at(activity, owner, motion.activity)
+            return self._scheduler.plan(
+                frame.timestamp_ns,
+                blobs,
+                activity,
+                tracks,
+                scene_change=motion.scene_change,
+                budget_share=budget_share,
+            )
+
+    def _look(self, frame: Frame, plan: Plan) -> _Looks:
+        """Makes the invocations of the plan."""
         looks = _Looks()
-        if self.scheduler.whole_is_due(frame.timestamp_ns, motion.scene_change):
-            self._invoke(frame, self.packer.whole(), looks)
-        subjects = self._subjects(motion, tracks, frame.timestamp_ns)
-        while subjects and subjects[0].due and self.scheduler.affords():
-            layout, seen = self.packer.next(_boxes_of(subjects))
+        if plan.whole:
+            self._invoke(frame, self._packer.whole(), looks)
+        subjects, left = plan.subjects, plan.invocations
+        while left and subjects and subjects[0].due:
+            left -= 1
+            with self._clock("crops"):
+                layout, seen = self._packer.next(_boxes_of(subjects))
             self._invoke(frame, layout, looks)
-            looks.motion += [
-                s
-                for s, shown in zip(subjects, seen, strict=True)
-                if shown and s.reason is Reason.MOTION
-            ]
-            subjects = [s for s, shown in zip(subjects, seen, strict=True) if not shown]
+            shown = [s for s, visible in zip(subjects, seen, strict=True) if visible]
+            looks.motion += [s for s in shown if s.reason is Reason.MOTION]
+            subjects = [s for s, visible in zip(subjects, seen, strict=True) if not visible]
         return looks
 
-    def _subjects(self, motion: Motion, tracks: Sequence[Track], now_ns: int) -> list[Subject]:
-        if len(motion.blobs_xyxy) == 0 and not tracks:
-            return []
-        blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
-        activity = np.zeros(len(blobs), np.float32)
-        np.maximum.at(activity, owner, motion.activity)
-        subjects = self.scheduler.subjects(blobs, activity, tracks, now_ns)
-        return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
-
     def _invoke(self, frame: Frame, layout: Layout, looks: _Looks) -> None:
-        self.scheduler.spend()
-        canvas = self.packer.fill(layout, frame.main)
-        found = self._detector.detect(canvas, self._weak_score)
+        with self._clock("crops"):
+            canvas = self._packer.fill(layout, frame.main)
+        weak_score = min(self._settings.tracker.weak_score, self._settings.model.min_score)
+        with self._clock("detector"):
+            found = self._detector.detect(canvas, weak_score)
+        self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
         looks.layouts.append(layout)
-        self.last_look = layout, frame.timestamp_ns
         looks.parts += unpack(layout, found, self._main_size)
 
-    def _learn_from_motion(self, looked_at: list[Subject], found: Detections, frame: Frame) -> None:
-        """Tells scheduler and background which motion was nothing."""
-        strong = found.boxes_xyxy[found.scores >= self._settings.model.min_score]
-        for subject in looked_at:
-            box = np.array([subject.box_xyxy], np.float32)
-            if len(strong) and max(covered(strong, box).max(), covered(box, strong).max()) > 0.3:
-                self.scheduler.note_found(subject.box_xyxy)
-                continue
-            self.scheduler.note_empty(subject.box_xyxy, frame.timestamp_ns)
-            if subject.activity < GHOST_ACTIVITY:
-                self.motion.absorb(subject.box_xyxy, frame.luma)
+    def _update_tracks(
+        self, frame: Frame, looks: _Looks
+    ) -> tuple[Detections, npt.NDArray[np.int64]]:
+        detections = combine(looks.parts, self._settings.model.max_iou)
+        with self._clock("tracker"):
+            ids = self._tracker.update(detections, looks.crops_xyxy(), frame.index)
+        return detections, ids
+
+    def _learn(self, frame: Frame, looks: _Looks, detections: Detections) -> None:
+        """Teaches scheduler and background which motion was no object."""
+        strong = detections.boxes_xyxy[detections.scores >= self._settings.model.min_score]
+        outcomes = [
+            MotionOutcome(subject.box_xyxy, _is_object(subject, strong)) for subject in looks.motion
+        ]
+        with self._clock("scheduler"):
+            self._scheduler.report(frame.timestamp_ns, len(looks.layouts), outcomes)
+        with self._clock("motion"):
+            for subject, outcome in zip(looks.motion, outcomes, strict=True):
+                if not outcome.has_object and subject.activity < GHOST_ACTIVITY:
+                    self._motion.absorb(subject.box_xyxy, frame.luma)
+
+
+def _is_object(subject: Subject, objects_xyxy: Boxes) -> bool:
+    """Whether a detection lies where the motion was."""
+    if len(objects_xyxy) == 0:
+        return False
+    box = np.array([subject.box_xyxy], np.float32)
+    shared = max(covered(objects_xyxy, box).max(), covered(box, objects_xyxy).max())
+    return bool(shared > SAME_OBJECT)
 
 
 def _boxes_of(subjects: Sequence[Subject]) -> Boxes:

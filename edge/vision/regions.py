@@ -1,9 +1,9 @@
-"""Boxes worth a look become crops, crops packed canvases, and answers find the way back.
+"""Boxes to crops, crops to packed canvases, and detections on a canvas back to the picture.
 
 A canvas is one model input. One crop fills it alone, or several share it as a grid of cells with
-gutters, so that many small changes cost one invocation: four square ones, six upright ones for
-people, six wide ones for cars and animals. A crop has the shape of its cell; it is cut from the
-picture in the camera's own format and only then converted and resized, straight into its cell.
+gutters, so that many small changes cost one invocation: four square cells, six upright ones for
+people, or six wide ones for cars and animals. A crop has the shape of its cell. It is cut from the
+picture in the camera's own format and then converted and resized straight into its cell.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from edge.vision.picture import Picture
 from edge.vision.types import Detections
 
 GREY = 127  # of gutters and letterboxes: the middle of the model's input range
+# Chosen by F1 and invocations on PETS and TUD-Campus: "Accuracy" in docs/BENCHMARKS.md.
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
-MAX_WITHIN = 0.75  # of a smaller box inside a larger one: both are the same object
-GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; of equals the first
-SHOWN = 0.99  # share of a box that must lie in a crop for it to be looked at there
-CUT_MARGIN_PX = 2.0  # a box that ends this near to a crop's border, on the canvas, is cut by it
-TILE_OVERLAP = 0.125  # at least; of a tile's side
+MAX_WITHIN = 0.75  # share of a smaller box inside a larger one, above which both are one object
+GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; the first of equals wins
+SHOWN = 0.99  # share of a box inside a crop, above which the crop shows it
+CUT_MARGIN_PX = 2.0  # canvas pixels: a detection this close to a crop's border is cut by it
+TILE_OVERLAP = 0.125  # minimum, as a share of a tile's side
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What one canvas shows: a cell for each crop.
+    """The contents of one canvas: a cell for each crop.
 
-    subjects_xyxy: (n, 4) float32, main pixels, what each crop was made to look at.
+    subjects_xyxy: (n, 4) float32, main pixels, the place that each crop was made for.
     """
 
     cells: tuple[Cell, ...]
@@ -41,10 +42,11 @@ class Layout:
 
 
 def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
-    """Joins the blobs that are probably fragments of one object.
+    """Joins blobs that are probably fragments of one object.
 
-    Two are joined where they touch after each was grown by the share `gap` of its own size, and so
-    on until none do. Returns the joined boxes (m, 4) and, for each of the n given, which it is in.
+    Two blobs are joined if they touch after each was grown by the share `gap` of its size, and this
+    is repeated until none do. Returns the joined boxes (m, 4) and, for each of the n blobs, the row
+    of the box that it is in.
     """
     count = len(boxes_xyxy)
     larger = grown(boxes_xyxy, gap)
@@ -59,8 +61,8 @@ def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
         group = lowest
     leaders, owner = np.unique(group, return_inverse=True)
     merged = [
-        np.concatenate([own[:, :2].min(axis=0), own[:, 2:].max(axis=0)])
-        for own in (boxes_xyxy[group == leader] for leader in leaders)
+        np.concatenate([blobs[:, :2].min(axis=0), blobs[:, 2:].max(axis=0)])
+        for blobs in (boxes_xyxy[group == leader] for leader in leaders)
     ]
     return np.array(merged, np.float32).reshape(-1, 4), owner
 
@@ -74,8 +76,8 @@ def tiles(
 ) -> list[Layout]:
     """Overlapping tiles of the picture; sizes are (width, height).
 
-    enlarged: canvas pixels for a main pixel; at 1 nothing is shrunk. overlap: at least, of a
-    tile's side.
+    enlarged: canvas pixels per main pixel; at 1 nothing is shrunk. overlap: minimum, as a share of
+    a tile's side.
     """
     width, height = (
         min(round(tile / enlarged), side) for tile, side in zip(input_size, main_size, strict=True)
@@ -97,7 +99,7 @@ def _starts(tile_px: int, side_px: int, overlap: float) -> list[int]:
 def crops_around(
     boxes_xyxy: Boxes, sizes_px: npt.NDArray[np.float32], main_size: tuple[int, int]
 ) -> npt.NDArray[np.intp]:
-    """A crop around each box's centre, moved (or, at last, cut) to lie inside the picture.
+    """A crop around each box's centre, moved (cut only if too large) to lie in the picture.
 
     boxes_xyxy: (n, 4). sizes_px: (n, 2) and main_size are (width, height). Returns (n, 4), xyxy.
     """
@@ -138,20 +140,20 @@ class Packer:
 
     @property
     def canvas(self) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) RGB uint8, as filled last: a view, for drawing."""
+        """(height, width, 3) RGB uint8, as filled last: a view."""
         return self._canvas
 
     def whole(self) -> Layout:
-        """The whole picture, squeezed to the model's input as such models are trained."""
+        """The whole picture, squeezed to the shape of the model's input, as in its training."""
         width, height = self._main_size
         cell = Cell((0, 0, width, height), self._slot)
         return Layout((cell,), np.array([[0, 0, width, height]], np.float32))
 
     def next(self, boxes_xyxy: Boxes) -> tuple[Layout, npt.NDArray[np.bool_]]:
-        """One canvas for the first box and for as many of those after it as are worth sharing.
+        """One canvas for the first box and as many of the next ones as can share it.
 
-        boxes_xyxy: (n, 4), n >= 1, main pixels, what is most worth a look first.
-        Returns the canvas and (n,) whether each box can be seen on it.
+        boxes_xyxy: (n, 4), n >= 1, main pixels, the most important first.
+        Returns the layout and (n,) whether each box is visible on it.
         """
         chosen, slots = [0], [self._slot]
         for grid in self._grids:
@@ -180,7 +182,7 @@ class Packer:
         return self._canvas
 
     def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
-        """Rows of boxes for a grid: the first, and none that another's crop shows anyway."""
+        """Rows of boxes for a grid: the first one, and none that another's crop already shows."""
         fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
         if not fits[0]:
             return []
@@ -195,14 +197,14 @@ class Packer:
         return chosen
 
     def _crops(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.intp]:
-        """(n, 4) what a slot shows of the main picture around each box."""
+        """(n, 4) the part of the main picture that a slot shows around each box."""
         shrink = np.maximum(
             self._shrink(boxes_xyxy, slot_xyxy), np.float32(1 / self._settings.max_enlarge)
         )
         return crops_around(boxes_xyxy, shrink[:, None] * _sides(slot_xyxy), self._main_size)
 
     def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
-        """(n,) main pixels for a canvas pixel, so that each box has its context in the slot."""
+        """(n,) main pixels per canvas pixel with which each box and its context fit the slot."""
         sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / _sides(slot_xyxy)
         return np.asarray(sides.max(axis=1) * np.float32(self._settings.context), np.float32)
 
@@ -213,7 +215,7 @@ def _sides(slot_xyxy: Slot) -> npt.NDArray[np.float32]:
 
 
 def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
-    """A crop fills its slot; one that the picture cuts keeps its aspect, in the slot's middle."""
+    """A crop fills its slot; a crop cut by the picture keeps its aspect, centred in the slot."""
     x0, y0, x1, y1 = slot_xyxy
     left, top, right, bottom = crop_xyxy.tolist()
     width, height = right - left, bottom - top
@@ -224,25 +226,25 @@ def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
 
 
 def unpack(layout: Layout, found: Detections, main_size: tuple[int, int]) -> list[Detections]:
-    """Detections on a canvas -> detections on the main picture, a list entry for each cell.
+    """Detections on a canvas -> detections on the main picture, one list entry per cell.
 
-    Each belongs to the cell that holds most of it. What straddles a gutter is dropped, and so is
-    what a crop cuts off inside the picture: it is a part of something.
+    Each belongs to the cell that holds most of it. Detections across a gutter are dropped, and so
+    are those that a crop cuts inside the picture: they are parts of objects.
     """
     cells = np.array([cell.cell_xyxy for cell in layout.cells], np.float32)
     inside = covered(found.boxes_xyxy, cells)
     owner = inside.argmax(axis=1)
     parts = []
     for index, cell in enumerate(layout.cells):
-        own = found[(owner == index) & (inside[:, index] > MIN_INSIDE)]
-        own = own[~_cut(own.boxes_xyxy, cell, main_size)]
-        boxes = clip(cell.to_main(own.boxes_xyxy), *main_size)
-        parts.append(Detections(boxes, own.scores, own.class_ids))
+        part = found[(owner == index) & (inside[:, index] > MIN_INSIDE)]
+        part = part[~_cut(part.boxes_xyxy, cell, main_size)]
+        boxes = clip(cell.to_main(part.boxes_xyxy), *main_size)
+        parts.append(Detections(boxes, part.scores, part.class_ids))
     return parts
 
 
 def _cut(boxes_xyxy: Boxes, cell: Cell, main_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which canvas boxes touch a border of the crop that is no border of the picture."""
+    """(n,) whether a canvas box touches a border of the crop that is not the picture's border."""
     crop, inner = cell.crop_xyxy, cell.cell_xyxy
     open_low = np.array(crop[:2]) > 0
     open_high = np.array(crop[2:]) < np.array(main_size)
@@ -252,11 +254,11 @@ def _cut(boxes_xyxy: Boxes, cell: Cell, main_size: tuple[int, int]) -> npt.NDArr
 
 
 def combine(parts: Sequence[Detections], max_iou: float) -> Detections:
-    """Detections of several crops -> one set, each object once.
+    """Detections of several crops -> one set with each object once.
 
-    Per class, best score first, a box goes if a kept one from another crop overlaps it by more than
-    `max_iou`, or if one of the two lies mostly inside the other: another view of the same object.
-    Boxes of the same crop were told apart by the detector and stay.
+    Per class, best score first, a box is dropped if a kept box of another crop overlaps it by more
+    than `max_iou`, or if one of the two lies mostly inside the other: both show the same object.
+    Boxes of the same crop were separated by the detector and stay.
     """
     found = Detections.concatenate(list(parts))
     if len(parts) < 2 or len(found) < 2:

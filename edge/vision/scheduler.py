@@ -1,9 +1,9 @@
-"""Which places are worth an invocation now.
+"""Decides which places get an invocation now.
 
-An invocation is the scarce good. A token bucket holds the budget; what is due is served in order of
-what a look there would tell: the whole picture after a change of scene, then motion that no track
-explains, tracks that are not yet sure, moving tracks, standing ones. What is not yet due still
-fills the free cells of a canvas that is paid for.
+Invocations are what the daemon has to ration. A token bucket holds the budget; places that are due
+are served in the order of what an invocation there would tell: the whole picture after a change of
+scene, then motion that no track explains, then tracks that are not confirmed yet, moving tracks and
+standing ones. Places that are not due yet fill the free cells of a canvas that is used anyway.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
 from edge.vision.types import Track, TrackState
 
-EXPLAINED = 0.5  # of a blob, that lies within tracks: it is theirs
-TRACK_MARGIN = 0.15  # tracks are grown by this share when they explain blobs
-SAME_PLACE_IOU = 0.3  # of a blob with a place where nothing was found before
-MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this
-TENTATIVE_FACTOR = 0.5  # a track that is not yet sure is due sooner
+# Chosen by F1 and invocations a frame on PETS and TUD-Campus: "Accuracy" in docs/BENCHMARKS.md.
+EXPLAINED = 0.5  # share of a blob inside tracks, above which it belongs to them
+TRACK_MARGIN = 0.15  # share of its size by which a track is grown when it explains blobs
+SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is that place
+MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this factor
+TENTATIVE_FACTOR = 0.5  # of relook_s, for a track that is not confirmed yet
+FILL_URGENCY = 0.5  # a subject this urgent may fill a free cell, though it is not due
+# Half a token's rounding error must not cost an invocation.
+TOKEN_EPSILON = 1e-9
 
 
 class Reason(enum.IntEnum):
-    """Why a place is worth a look; the smaller, the more urgent."""
+    """Why a place gets an invocation; smaller is more urgent."""
 
     MOTION = 0
     TENTATIVE = 1
@@ -38,9 +42,9 @@ class Reason(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A place worth a look.
+    """A place that an invocation could examine.
 
-    urgency: 1 and more is due; of two for the same reason the larger goes first.
+    urgency: due from 1 on; among subjects with the same reason the larger goes first.
     activity: of motion, the share of the blob that still changes; 1 for a track.
     """
 
@@ -54,6 +58,28 @@ class Subject:
         return self.urgency >= 1
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Work for one frame.
+
+    whole: examine the whole picture first, whatever the budget.
+    subjects: places to examine, the most important first. Those that are not due only fill cells.
+    invocations: how many the budget allows for the subjects.
+    """
+
+    whole: bool
+    subjects: list[Subject]
+    invocations: int
+
+
+@dataclass(frozen=True, slots=True)
+class MotionOutcome:
+    """A place with motion that was examined, and whether there was an object."""
+
+    box_xyxy: Box
+    has_object: bool
+
+
 @dataclass(slots=True)
 class _EmptyPlace:
     box_xyxy: Box
@@ -62,33 +88,62 @@ class _EmptyPlace:
 
 
 class Scheduler:
-    """Spends the budget of one camera. It is told the time by the frames."""
+    """Spends the budget of one camera: `plan` once per frame, then `report` what was done."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self._settings = settings
-        self.share = 1.0  # of the budget; less when the machine is hot
         self._tokens = float(settings.burst)
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
         self._empty: list[_EmptyPlace] = []
 
-    def refill(self, timestamp_ns: int) -> None:
-        """Once a frame, first of all."""
+    def plan(
+        self,
+        timestamp_ns: int,
+        blobs_xyxy: Boxes,
+        activity: npt.NDArray[np.float32],
+        tracks: Sequence[Track],
+        *,
+        scene_change: bool = False,
+        budget_share: float = 1.0,
+    ) -> Plan:
+        """What to examine in the frame of this time.
+
+        blobs_xyxy: (n, 4) float32, main pixels. activity: (n,) float32, see `Motion`.
+        budget_share: of the configured invocations per second; less when the machine is hot.
+        """
+        self._refill(timestamp_ns, budget_share)
+        whole = self._whole_is_due(timestamp_ns, scene_change)
+        subjects: list[Subject] = []
+        if len(blobs_xyxy) or tracks:
+            subjects = self._subjects(timestamp_ns, blobs_xyxy, activity, tracks)
+        left = self._tokens - 1 if whole else self._tokens
+        return Plan(whole, subjects, max(0, int(left + TOKEN_EPSILON)))
+
+    def report(
+        self, timestamp_ns: int, invocations: int, outcomes: Sequence[MotionOutcome] = ()
+    ) -> None:
+        """What was done with the plan of this time.
+
+        invocations: how many were made, the whole picture included; that one may leave a debt.
+        outcomes: of each place with motion that was examined.
+        """
+        self._tokens -= invocations
+        for outcome in outcomes:
+            if outcome.has_object:
+                self._forget_place(outcome.box_xyxy)
+            else:
+                self._pause_place(outcome.box_xyxy, timestamp_ns)
+
+    def _refill(self, timestamp_ns: int, budget_share: float) -> None:
         if self._refilled_ns is not None:
             elapsed_s = (timestamp_ns - self._refilled_ns) / NS_PER_S
-            earned = elapsed_s * self._settings.invocations_per_s * self.share
+            earned = elapsed_s * self._settings.invocations_per_s * budget_share
             self._tokens = min(self._tokens + earned, float(self._settings.burst))
         self._refilled_ns = timestamp_ns
 
-    def affords(self) -> bool:
-        return self._tokens >= 1 - 1e-9
-
-    def spend(self) -> None:
-        """One invocation. A look that can't wait may leave a debt."""
-        self._tokens -= 1
-
-    def whole_is_due(self, timestamp_ns: int, scene_change: bool) -> bool:
-        """Whether to look at the whole picture, budget or not: new scene, or the slow sweep."""
+    def _whole_is_due(self, timestamp_ns: int, scene_change: bool) -> bool:
+        """A new scene, or the slow sweep."""
         sweep_ns = self._settings.sweep_s * NS_PER_S
         swept = self._whole_ns is not None and (
             sweep_ns == 0 or timestamp_ns - self._whole_ns < sweep_ns
@@ -98,38 +153,22 @@ class Scheduler:
         self._whole_ns = timestamp_ns
         return True
 
-    def subjects(
+    def _subjects(
         self,
+        timestamp_ns: int,
         blobs_xyxy: Boxes,
         activity: npt.NDArray[np.float32],
         tracks: Sequence[Track],
-        timestamp_ns: int,
     ) -> list[Subject]:
-        """All that could be looked at, what is most worth it first; blobs in main pixels."""
-        self._forget(timestamp_ns)
+        self._forget_old_places(timestamp_ns)
         subjects = [self._of_track(track, timestamp_ns) for track in tracks]
         for row in np.flatnonzero(~_explained(blobs_xyxy, tracks)):
             box: Box = tuple(blobs_xyxy[row].tolist())
-            if not self._is_pausing(box, timestamp_ns):
-                subjects.append(
-                    Subject(box, Reason.MOTION, 1 + float(activity[row]), float(activity[row]))
-                )
-        return sorted(subjects, key=lambda s: (not s.due, s.reason if s.due else 0, -s.urgency))
-
-    def note_empty(self, box_xyxy: Box, timestamp_ns: int) -> None:
-        """Nothing was found where motion was: the place rests, longer each time."""
-        pause_s = self._settings.empty_relook_s
-        longest_s = pause_s * MAX_EMPTY_FACTOR
-        for place in self._empty:
-            if _same_place(place.box_xyxy, box_xyxy):
-                pause_s = max(pause_s, min(place.pause_s * 2, longest_s))
-        self.note_found(box_xyxy)
-        until_ns = timestamp_ns + round(pause_s * NS_PER_S)
-        self._empty.append(_EmptyPlace(box_xyxy, until_ns, pause_s))
-
-    def note_found(self, box_xyxy: Box) -> None:
-        """Something was found there: what was learnt of the place is void."""
-        self._empty = [p for p in self._empty if not _same_place(p.box_xyxy, box_xyxy)]
+            if not self._is_paused(box, timestamp_ns):
+                active = float(activity[row])
+                subjects.append(Subject(box, Reason.MOTION, 1 + active, active))
+        subjects.sort(key=lambda s: (not s.due, s.reason if s.due else 0, -s.urgency))
+        return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
 
     def _of_track(self, track: Track, timestamp_ns: int) -> Subject:
         last_ns = track.looks[-1].timestamp_ns if track.looks else track.last_seen_ns
@@ -143,19 +182,33 @@ class Scheduler:
                 reason, period_s = Reason.MOVING, self._settings.relook_s
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, 1e-3))
 
-    def _is_pausing(self, box_xyxy: Box, timestamp_ns: int) -> bool:
-        return any(
-            timestamp_ns < place.until_ns and _same_place(place.box_xyxy, box_xyxy)
-            for place in self._empty
-        )
+    def _pause_place(self, box_xyxy: Box, timestamp_ns: int) -> None:
+        """No object where motion was: no invocation there for a while, longer each time."""
+        pause_s = self._settings.empty_relook_s
+        longest_s = pause_s * MAX_EMPTY_FACTOR
+        for place in self._empty:
+            if _same_place(place.box_xyxy, box_xyxy):
+                pause_s = max(pause_s, min(place.pause_s * 2, longest_s))
+        self._forget_place(box_xyxy)
+        until_ns = timestamp_ns + round(pause_s * NS_PER_S)
+        self._empty.append(_EmptyPlace(box_xyxy, until_ns, pause_s))
 
-    def _forget(self, timestamp_ns: int) -> None:
-        """Empty places some time after their pause, so that a repeated one can double."""
+    def _forget_place(self, box_xyxy: Box) -> None:
+        self._empty = [p for p in self._empty if not _same_place(p.box_xyxy, box_xyxy)]
+
+    def _forget_old_places(self, timestamp_ns: int) -> None:
+        """Only some time after their pause, so that the pause at a place in use can double."""
         self._empty = [
             place
             for place in self._empty
             if timestamp_ns < place.until_ns + 2 * place.pause_s * NS_PER_S
         ]
+
+    def _is_paused(self, box_xyxy: Box, timestamp_ns: int) -> bool:
+        return any(
+            timestamp_ns < place.until_ns and _same_place(place.box_xyxy, box_xyxy)
+            for place in self._empty
+        )
 
 
 def _same_place(a_xyxy: Box, b_xyxy: Box) -> bool:
@@ -164,7 +217,7 @@ def _same_place(a_xyxy: Box, b_xyxy: Box) -> bool:
 
 
 def _explained(blobs_xyxy: Boxes, tracks: Sequence[Track]) -> npt.NDArray[np.bool_]:
-    """(n,) whether each blob lies, for the larger part, within tracks."""
+    """(n,) whether the larger part of each blob lies inside tracks."""
     if not tracks or len(blobs_xyxy) == 0:
         return np.zeros(len(blobs_xyxy), np.bool_)
     boxes = np.array([track.box_xyxy for track in tracks], np.float32)

@@ -1,6 +1,6 @@
-"""Tracks to trigger events, by rules.
+"""Judges rules: tracks in, trigger events out.
 
-A rule asks for labels, score, zones, size, a schedule and confirmation by several looks.
+A rule names labels, a score, zones, sizes, a schedule and how many looks must confirm it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from datetime import datetime
 from edge.config.schema import TriggerRule, Zone
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Polygon, point_in_polygon
-from edge.vision.types import Look, Track
+from edge.vision.types import Frame, Look, Track
+
+EDGE_PX = 1.0  # a box this close to the picture's edge may be cut by it
+CUT_QUALITY = 0.5  # weight of a look that the edge may cut, when the best look is chosen
+# Bounds the memory for looks of many tracks: 8 frames of 1920x1080 are 25 MB.
+MAX_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +26,26 @@ class TriggerEvent:
     """A rule that was met by a track.
 
     confirmed: the looks that met it, oldest first; the last is of the current frame.
-    best: the one whose picture shows the object best.
-    zones: names of all zones that the object stands in.
+    best: the confirmed look that shows the object best. frame: the frame of that look.
+    zones: names of all zones in which the object stands.
     """
 
     rule: TriggerRule
     track: Track
     confirmed: tuple[Look, ...]
     best: Look
+    frame: Frame
     zones: tuple[str, ...]
     timestamp_ns: int
 
 
 class Triggers:
-    """Holds what the rules remember: cooldowns, and which tracks have triggered."""
+    """Keeps the memory of the rules: cooldowns, tracks that triggered, frames of recent looks."""
 
     def __init__(
         self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
     ) -> None:
-        """Every zone that a rule names must be among `zones`: KeyError otherwise."""
+        """Each zone that a rule names must be among `zones`: KeyError otherwise."""
         self._rules = tuple(rules)
         width, height = main_size
         self._main_size = main_size
@@ -51,26 +57,38 @@ class Triggers:
         }
         self._quiet_until_ns: dict[str, int] = {}
         self._triggered: dict[str, set[int]] = {rule.name: set() for rule in rules}
+        self._longest_window = max((rule.of_last for rule in rules), default=1)
+        self._frames: dict[int, Frame] = {}
 
-    def __call__(
-        self, tracks: Sequence[Track], timestamp_ns: int, wall_ns: int
-    ) -> tuple[TriggerEvent, ...]:
-        """Events of this frame. `wall_ns`, Unix time, decides on schedules by local time."""
+    def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
+        """Events of a frame that was looked at; local time decides on schedules.
+
+        The frame is kept, copied out of the camera's buffer, for events of the frames to come.
+        """
+        self._keep(frame, tracks)
         events = []
         for rule in self._rules:
-            if timestamp_ns < self._quiet_until_ns.get(rule.name, timestamp_ns):
+            if frame.timestamp_ns < self._quiet_until_ns.get(rule.name, frame.timestamp_ns):
                 continue
-            if rule.schedule and not _scheduled(rule.schedule, wall_ns):
+            if rule.schedule and not _scheduled(rule.schedule, frame.wall_ns):
                 continue
-            event = self._first_event(rule, tracks, timestamp_ns)
+            event = self._first_event(rule, tracks, frame.timestamp_ns)
             if event is not None:
                 events.append(event)
         return tuple(events)
 
+    def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Keeps the frames that looks in the rules' windows refer to, the newest if too many."""
+        window = {look.frame_index for t in tracks for look in t.looks[-self._longest_window :]}
+        self._frames = {index: kept for index, kept in self._frames.items() if index in window}
+        self._frames[frame.index] = frame.detached()
+        while len(self._frames) > MAX_FRAMES:
+            del self._frames[next(iter(self._frames))]
+
     def _first_event(
         self, rule: TriggerRule, tracks: Sequence[Track], timestamp_ns: int
     ) -> TriggerEvent | None:
-        """At most one event of a rule: the cooldown begins with it."""
+        """At most one event of a rule, as its cooldown begins with it."""
         triggered = self._triggered[rule.name]
         triggered &= {track.id for track in tracks}
         for track in tracks:
@@ -79,15 +97,15 @@ class Triggers:
                 continue
             triggered.add(track.id)
             self._quiet_until_ns[rule.name] = timestamp_ns + round(rule.cooldown_s * NS_PER_S)
-            best = max(confirmed, key=self._quality)
+            best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
-            return TriggerEvent(rule, track, confirmed, best, zones, timestamp_ns)
+            return TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
         return None
 
     def _confirmed(
         self, rule: TriggerRule, track: Track, timestamp_ns: int
     ) -> tuple[Look, ...] | None:
-        """The looks that meet the rule, where enough of the last do and one is of this frame."""
+        """The looks that meet the rule, if there are enough and one is of this frame."""
         if rule.once_per_track and track.id in self._triggered[rule.name]:
             return None
         if rule.labels and track.label not in rule.labels:
@@ -103,10 +121,10 @@ class Triggers:
         return meeting
 
     def _meets(self, rule: TriggerRule, look: Look) -> bool:
+        if look.missed or look.score < rule.min_score:
+            return False
         _, y0, _, y1 = look.box_xyxy
         height = (y1 - y0) / self._main_size[1]
-        if look.score < max(rule.min_score, 1e-6):
-            return False
         if not rule.min_height <= height <= rule.max_height:
             return False
         zones = self._rule_zones[rule.name]
@@ -115,22 +133,28 @@ class Triggers:
     def _zones_of(self, box_xyxy: Box) -> tuple[str, ...]:
         return tuple(name for name, zone in self._zones.items() if _stands_in(box_xyxy, zone))
 
+    def _best(self, confirmed: Sequence[Look]) -> tuple[Look, Frame]:
+        """The best look whose frame is still kept; the current frame always is."""
+        kept = [look for look in confirmed if look.frame_index in self._frames]
+        best = max(kept, key=self._quality)
+        return best, self._frames[best.frame_index]
+
     def _quality(self, look: Look) -> float:
-        """Sure, large and whole: half as good where the picture's edge may cut the object."""
+        """Certain, large and whole is best."""
         x0, y0, x1, y1 = look.box_xyxy
         width, height = self._main_size
-        inside = x0 > 1 and y0 > 1 and x1 < width - 1 and y1 < height - 1
-        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else 0.5)
+        inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
+        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else CUT_QUALITY)
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:
-    """By the bottom centre: where the feet are."""
+    """By the bottom centre of the box: there are the feet."""
     x0, _, x1, y1 = box_xyxy
     return point_in_polygon((x0 + x1) / 2, y1, zone)
 
 
 def _scheduled(spans: Sequence[str], wall_ns: int) -> bool:
-    """Whether local time is in a span `HH:MM-HH:MM`; an earlier end is that of the next day."""
+    """Whether local time is in a span `HH:MM-HH:MM`; an earlier end is on the next day."""
     now = datetime.fromtimestamp(wall_ns / NS_PER_S).astimezone().strftime("%H:%M")
     for span in spans:
         start, end = span.split("-")

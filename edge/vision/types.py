@@ -1,4 +1,4 @@
-"""The data that every stage speaks: frames, encoded packets, detections and tracks."""
+"""The data that stages exchange: frames, encoded packets, detections and tracks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EncodedPacket:
 
 @dataclass(frozen=True, slots=True)
 class EncodedStream:
-    """What a muxer must know of a source that delivers H.264 by itself."""
+    """What a muxer needs of a source that delivers H.264."""
 
     width: int
     height: int
@@ -67,15 +67,15 @@ class SourceInfo:
 class Frame:
     """One exposure in two views.
 
-    index: counts from 0 since the source was opened; a gap is a frame that nobody saw.
+    index: counts from 0 since the source was opened; a gap is a frame that was lost.
     timestamp_ns: the sensor's monotonic time of exposure; for files, the start of play plus the
         presentation time. Never goes back.
     wall_ns: Unix time of the same instant, for people.
     luma: (h, w) uint8, the small plane for motion, about 320 px wide. May be a view into a camera
-        buffer: copy what must outlive the frame.
+        buffer: copy it if it must outlive the frame.
     main: the full picture in the camera's own pixel format.
     packets: H.264 packets that the source delivered since the frame before (empty if it has none).
-    lease: returns the buffer to the camera when the last reference to it goes.
+    lease: returns the buffer to the camera when its last reference is gone.
     """
 
     index: int
@@ -87,7 +87,7 @@ class Frame:
     lease: object | None = None
 
     def detached(self) -> Frame:
-        """The same frame without a camera buffer behind it: a copy if leased, else itself."""
+        """The same frame without a camera buffer: a copy if it is leased, otherwise itself."""
         if self.lease is None:
             return self
         return Frame(
@@ -144,13 +144,18 @@ class TrackState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one invocation saw of a track: score 0 and the predicted box where it saw nothing."""
+    """One invocation's view of a track; where it saw nothing, score 0 and the predicted box."""
 
     frame_index: int
     timestamp_ns: int
     box_xyxy: tuple[float, float, float, float]
     score: float
     label: str
+
+    @property
+    def missed(self) -> bool:
+        """Whether the track should have been visible and was not."""
+        return self.score <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +164,8 @@ class Track:
 
     box_xyxy: pixels of the main picture, predicted to the frame's time.
     velocity_px_s: (vx, vy) of the box's centre.
-    misses: looks in a row that should have seen it and did not.
-    has_moved: it was seen at least half its height away from where it appeared.
+    misses: looks in a row that should have matched it and did not.
+    has_moved: it was at least half its height away from where it appeared.
     looks: the newest last, bounded; includes misses.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge.bench.clock import StageClock
+from edge.bench.clock import CpuClock
 from edge.cli import commands
 
 
@@ -18,17 +18,12 @@ def bench(*arguments: str, out: Path) -> tuple[dict, str]:  # type: ignore[type-
     return json.loads(out.read_text()), result.output
 
 
-def test_nested_calls_keep_their_own_share() -> None:
-    clock = StageClock()
-
-    def spin(rounds: int) -> int:
-        return sum(range(rounds))
-
-    def outer() -> None:
-        spin(200_000)
-        clock.time("inner", spin, 2_000_000)
-
-    clock.time("outer", outer)
+def test_nested_stages_keep_their_own_share() -> None:
+    clock = CpuClock()
+    with clock("outer"):
+        sum(range(200_000))
+        with clock("inner"):
+            sum(range(2_000_000))
     assert clock.spent["inner"] > 3 * clock.spent["outer"] > 0
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from edge.runtime.machine import THROTTLED, Readings, read
 from edge.runtime.times import NS_PER_S
 from edge.vision.scheduler import Scheduler
 
+NO_BLOBS, NO_ACTIVITY = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
 SETTINGS = GovernorSettings(hot_c=75, step_c=2.5, hysteresis_c=3, calm_s=30)
 
 
@@ -104,8 +106,7 @@ def test_a_level_moves_by_one_and_stays_in_range(celsius: list[float]) -> None:
 @given(st.sampled_from([level.frame_rate for level in LEVELS]), st.integers(1, 500))
 def test_the_gate_passes_its_share_evenly_and_counts_the_rest(share: float, count: int) -> None:
     gate = FrameGate()
-    gate.share = share
-    passed = sum(gate.passes() for _ in range(count))
+    passed = sum(gate.passes(share) for _ in range(count))
     assert abs(passed - count * share) < 1
     assert gate.skipped == count - passed
 
@@ -114,13 +115,12 @@ def test_the_scheduler_earns_only_its_share() -> None:
     spent = {}
     for share in (1.0, 0.25):
         scheduler = Scheduler(SchedulerSettings(invocations_per_s=4, burst=3))
-        scheduler.share = share
         spent[share] = 0
         for frame in range(25 * 60):
-            scheduler.refill(frame * NS_PER_S // 25)
-            while scheduler.affords():
-                scheduler.spend()
-                spent[share] += 1
+            now_ns = frame * NS_PER_S // 25
+            plan = scheduler.plan(now_ns, NO_BLOBS, NO_ACTIVITY, (), budget_share=share)
+            scheduler.report(now_ns, plan.invocations)
+            spent[share] += plan.invocations
     assert spent[1.0] == pytest.approx(4 * 60, abs=2)
     assert spent[0.25] == pytest.approx(60, abs=2)
 

@@ -17,7 +17,7 @@ import pytest
 from edge.client import Event, Subscriber
 from edge.config.load import load
 from edge.config.schema import Settings
-from edge.daemon.assemble import Daemon as InProcess
+from edge.daemon.daemon import Daemon as InProcess
 from edge.daemon.service import Service
 from edge.messages import Health
 
@@ -111,7 +111,7 @@ def test_a_reload_takes_up_a_good_file_and_refuses_a_bad_one(daemon: Daemon) -> 
     assert told.header.boot_id == first.header.boot_id
     assert [line["level"] for line in daemon.logged() if "directori" in line["msg"]]
     daemon.reload_with('directori = "', 'directory = "')
-    assert "STATUS=nothing has changed" in daemon.wait_for("READY=1")[-1]
+    assert "STATUS=the configuration has not changed" in daemon.wait_for("READY=1")[-1]
     daemon.reload_with("walk", "busy")
     daemon.wait_for("READY=1")
     second = heard(daemon, lambda health: "busy" in health.source and health.frames > 0)
@@ -132,7 +132,7 @@ def test_a_configuration_that_fails_only_when_it_runs_gives_way_to_the_old_one(
     assert daemon.process.poll() is None
 
 
-@pytest.mark.parametrize(("then", "told"), [(0, "changed: motion"), (1, "nothing has changed")])
+@pytest.mark.parametrize(("then", "told"), [(0, "changed: motion"), (1, "the configuration has not changed")])
 def test_a_second_reload_while_daemons_change_over_is_of_the_one_to_come(
     then: int, told: str, tmp_path: Path
 ) -> None:

@@ -11,16 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.config.schema import ModelSettings, MotionSettings, Settings, SourceSettings
-from edge.daemon import publish as outgoing
+from edge.config.schema import MotionSettings, Settings, SourceSettings
+from edge.daemon import publish
 from edge.daemon.commands import Remote
+from edge.daemon.sight import sight as sight_of
 from edge.messages import Sight, decode_reply, encode_reply
 from edge.sources import open_source
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
-from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
+from edge.vision.build import build_detector, build_pipeline
 from edge.vision.geometry import iou
-from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.pipeline import Analysis
 from edge.vision.types import Frame
 
 SIZE = (640, 480)
@@ -33,17 +33,16 @@ MASK = ((0.0, 0.0), (0.1, 0.0), (0.1, 1.0), (0.0, 1.0))
 def seen() -> list[tuple[Analysis, Sight, np.ndarray]]:
     """Of each frame: the facts, what is told of them, and the canvas as it was."""
     settings = Settings(motion=MotionSettings(masks=(MASK,)))
-    detector = Detector(ModelSettings(), find_model(settings.model.file))
+    detector = build_detector(settings)
     source = open_source(SourceSettings(uri=SCENE, fast=True))
-    source.open()
-    told, pipeline = [], None
+    pipeline = build_pipeline(settings, detector, source.open())
+    views = []
     while (frame := source.read()) is not None:
-        if pipeline is None:
-            pipeline = Pipeline(settings, detector, frame.luma.shape, SIZE)
         analysis = pipeline(frame)
-        sight = outgoing.sight(analysis, pipeline, detector.labels, SIZE)
-        told.append((analysis, sight, pipeline.packer.canvas.copy()))
-    return told
+        assert analysis.canvas is not None
+        sight = sight_of(analysis, detector.labels, SIZE)
+        views.append((analysis, sight, analysis.canvas.pixels.copy()))
+    return views
 
 
 @contextlib.contextmanager
@@ -58,7 +57,7 @@ def told_to(remote: Remote, frame: Frame, sight: Callable[[], Sight] | None) -> 
 
     def pass_by() -> None:
         while not over.wait(0.002):
-            remote.see(frame, counted if sight is not None else None)
+            remote.show(frame, counted if sight is not None else None)
 
     thread = threading.Thread(target=pass_by)
     thread.start()
@@ -112,7 +111,7 @@ def test_the_canvas_is_the_last_look_s_with_each_crop_in_its_cell(
     for analysis, sight in looks:
         assert sight.canvas is not None
         assert (sight.canvas.age_s, sight.canvas.width, sight.canvas.height) == (0, 300, 300)
-        assert sight.regions_px == outgoing.detection(analysis, ("person",), SIZE).regions_px
+        assert sight.regions_px == publish.detection(analysis, ("person",), SIZE).regions_px
         canvas = picture(sight.canvas.jpeg)
         for cell in sight.canvas.cells:
             assert cell.crop_px in sight.regions_px
@@ -164,7 +163,7 @@ def test_frames_that_nobody_waits_for_are_not_even_looked_at() -> None:
             raise AssertionError(f"{name} was asked for")
 
     remote = Remote(Settings(), "b007", lambda _: True)
-    remote.see(Untouchable(), lambda: pytest.fail("it was told"))  # type: ignore[arg-type]
+    remote.show(Untouchable(), lambda: pytest.fail("it was told"))  # type: ignore[arg-type]
 
 
 def test_a_frame_that_was_passed_over_has_no_sight(

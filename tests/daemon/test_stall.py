@@ -8,7 +8,7 @@ import pytest
 
 from edge.config.schema import SourceSettings
 from edge.daemon.problems import Problems
-from edge.daemon.recovery import LONGEST_PAUSE_S, SourceMender
+from edge.daemon.recovery import MAX_PAUSE_S, SourceRecovery
 from edge.daemon.stalls import StallCheck, StalledError, Watched
 from edge.errors import SourceLostError
 from edge.runtime.stage import Stage
@@ -97,7 +97,7 @@ def source(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> Reconnecting:
 def test_a_source_that_hangs_is_closed_under_its_call_and_opened_again(
     camera: Camera, source: Reconnecting
 ) -> None:
-    mend = SourceMender(source, stall_s=0.1, hang_s=5)
+    mend = SourceRecovery(source, stall_s=0.1, hang_s=5)
     camera.hang = True
     frames: list[Frame | None] = []
     reader = threading.Thread(target=lambda: frames.append(source.read()))
@@ -110,12 +110,12 @@ def test_a_source_that_hangs_is_closed_under_its_call_and_opened_again(
 
 
 def test_a_source_that_nothing_helps_ends_the_daemon(camera: Camera, source: Reconnecting) -> None:
-    mend = SourceMender(source, stall_s=10, hang_s=0.1)
+    mend = SourceRecovery(source, stall_s=10, hang_s=0.1)
     camera.hang = True
     threading.Thread(target=source.read, daemon=True).start()
     mend(PictureState.GOOD)
     time.sleep(0.15)
-    with pytest.raises(StalledError, match="the source hangs"):
+    with pytest.raises(StalledError, match="the source has hung"):
         mend(PictureState.GOOD)
     source.close()
 
@@ -124,7 +124,7 @@ def test_a_frozen_picture_restarts_the_source_after_longer_and_longer_pauses(
     camera: Camera, source: Reconnecting
 ) -> None:
     now_s, restarts = 100.0, []
-    mend = SourceMender(source, stall_s=5, hang_s=30, now_s=lambda: now_s)
+    mend = SourceRecovery(source, stall_s=5, hang_s=30, now_s=lambda: now_s)
     for _ in range(400):
         before = camera.opened
         mend(PictureState.FROZEN)
@@ -136,7 +136,7 @@ def test_a_frozen_picture_restarts_the_source_after_longer_and_longer_pauses(
     assert len(restarts) <= 9
     pauses = np.diff(restarts)
     assert (pauses[1:] >= pauses[:-1]).all()
-    assert pauses[-1] >= LONGEST_PAUSE_S
+    assert pauses[-1] >= MAX_PAUSE_S
 
 
 def test_an_unexpected_error_of_a_source_is_not_hidden(

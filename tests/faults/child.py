@@ -23,6 +23,7 @@ import numpy.typing as npt
 import edge.bus.publisher
 import edge.daemon.assemble
 import edge.runtime.machine
+import edge.vision.build
 from edge.cli import main
 from edge.config.schema import SourceSettings
 from edge.errors import SourceLostError
@@ -186,7 +187,7 @@ def install() -> None:
     PartFile.publish = slow_publish  # type: ignore[method-assign]
     edge.bus.publisher.encode = slow_encode
     edge.daemon.assemble.open_source = _open_source
-    edge.daemon.assemble.Detector = FaultyDetector  # type: ignore[misc]
+    edge.vision.build.Detector = FaultyDetector  # type: ignore[misc]
     time.time_ns = jumping_ns
     time.time = lambda: jumping_ns() / 1e9
     threading.Thread(target=active.hear, daemon=True).start()

@@ -17,7 +17,7 @@ from gpiozero.pins.mock import MockFactory
 
 from edge.config.load import load
 from edge.config.schema import HookSettings, Settings
-from edge.daemon.assemble import Daemon
+from edge.daemon.assemble import assemble
 from edge.errors import ConfigError, PermanentError
 from edge.hooks.command import CommandRunner, check_program
 from edge.hooks.gpio import Input, Outputs
@@ -236,7 +236,7 @@ def test_a_daemon_runs_commands_pulses_and_captures_by_a_line(
     def hear(message: AnyMessage) -> None:
         told.append(message)
 
-    daemon = Daemon(settings, hear)
+    daemon = assemble(settings, hear)
     thread = threading.Thread(target=daemon.run, args=(ServiceManager(),))
     thread.start()
     try:

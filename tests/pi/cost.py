@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bench.clock import StageClock
-from edge.bench.idle import Counted, drawn_frames, interleaved, rows_of
-from edge.bench.stages import STAGES, WARM_UP_FRAMES, preload, tell, timed_pipeline
+from edge.bench.clock import CpuClock
+from edge.bench.idle import CountingDetector, drawn_frames, interleaved, rows_of
+from edge.bench.stages import STAGES, WARM_UP_FRAMES, FrameMessages, preload
 from edge.bus.publisher import Publisher
 from edge.config.schema import BusSettings, ModelSettings, Settings, SourceSettings
-from edge.daemon.publish import TrackChanges
+from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.detector.runtime import installed_runtimes
@@ -72,7 +72,7 @@ def invocations(instructions: Instructions) -> None:
 
 def still(settings: Settings, instructions: Instructions) -> None:
     """A scene in which nothing happens, beside MOG2 and the three calls of any differencing."""
-    detector = Counted(Detector(settings.model, find_model(settings.model.file)))
+    detector = CountingDetector(build_detector(settings))
     rows = rows_of(settings, detector)
     del rows["whole-frame"]
     names = {
@@ -88,23 +88,25 @@ def still(settings: Settings, instructions: Instructions) -> None:
 
 def busy(settings: Settings, instructions: Instructions) -> None:
     """Real footage, stage by stage; decoding is left out."""
-    frames = preload(settings)[: WARM_UP_FRAMES + BUSY_FRAMES]
-    clock = StageClock(instructions.of_this_thread)
-    detector = Detector(settings.model, find_model(settings.model.file))
-    pipeline = timed_pipeline(settings, clock.timed("detector", detector), frames[0], clock)
-    changes, size = TrackChanges(), (frames[0].main.width, frames[0].main.height)
+    footage = preload(settings)
+    clock = CpuClock(instructions.of_this_thread)
+    detector = build_detector(settings)
+    pipeline = build_pipeline(settings, detector, footage.info, clock)
+    messages = FrameMessages(detector.labels, footage.info.main_size)
     publisher = Publisher(settings.bus, settings.camera, "bench")
     publisher.start()
     parts = [clock.spent]
     looks = [0]
-    for frame in frames:
+    for frame in footage.frames[: WARM_UP_FRAMES + BUSY_FRAMES]:
         if (frame.index - WARM_UP_FRAMES) % (BUSY_FRAMES // PARTS) == 0:
             parts.append(Counter())
             looks.append(0)
             clock.spent = parts[-1]
-        analysis = clock.time("pipeline", pipeline, frame)
+        with clock("pipeline"):
+            analysis = pipeline(frame)
         looks[-1] += len(analysis.layouts)
-        clock.time("messages", tell, publisher, analysis, changes, detector.labels, size)
+        with clock("messages"):
+            messages(publisher, analysis)
     publisher.stop()
     length = BUSY_FRAMES // PARTS
     print(f"  busy: invocations a frame {sum(looks[-PARTS:]) / BUSY_FRAMES:.2f}")

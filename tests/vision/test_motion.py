@@ -181,6 +181,6 @@ def test_averages_stay_clear_of_subnormal_numbers() -> None:
     for step in range(1, 2000):
         motion(black, step * NS_PER_S // 5)
     least = np.finfo(np.float32).tiny
-    assert motion._noise_f.min() > least
-    assert motion._background_f.min() > least
+    assert motion._background._noise.min() > least
+    assert motion._background._average.min() > least
     assert motion.background.max() == 0

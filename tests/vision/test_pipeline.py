@@ -10,10 +10,9 @@ import pytest
 from edge.config.schema import Settings, SourceSettings
 from edge.sources import open_source
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
-from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
+from edge.vision.build import build_detector, build_pipeline
 from edge.vision.geometry import iou
-from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.pipeline import Analysis
 from edge.vision.types import TrackState
 
 
@@ -21,12 +20,9 @@ def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
     settings = settings or Settings()
     source = open_source(SourceSettings(uri=str(uri), fast=True))
     info = source.open()
-    detector = Detector(settings.model, find_model(settings.model.file))
+    pipeline = build_pipeline(settings, build_detector(settings), info)
     done: list[Analysis] = []
     while (frame := source.read()) is not None:
-        if not done:
-            height, width = frame.luma.shape
-            pipeline = Pipeline(settings, detector, (height, width), info.main_size)
         done.append(pipeline(frame))
     source.close()
     return done
@@ -69,13 +65,13 @@ def test_a_still_scene_costs_one_look_in_a_minute() -> None:
 def test_light_costs_at_most_one_look_a_change_and_triggers_nothing(scene: str) -> None:
     done = analyses(f"synthetic:{scene}?duration=20&fps=10")
     assert sum(len(a.layouts) for a in done) <= 4
-    assert not any(a.triggers for a in done)
+    assert not any(a.events for a in done)
 
 
 def test_what_is_not_a_person_is_looked_at_less_and_less() -> None:
     done = analyses("synthetic:walk?duration=30&fps=10")
     assert sum(len(a.layouts) for a in done) <= 5 * 30
-    assert not any(a.triggers for a in done)
+    assert not any(a.events for a in done)
 
 
 @pytest.mark.parametrize("scene", ["people", "visits"])
@@ -88,4 +84,4 @@ def test_drawn_people_are_found_where_they_are(scene: str) -> None:
         boxes = np.array([t.box_xyxy for t in analysis.tracks], np.float32).reshape(-1, 4)
         overlaps += iou(drawn.truth(analysis.frame.index)[1], boxes).max(axis=1, initial=0).tolist()
     assert np.mean(np.array(overlaps) > 0.4) > 0.7
-    assert sum(len(analysis.triggers) for analysis in done) >= 2
+    assert sum(len(analysis.events) for analysis in done) >= 2

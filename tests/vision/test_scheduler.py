@@ -1,6 +1,8 @@
-"""Budget and order of looks."""
+"""Budget and order of invocations."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,16 +11,33 @@ from hypothesis import strategies as st
 
 from edge.config.schema import SchedulerSettings
 from edge.runtime.times import NS_PER_S
-from edge.vision.scheduler import Reason, Scheduler
+from edge.vision.scheduler import MotionOutcome, Plan, Reason, Scheduler, Subject
 from edge.vision.types import Look, Track, TrackState
 
-NOTHING = np.zeros((0, 4), np.float32)
+NO_BLOBS = np.zeros((0, 4), np.float32)
 BLOB = np.array([[500, 100, 540, 200]], np.float32)
-BUSY = np.ones(1, np.float32)
 
 
 def scheduler(**settings: float) -> Scheduler:
     return Scheduler(SchedulerSettings(**settings))  # type: ignore[arg-type]
+
+
+def plan(
+    planner: Scheduler,
+    now_s: float,
+    blobs: np.ndarray = NO_BLOBS,
+    tracks: Sequence[Track] = (),
+    scene_change: bool = False,
+) -> Plan:
+    activity = np.ones(len(blobs), np.float32)
+    now_ns = round(now_s * NS_PER_S)
+    return planner.plan(now_ns, blobs, activity, tracks, scene_change=scene_change)
+
+
+def subjects(
+    planner: Scheduler, now_s: float, blobs: np.ndarray, tracks: Sequence[Track]
+) -> list[Subject]:
+    return plan(planner, now_s, blobs, tracks).subjects
 
 
 def track(track_id: int, state: TrackState, looked_s: float, x: float = 100) -> Track:
@@ -30,37 +49,48 @@ def track(track_id: int, state: TrackState, looked_s: float, x: float = 100) -> 
 @given(
     rate=st.floats(0.5, 30),
     burst=st.integers(1, 10),
+    share=st.floats(0.1, 1),
     steps_s=st.lists(st.floats(0.01, 1), min_size=20, max_size=100),
 )
 def test_the_budget_is_kept_however_greedy_the_frames(
-    rate: float, burst: int, steps_s: list[float]
+    rate: float, burst: int, share: float, steps_s: list[float]
 ) -> None:
-    greedy = scheduler(invocations_per_s=rate, burst=burst)
+    greedy = scheduler(invocations_per_s=rate, burst=burst, sweep_s=0)
     now_s, spent = 0.0, 0
     for step_s in steps_s:
         now_s += step_s
-        greedy.refill(round(now_s * NS_PER_S))
-        while greedy.affords():
-            greedy.spend()
-            spent += 1
+        now_ns = round(now_s * NS_PER_S)
+        planned = greedy.plan(now_ns, BLOB, np.ones(1, np.float32), (), budget_share=share)
+        spent += planned.invocations + planned.whole
+        greedy.report(now_ns, planned.invocations + planned.whole)
     elapsed_s = now_s - steps_s[0]
-    assert spent <= burst + rate * elapsed_s + 1e-3
+    assert spent <= burst + rate * share * elapsed_s + 1e-3
     assert spent >= min(burst, 1)
 
 
 def test_the_whole_picture_is_due_at_first_after_a_change_and_for_the_sweep() -> None:
-    plan = scheduler(sweep_s=60)
-    assert plan.whole_is_due(0, False)
-    assert not plan.whole_is_due(1 * NS_PER_S, False)
-    assert plan.whole_is_due(2 * NS_PER_S, True)
-    assert not plan.whole_is_due(61 * NS_PER_S, False)
-    assert plan.whole_is_due(62 * NS_PER_S, False)
+    planner = scheduler(sweep_s=60)
+    assert plan(planner, 0).whole
+    assert not plan(planner, 1).whole
+    assert plan(planner, 2, scene_change=True).whole
+    assert not plan(planner, 61).whole
+    assert plan(planner, 62).whole
 
 
 def test_without_sweep_only_a_change_asks_for_the_whole_picture() -> None:
-    plan = scheduler(sweep_s=0)
-    assert plan.whole_is_due(0, False)
-    assert not plan.whole_is_due(10_000 * NS_PER_S, False)
+    planner = scheduler(sweep_s=0)
+    assert plan(planner, 0).whole
+    assert not plan(planner, 10_000).whole
+
+
+def test_the_whole_picture_is_examined_on_credit_that_is_paid_back() -> None:
+    planner = scheduler(sweep_s=0, burst=1, invocations_per_s=1.0)
+    planner.report(0, plan(planner, 0).invocations + 1)  # the first frame, and one more
+    changed = plan(planner, 0.1, BLOB, scene_change=True)
+    assert (changed.whole, changed.invocations) == (True, 0)
+    planner.report(round(0.1 * NS_PER_S), 1)
+    assert plan(planner, 1.0, BLOB).invocations == 0
+    assert plan(planner, 2.1, BLOB).invocations == 1
 
 
 def test_new_motion_goes_before_tracks_and_unsure_ones_before_sure_ones() -> None:
@@ -69,17 +99,16 @@ def test_new_motion_goes_before_tracks_and_unsure_ones_before_sure_ones() -> Non
         track(2, TrackState.MOVING, 0, x=200),
         track(3, TrackState.TENTATIVE, 0, x=300),
     ]
-    subjects = scheduler().subjects(BLOB, BUSY, tracks, 10 * NS_PER_S)
-    assert [s.reason for s in subjects] == [
+    found = subjects(scheduler(), 10, BLOB, tracks)
+    assert [s.reason for s in found] == [
         Reason.MOTION, Reason.TENTATIVE, Reason.MOVING, Reason.STANDING,
     ]  # fmt: skip
-    assert all(subject.due for subject in subjects)
+    assert all(subject.due for subject in found)
 
 
-def test_motion_within_a_fresh_track_needs_no_look() -> None:
+def test_motion_inside_a_fresh_track_needs_no_invocation() -> None:
     known = [track(1, TrackState.MOVING, 10, x=500)]
-    subjects = scheduler().subjects(BLOB, BUSY, known, 10 * NS_PER_S + 1)
-    assert not any(subject.due for subject in subjects)
+    assert not any(subject.due for subject in subjects(scheduler(), 10.000000001, BLOB, known))
 
 
 @pytest.mark.parametrize(
@@ -93,26 +122,31 @@ def test_motion_within_a_fresh_track_needs_no_look() -> None:
     ],
 )
 def test_tracks_are_due_in_their_time(state: TrackState, waited_s: float, due: bool) -> None:
-    plan = scheduler(relook_s=0.4, standing_relook_s=3.0)
-    now_ns = round((10 + waited_s) * NS_PER_S)
-    (subject,) = plan.subjects(NOTHING, np.zeros(0, np.float32), [track(1, state, 10)], now_ns)
+    planner = scheduler(relook_s=0.4, standing_relook_s=3.0)
+    (subject,) = subjects(planner, 10 + waited_s, NO_BLOBS, [track(1, state, 10)])
     assert subject.due is due
 
 
-def test_a_place_that_was_empty_rests_and_longer_each_time() -> None:
-    plan = scheduler(empty_relook_s=1.0)
+def test_subjects_far_from_due_fill_no_cell() -> None:
+    planner = scheduler(relook_s=1.0)
+    assert subjects(planner, 10.49, NO_BLOBS, [track(1, TrackState.MOVING, 10)]) == []
+    assert len(subjects(planner, 10.51, NO_BLOBS, [track(1, TrackState.MOVING, 10)])) == 1
+
+
+def test_a_place_that_was_empty_is_paused_and_longer_each_time() -> None:
+    planner = scheduler(empty_relook_s=1.0)
     box = tuple(BLOB[0].tolist())
 
-    def looks_in(start_s: float, end_s: float) -> int:
+    def examined(start_s: float, end_s: float) -> int:
         count = 0
         for tenth in range(round(start_s * 10), round(end_s * 10)):
-            now_ns = tenth * NS_PER_S // 10
-            for _ in plan.subjects(BLOB, BUSY, [], now_ns):
-                plan.note_empty(box, now_ns)
+            for subject in subjects(planner, tenth / 10, BLOB, []):
+                outcome = MotionOutcome(subject.box_xyxy, has_object=False)
+                planner.report(tenth * NS_PER_S // 10, 0, [outcome])
                 count += 1
         return count
 
-    assert looks_in(0, 3) == 2  # at 0 and 1 s, then in 2 s
-    assert looks_in(3, 33) <= 6
-    plan.note_found(box)
-    assert looks_in(33, 33.1) == 1
+    assert examined(0, 3) == 2  # at 0 and 1 s, then after 2 s
+    assert examined(3, 33) <= 6
+    planner.report(33 * NS_PER_S, 0, [MotionOutcome(box, has_object=True)])
+    assert examined(33, 33.1) == 1

@@ -1,7 +1,8 @@
-"""Models: where they are, what they are, and how further ones are fetched.
+"""Finds installed models, describes them and fetches more.
 
-The catalogue, `models/catalog.toml`, names each by its official address and SHA-256. An installed
-model is one file, `<name>.tflite`, with its labels attached (`edge.vision.detector.model_file`).
+The catalogue, `models/catalog.toml`, lists each model with its official address and SHA-256. An
+installed model is one file, `<name>.tflite`, with its labels attached
+(`edge.vision.detector.model_file`).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ Progress = Callable[[int, int], None]
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model of the catalogue; without a `url` it is built in.
+    """One model of the catalogue; without a `url` it is shipped.
 
-    member, labels: files in the archive at `url`. labels_skip: first lines that are no label.
+    member, labels: files in the archive at `url`. labels_skip: first lines that are not labels.
     """
 
     description: str
@@ -51,7 +52,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model file says of itself. decoding: who turns raw outputs into boxes."""
+    """Facts about a model file. decoding: how its outputs become boxes."""
 
     path: Path
     size_bytes: int
@@ -61,7 +62,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def model_directories() -> list[Path]:
-    """Where models are looked for, in order: source tree, wheel, the user's, the system's."""
+    """Where models are searched for, in order: source tree, wheel, the user's, the system's."""
     return [
         PACKAGE.parent / "models",
         PACKAGE / "models_data",
@@ -71,7 +72,7 @@ def model_directories() -> list[Path]:
 
 
 def load_catalog() -> dict[str, CatalogEntry]:
-    """The catalogue by name. Raises ModelError where it is missing or damaged."""
+    """The catalogue by name. Raises ModelError if it is missing or damaged."""
     for directory in model_directories()[:2]:
         path = directory / CATALOG
         if path.is_file():
@@ -84,7 +85,7 @@ def load_catalog() -> dict[str, CatalogEntry]:
 
 
 def installed_models() -> dict[str, Path]:
-    """Name to path of every model in the known directories; the first of a name counts."""
+    """Path of every model in the known directories by its name; the first of a name counts."""
     found: dict[str, Path] = {}
     for directory in model_directories():
         for path in sorted(directory.glob("*.tflite")) if directory.is_dir() else []:
@@ -93,7 +94,7 @@ def installed_models() -> dict[str, Path]:
 
 
 def find_model(name_or_path: str) -> Path:
-    """The file that a configuration means. Raises ModelError that says what would be right."""
+    """The file of a model in a configuration. Raises ModelError with the nearest name."""
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
@@ -105,14 +106,15 @@ def find_model(name_or_path: str) -> Path:
     if name in load_catalog():
         raise ModelError(f"model {name} is not installed: edge models fetch {name}")
     near = difflib.get_close_matches(name, [*installed, *load_catalog()], 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    suggestion = f"; did you mean {near[0]}?" if near else ""
     raise ModelError(
-        f"model {name_or_path} is neither a file nor a known model{meant} (see edge models list)"
+        f"model {name_or_path} is neither a file nor a known model{suggestion} "
+        "(see edge models list)"
     )
 
 
 def model_info(name_or_path: str) -> ModelInfo:
-    """Raises ModelError where the model is missing or damaged."""
+    """Raises ModelError if the model is missing or damaged."""
     path = find_model(name_or_path)
     model = read_model(path)
     return ModelInfo(
@@ -132,15 +134,15 @@ def fetch(
 ) -> Path:
     """Installs a model of the catalogue as one file and returns its path.
 
-    from_file: a copy of the archive that is already at hand. progress: called with the bytes done
-    and their total. Raises ModelError for a wrong or damaged archive, TemporaryError offline.
+    from_file: a copy of the archive on this machine. progress: is called with the bytes done and
+    their total. Raises ModelError for a wrong or damaged archive, TemporaryError without network.
     """
     entry = load_catalog().get(name)
     if entry is None:
         known = ", ".join(load_catalog())
         raise ModelError(f"the catalogue has no model {name}; it has {known}")
     if not entry.url:
-        raise ModelError(f"model {name} is built in; there is nothing to fetch")
+        raise ModelError(f"model {name} is shipped with edge-trigger; there is nothing to fetch")
     directory = directory or _user_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -157,7 +159,7 @@ def fetch(
 def _verified_copy(
     entry: CatalogEntry, from_file: Path | None, target: BinaryIO, progress: Progress | None
 ) -> None:
-    """Copies the archive; an archive that isn't the catalogue's is refused before it is opened."""
+    """Copies the archive; one that differs from the catalogue's is refused before it is opened."""
     digest, done = hashlib.sha256(), 0
     with _opened(entry, from_file) as source:
         while block := _read(source, entry):
@@ -171,9 +173,9 @@ def _verified_copy(
     origin = from_file or entry.url
     if done != entry.size_bytes:
         fault = "too long" if done > entry.size_bytes else f"cut off after {done} bytes"
-        raise ModelError(f"{origin}: {fault}; it should have {entry.size_bytes} bytes")
+        raise ModelError(f"{origin}: {fault}; it must have {entry.size_bytes} bytes")
     if digest.hexdigest() != entry.sha256:
-        raise ModelError(f"{origin}: its SHA-256 is not the catalogue's; nothing was installed")
+        raise ModelError(f"{origin}: the SHA-256 differs from the catalogue's; not installed")
 
 
 def _opened(entry: CatalogEntry, from_file: Path | None) -> BinaryIO:
@@ -203,7 +205,7 @@ def _offline(entry: CatalogEntry, error: Exception) -> TemporaryError:
 
 
 def _unpack(name: str, entry: CatalogEntry, archive: BinaryIO) -> tuple[bytes, tuple[str, ...]]:
-    """Only the two named members are ever read, into memory and up to a limit."""
+    """Reads the two named members only, into memory and up to a limit."""
     try:
         with zipfile.ZipFile(archive) as opened:
             model = _member(opened, entry.member, MAX_MODEL_BYTES)

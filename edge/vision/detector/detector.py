@@ -1,4 +1,4 @@
-"""The detector as the pipeline sees it: a canvas in, boxes out."""
+"""The detector: a canvas in, boxes out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge.vision.types import Detections
 
 Canvas = npt.NDArray[np.uint8]
 Reader = Callable[[float], Detections]
-MAX_CANDIDATES = 200  # boxes that enter the suppression
+MAX_CANDIDATES = 200  # boxes that enter NMS, whose cost grows with their square: 1 ms here
 
 
 class Detector:
@@ -30,7 +30,7 @@ class Detector:
     """
 
     def __init__(self, settings: ModelSettings, path: Path) -> None:
-        """`path` is where the model that `settings.file` names was found. Raises ModelError."""
+        """path: the file of the model that `settings.file` names. Raises ModelError."""
         model = read_model(path)
         self._settings = settings
         self._interpreter = open_interpreter(
@@ -50,13 +50,14 @@ class Detector:
         """One invocation.
 
         canvas: (height, width, 3) RGB uint8 of the model's input size; not kept.
-        Returns detections from `min_score` (the model's own setting if None) up, best first, in
-        pixels of the canvas, at most one a class where they overlap.
+        min_score: lowest score returned; None takes the one in the settings.
+        Returns detections in pixels of the canvas, best first, after NMS per class.
         """
-        least = self._settings.min_score if min_score is None else min_score
+        if min_score is None:
+            min_score = self._settings.min_score
         self._write(canvas)
         self._interpreter.invoke()
-        found = self._read(least)
+        found = self._read(min_score)
         found = found[nms(found.boxes_xyxy, found.scores, found.class_ids, self._settings.max_iou)]
         width, height = self.input_size
         size = np.array([width, height, width, height], np.float32)
@@ -66,7 +67,7 @@ class Detector:
 def _writer(
     interpreter: Interpreter, detail: dict[str, Any], path: Path
 ) -> Callable[[Canvas], None]:
-    """Quantization fused into the one pass from the canvas into the interpreter's own memory."""
+    """Copies a canvas into the interpreter's memory and quantizes it in the same pass."""
     tensor = interpreter.tensor(detail["index"])
     table = input_table(detail, path)
     if detail["dtype"] == np.int8 and np.array_equal(table, np.arange(256, dtype=np.uint8) ^ 0x80):
@@ -86,9 +87,9 @@ def _writer(
 
 
 def input_table(detail: dict[str, Any], path: Path) -> npt.NDArray[Any]:
-    """What each of the 256 levels becomes: (256,) float32, or uint8 that holds the int8's bits.
+    """The input value of each of the 256 levels: (256,) float32, or uint8 with the bits of an int8.
 
-    Models of the family are trained on -1..1: level p stands for p / 127.5 - 1.
+    Models of the MobileNet family are trained on -1..1: level p becomes p / 127.5 - 1.
     """
     real = np.arange(256, dtype=np.float32) / np.float32(127.5) - 1
     scale, zero_point = quantization(detail)
@@ -117,7 +118,7 @@ def _reader(interpreter: Interpreter, model: ModelFile) -> Reader:
 def _postprocessed(
     interpreter: Interpreter, outputs: list[dict[str, Any]], class_count: int
 ) -> Reader:
-    """The operator's outputs in order: boxes (ymin xmin ymax xmax), classes, scores, count."""
+    """TFLite_Detection_PostProcess: boxes (ymin xmin ymax xmax), classes, scores, count."""
     boxes, classes, scores, count = sorted(outputs, key=lambda detail: str(detail["name"]))
 
     def read(min_score: float) -> Detections:
@@ -132,7 +133,7 @@ def _postprocessed(
 
 
 def _raw(interpreter: Interpreter, outputs: list[dict[str, Any]], model: ModelFile) -> Reader:
-    """Boxes (1, n, 4) and scores (1, n, columns), told apart by their columns."""
+    """Boxes (1, n, 4) and scores (1, n, columns), distinguished by their number of columns."""
     assert model.spec is not None
     assert model.anchors is not None
     columns = model.spec.first_class_column + len(model.labels)

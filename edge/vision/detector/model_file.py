@@ -1,9 +1,9 @@
-"""One file is all that a configuration names: the TFLite flatbuffer with what a decoder must know.
+"""A model is one file: the TFLite flatbuffer and the data that its decoder needs.
 
-As TFLite metadata has it, associated files are a ZIP archive appended to the flatbuffer: the
-interpreter ignores it, and `unzip -l model.tflite` lists it. It may hold `labels.txt`, one a line,
-and, for a model without its own post-processing, `detector.json` (`DetectorSpec`) and `anchors.npy`
-(float32 (n, 4): cy cx h w in 0..1).
+As in TFLite metadata, associated files are a ZIP archive appended to the flatbuffer: the
+interpreter ignores it, and `unzip -l model.tflite` lists it. It may hold `labels.txt`, one label
+per line, and, for a model without post-processing, `detector.json` (`DetectorSpec`) and
+`anchors.npy` (float32 (n, 4): cy cx h w in 0..1).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from edge.errors import ModelError
 
 LABELS, SPEC, ANCHORS = "labels.txt", "detector.json", "anchors.npy"
 FORMAT = 1
-MAX_MEMBER_BYTES = 16_000_000
+MAX_MEMBER_BYTES = 16_000_000  # a million anchors; the largest real ones are 50 kB
 EPOCH = (1980, 1, 1, 0, 0, 0)  # in every archive, so that the same content has the same hash
 
 Anchors = npt.NDArray[np.float32]
 
 
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How raw boxes and scores are to be read.
+    """How raw boxes and scores are read.
 
     box_scales: of the box code, for y x h w.
-    score: what turns a logit into a score.
-    first_class_column: 1 where column 0 of the scores is the background, else 0.
+    score: the function from a logit to a score.
+    first_class_column: 1 if column 0 of the scores is the background, otherwise 0.
     """
 
     name: str
@@ -57,7 +57,7 @@ class ModelFile:
 
 
 def read_model(path: Path) -> ModelFile:
-    """Reads a model and what is attached to it. Raises ModelError with one sentence."""
+    """Reads a model and its attached files. Raises ModelError with one sentence."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -125,16 +125,16 @@ def _members(path: Path, data: bytes) -> dict[str, bytes]:
 
 
 def _labels(path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
-    """Attached, else beside the file as `<name>.labels.txt`."""
+    """Attached to the file, or next to it as `<name>.labels.txt`."""
     attached = members.get(LABELS)
-    if attached is None:  # models with TFLite metadata name the file as they like
+    if attached is None:  # TFLite metadata leaves the name to the exporter
         texts = sorted(name for name in members if name.endswith(".txt"))
         attached = members[texts[0]] if texts else None
     if attached is None:
-        beside = path.with_suffix(".labels.txt")
-        if not beside.is_file():
-            raise ModelError(f"model {path}: no labels are attached to it, nor in {beside.name}")
-        attached = beside.read_bytes()
+        sibling = path.with_suffix(".labels.txt")
+        if not sibling.is_file():
+            raise ModelError(f"model {path}: no labels, neither attached nor in {sibling.name}")
+        attached = sibling.read_bytes()
     try:
         return tuple(line.strip() for line in attached.decode().splitlines() if line.strip())
     except UnicodeDecodeError as error:

@@ -1,7 +1,8 @@
-"""The only importer of a TFLite runtime: `ai-edge-litert` where it installs, else `tflite-runtime`.
+"""The only importer of a TFLite runtime: `ai-edge-litert` if it is installed, or `tflite-runtime`.
 
-Both have the same interpreter, by the same team under two names. With the same kernels they answer
-alike to the bit; each by default takes its fastest, and these round differently by a step or two.
+Both have the same interpreter, by the same team under two names. With the same kernels their
+results are identical; each takes its fastest kernels by default, which round differently by a step
+or two.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MODULES = {
 
 
 class Interpreter(Protocol):
-    """What is used of the runtime's own class."""
+    """The part of the runtime's class that is used."""
 
     def allocate_tensors(self) -> None: ...
     def invoke(self) -> None: ...
@@ -33,7 +34,7 @@ class Interpreter(Protocol):
 
 
 def installed_runtimes() -> list[str]:
-    """Names of the runtimes that import here, the preferred one first."""
+    """Names of the runtimes that can be imported here, the preferred one first."""
     return [name for name in MODULES if _interpreter_class(name) is not None]
 
 
@@ -47,10 +48,10 @@ def open_interpreter(
 ) -> Interpreter:
     """An interpreter with its tensors allocated.
 
-    model: the flatbuffer, which the runtime keeps a reference to.
-    keep_all: intermediate tensors stay readable, for tests.
-    delegates: as fast as the runtime can; without, the kernels that both runtimes share.
-    Raises PermanentError where the runtime isn't installed, ModelError where it refuses the model.
+    model: the flatbuffer; the runtime keeps a reference to it.
+    keep_all: keep intermediate tensors readable, for tests.
+    delegates: use the runtime's fastest kernels; otherwise those that both runtimes share.
+    Raises PermanentError if the runtime isn't installed, ModelError if it refuses the model.
     """
     names = list(MODULES) if runtime == "auto" else [runtime]
     for name in names:
@@ -81,12 +82,12 @@ def _resolver(name: str, delegates: bool) -> Any:
 def _interpreter_class(name: str) -> Any:
     try:
         return importlib.import_module(MODULES[name]).Interpreter
-    except (ImportError, AttributeError):  # a runtime built for another numpy fails like that
+    except (ImportError, AttributeError):  # AttributeError: a runtime built for another numpy
         return None
 
 
 def quantization(detail: dict[str, Any]) -> tuple[float, int]:
-    """(scale, zero point) of a tensor; scale 0 where it isn't quantized."""
+    """(scale, zero point) of a tensor; scale 0 if it isn't quantized."""
     scale, zero_point = detail["quantization"]
     return float(scale), int(zero_point)
 

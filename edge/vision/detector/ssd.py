@@ -1,4 +1,4 @@
-"""Decoding of raw SSD outputs: only the few rows over the threshold are ever turned into floats.
+"""Decoding of raw SSD outputs; only rows above the threshold are converted to floats.
 
 Box code: Ren et al., "Faster R-CNN", 2015, with the scales of the TensorFlow Object Detection API.
 """
@@ -17,6 +17,7 @@ from edge.vision.types import Detections
 
 Quantization = tuple[float, int]
 NOT_QUANTIZED: Quantization = (0.0, 0)
+LOGIT_EPSILON = 1e-6  # keeps log(p / (1 - p)) finite, and absorbs rounding at a whole step
 
 
 def decode_boxes(
@@ -44,7 +45,7 @@ def encode_boxes(
 
 
 class SsdDecoder:
-    """Raw outputs of one model -> detections in its own unit, before NMS."""
+    """Raw outputs of one model -> detections in 0..1 of its input, before NMS."""
 
     def __init__(
         self,
@@ -67,8 +68,7 @@ class SsdDecoder:
     ) -> Detections:
         """codes: (n, 4), scores: (n, columns), as the model gives them.
 
-        Boxes in 0..1 of the input. At most the `limit` best, so that a noisy picture can't make
-        the suppression that follows expensive.
+        Returns at most the `limit` best, so that a noisy picture cannot make NMS expensive.
         """
         classes = scores[:, self._spec.first_class_column :]
         rows, class_ids = np.nonzero(classes >= self._raw_threshold(min_score))
@@ -81,11 +81,11 @@ class SsdDecoder:
         return Detections(boxes, kept, class_ids.astype(np.int64))
 
     def _raw_threshold(self, min_score: float) -> float:
-        """The least raw value whose score reaches `min_score`."""
-        share = min(max(min_score, 1e-6), 1 - 1e-6)
+        """The lowest raw value whose score reaches `min_score`."""
+        share = min(max(min_score, LOGIT_EPSILON), 1 - LOGIT_EPSILON)
         logit = math.log(share / (1 - share)) if self._spec.score == "sigmoid" else min_score
         scale, zero_point = self._scores_quantization
-        return math.ceil(logit / scale - 1e-6) + zero_point if scale else logit
+        return math.ceil(logit / scale - LOGIT_EPSILON) + zero_point if scale else logit
 
     def _activated(self, raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         values = _dequantized(raw, self._scores_quantization)

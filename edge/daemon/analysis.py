@@ -1,0 +1,171 @@
+"""The analysis thread: frames through the pipeline, facts to messages, hooks and captures."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.capture.recorder import Recorder
+from edge.config.schema import Settings
+from edge.daemon import publish
+from edge.daemon.acquisition import Acquisition, Received
+from edge.daemon.commands import Remote
+from edge.daemon.outlet import Outlet
+from edge.daemon.pictures import Size, thumbnail
+from edge.daemon.progress import Progress
+from edge.daemon.sight import sight
+from edge.hooks.hooks import Hooks
+from edge.messages import Sight
+from edge.runtime.service_thread import ServiceThread
+from edge.runtime.stage import Stage
+from edge.runtime.times import NS_PER_MS
+from edge.vision.detector import Detector
+from edge.vision.picture_check import PictureCheck, PictureState
+from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.triggers import TriggerEvent
+from edge.vision.types import Detections, SourceInfo
+
+
+class TimedDetector:
+    """A detector that counts and times its invocations. invocation: busy during one."""
+
+    def __init__(self, detector: Detector, progress: Progress) -> None:
+        self._detector = detector
+        self._progress = progress
+        self.invocation = Stage()
+        self.labels = detector.labels
+        self.input_size = detector.input_size
+
+    def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
+        """As `Detector.detect`."""
+        start_ns = time.monotonic_ns()
+        with self.invocation.work():
+            detections = self._detector.detect(canvas, min_score)
+        self._progress.invoked_ns += time.monotonic_ns() - start_ns
+        self._progress.invocations += 1
+        return detections
+
+
+class Reporter:
+    """Turns the facts of each frame into messages, hook calls and capture requests."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        labels: tuple[str, ...],
+        outlet: Outlet,
+        hooks: Hooks,
+        recorder: Recorder,
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._labels = labels
+        self._outlet = outlet
+        self._hooks = hooks
+        self._recorder = recorder
+        self._progress = progress
+        self._changes = publish.TrackChanges()
+
+    def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
+        """received_ns: when the daemon received the frame. size: of the picture."""
+        if analysis.layouts:
+            message = publish.detection(analysis, self._labels, size)
+            self._outlet.about_frame(message, analysis.frame)
+        for change in self._changes(analysis, size):
+            self._outlet.about_frame(change, analysis.frame)
+        for event in analysis.events:
+            self._report_event(event, analysis, received_ns, size)
+        self._progress.tracks = len(analysis.tracks)
+        self._progress.blobs = len(analysis.motion.blobs_xyxy)
+        self._progress.changed = analysis.motion.changed
+
+    def count_frame(self) -> None:
+        """A frame is done, analysed or passed over in a pause."""
+        self._progress.frames += 1
+
+    def sight(self, analysis: Analysis, size: Size) -> Callable[[], Sight]:
+        """Makes the live view's message of the frame, if it is asked for."""
+        return partial(sight, analysis, self._labels, size)
+
+    def _report_event(
+        self, event: TriggerEvent, analysis: Analysis, received_ns: int, size: Size
+    ) -> None:
+        """Publishes first: a capture can wait a few milliseconds, subscribers should not."""
+        self._progress.triggers += 1
+        frame = analysis.frame
+        event_id = secrets.token_hex(8)
+        exposed_ns = received_ns if self._settings.source.fast else frame.timestamp_ns
+        latency_ms = max(0, time.monotonic_ns() - exposed_ns) / NS_PER_MS
+        jpeg = None
+        if self._settings.bus.thumbnails:
+            jpeg = thumbnail(event.frame, event.best.box_xyxy)
+        message = publish.trigger(event, event_id, size, latency_ms)
+        self._hooks(event.rule, self._outlet.about_frame(message, frame, jpeg))
+        if event.rule.actions:
+            camera = self._settings.camera
+            self._recorder.trigger(
+                publish.capture_request(event, event_id, camera, frame, latency_ms)
+            )
+
+
+class AnalysisThread:
+    """Takes the newest frame from the mailbox, again and again, until it is closed.
+
+    thread: the analysis thread. picture: the state of the camera's picture; this thread owns it.
+    """
+
+    def __init__(
+        self,
+        acquisition: Acquisition,
+        build: Callable[[SourceInfo], Pipeline],
+        reporter: Reporter,
+        remote: Remote,
+        *,
+        picture_s: float,
+        frozen_s: float,
+        budget_share: Callable[[], float],
+    ) -> None:
+        """build: makes the pipeline for the open source. budget_share: as the governor has it.
+
+        picture_s, frozen_s: as `PictureCheck`; a recording is never checked for frozen pictures, as
+            it may well show one for long, while a camera has noise.
+        """
+        self._acquisition = acquisition
+        self._mailbox = acquisition.mailbox
+        self._build = build
+        self._reporter = reporter
+        self._remote = remote
+        self._picture_s, self._frozen_s = picture_s, frozen_s
+        self._budget_share = budget_share
+        self.picture = PictureState.GOOD
+        self.thread = ServiceThread("analysis", self._run, self._mailbox.close)
+
+    def _run(self) -> None:
+        try:
+            info = self._acquisition.wait_open()
+            if info is None:
+                return
+            pipeline = self._build(info)
+            frozen_s = self._frozen_s if info.live else 0.0
+            check = PictureCheck(bad_s=self._picture_s, frozen_s=frozen_s)
+            while (received := self._mailbox.take()) is not None:
+                with self.thread.work():
+                    frame = received.frame
+                    self.picture = check(frame.luma, frame.timestamp_ns)
+                    self._analyse(received, pipeline, info.main_size)
+        finally:
+            self._mailbox.close()
+
+    def _analyse(self, received: Received, pipeline: Pipeline, size: Size) -> None:
+        if self._remote.paused:
+            self._remote.show(received.frame)
+        else:
+            analysis = pipeline(received.frame, self._budget_share())
+            self._reporter(analysis, received.received_ns, size)
+            self._remote.show(received.frame, self._reporter.sight(analysis, size))
+        self._reporter.count_frame()

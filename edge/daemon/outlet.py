@@ -1,0 +1,45 @@
+"""The way out for messages: to the bus, and to a listener in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from edge.bus.publisher import Publisher
+from edge.capture.request import CaptureResult
+from edge.daemon import publish
+from edge.daemon.progress import Progress
+from edge.messages import AnyMessage, M
+from edge.vision.types import Frame
+
+Listener = Callable[[AnyMessage], None]
+
+
+class Outlet:
+    """Publishes messages from any thread; `listener` gets each one as well."""
+
+    def __init__(
+        self, publisher: Publisher, progress: Progress, listener: Listener | None = None
+    ) -> None:
+        self._publisher = publisher
+        self._progress = progress
+        self._listener = listener
+
+    def about_frame(self, message: M, frame: Frame, jpeg: bytes | None = None) -> M:
+        """A message with the times of a frame. Returns it with its header."""
+        return self._send(message, frame.timestamp_ns, frame.wall_ns, jpeg)
+
+    def about_now(self, message: M) -> M:
+        """A message with the present time. Returns it with its header."""
+        return self._send(message, time.monotonic_ns(), time.time_ns())
+
+    def capture(self, result: CaptureResult) -> None:
+        """A file that is complete on disk; called by the recorder's writing thread."""
+        self._progress.captures += 1
+        self.about_now(publish.capture(result))
+
+    def _send(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None) -> M:
+        published = self._publisher.publish(message, timestamp_ns, wall_ns, jpeg)
+        if self._listener is not None:
+            self._listener(published)
+        return published

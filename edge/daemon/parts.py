@@ -1,0 +1,53 @@
+"""The parts of one daemon, as `edge.daemon.assemble` has wired them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.bus.control import ControlServer
+from edge.bus.publisher import Publisher
+from edge.capture.recorder import Recorder
+from edge.config.schema import Settings
+from edge.daemon.acquisition import Acquisition
+from edge.daemon.analysis import AnalysisThread
+from edge.daemon.commands import Remote
+from edge.daemon.problems import Problems
+from edge.daemon.progress import Progress
+from edge.hooks.hooks import Hooks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is started and stopped, and what it shares. model: its name."""
+
+    settings: Settings
+    model: str
+    progress: Progress
+    problems: Problems
+    acquisition: Acquisition
+    analysis: AnalysisThread
+    recorder: Recorder
+    publisher: Publisher
+    control: ControlServer
+    hooks: Hooks
+    remote: Remote
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What each queue had to drop since the start."""
+        recorder = self.recorder.stats()
+        return {
+            "frames": self.acquisition.frames_dropped,
+            "frames_governed": self.acquisition.frames_governed,
+            "messages": self.publisher.dropped,
+            "clip_frames": recorder["frames_dropped"],
+            "captures": recorder["triggers_dropped"],
+            "commands": self.hooks.dropped,
+        }
+
+    def raise_errors(self) -> None:
+        """Raises the error of a part that died: the daemon ends, to be started again."""
+        threads = (self.acquisition.thread, self.analysis.thread)
+        for part in (*threads, self.publisher, self.control, self.recorder):
+            if part.error is not None:
+                raise part.error

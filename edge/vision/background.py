@@ -1,0 +1,133 @@
+"""The learnt background of a static camera: its brightness and its noise, pixel by pixel.
+
+A recursive average with a recursive mean absolute deviation per pixel (the first-order form of Wren
+et al., "Pfinder", 1997), slower where an object stands in front of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.config.schema import MotionSettings
+from edge.runtime.times import NS_PER_S
+from edge.vision.types import Luma
+
+# Fast enough for the shortest sensible learn_s of 1 s, and a third of the cost of every frame.
+UPDATES_PER_S = 5.0
+FIRST_NOISE = 2.0  # luma levels assumed until some were measured: a good sensor in daylight
+MIN_GAIN_SHIFT = 1.5  # luma levels; a smaller shift of the mean is left to the average
+GAIN_GRID = 8  # every n-th pixel, both ways, decides on the gain: 1,200 pixels of 320x240
+# In the dark an average of zeros sinks to subnormal numbers, where an update takes ten times as
+# long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, every so many updates.
+MIN_AVERAGE, BOUND_EVERY = 0.01, 64
+NEVER_EXCEEDED = 255  # as a threshold of 8-bit differences
+
+
+class Background:
+    """Averages of luma planes of one size, with 8-bit copies that frames are compared with.
+
+    luma: (h, w) uint8, the learnt scene. threshold: (h, w) uint8, the difference that a pixel must
+    exceed to count as changed. Both are views that change with each update.
+    """
+
+    def __init__(self, settings: MotionSettings, luma_shape: tuple[int, int]) -> None:
+        """`luma_shape` is (height, width)."""
+        self.luma: Luma = np.zeros(luma_shape, np.uint8)
+        self.threshold: Luma = np.zeros(luma_shape, np.uint8)
+        self._settings = settings
+        self._floor = float(min(254, round(settings.floor / settings.sensitivity)))
+        self._noise_factor = settings.noise_factor / settings.sensitivity
+        self._ignored = _ignored_mask(settings, luma_shape)
+        self._average = np.zeros(luma_shape, np.float32)
+        self._noise = np.full(luma_shape, FIRST_NOISE, np.float32)
+        self._scratch: Luma = np.zeros(luma_shape, np.uint8)
+        self._mean = 0.0
+        self._updates = 0
+        self._updated_ns = 0
+
+    @property
+    def learnt(self) -> bool:
+        """Whether there was a first frame."""
+        return self._updates > 0
+
+    def without_gain(self, luma: Luma, out: Luma) -> Luma:
+        """The luma as it would be in the background's light: itself, or a corrected copy in `out`.
+
+        The median ratio of the picture to the background is taken out as gain.
+        """
+        if abs(cv2.mean(luma)[0] - self._mean) < MIN_GAIN_SHIFT:
+            return luma
+        grid = np.s_[::GAIN_GRID, ::GAIN_GRID]
+        ratio = (luma[grid] + np.float32(1)) / (self._average[grid] + np.float32(1))
+        cv2.convertScaleAbs(luma, out, 1 / float(np.median(ratio)))
+        return out
+
+    def relearn(self, luma: Luma, timestamp_ns: int) -> None:
+        """Takes a frame as the new background; the noise of the pixels is kept."""
+        np.copyto(self._average, luma)
+        self._updates = 1
+        self._updated_ns = timestamp_ns
+        self._derive()
+
+    def update(
+        self, level: Luma, difference: Luma, foreground: Luma, held: Luma, timestamp_ns: int
+    ) -> None:
+        """One step of the averages, if it is time for one.
+
+        Free ground is learnt fast, ground under a change slowly, held ground not at all.
+        level: the frame in the background's light. difference: from `luma`. foreground, held: 255
+            where a blob is, and where a known object is.
+        """
+        if timestamp_ns - self._updated_ns < NS_PER_S / UPDATES_PER_S:
+            return
+        elapsed_s = (timestamp_ns - self._updated_ns) / NS_PER_S
+        self._updated_ns = timestamp_ns
+        self._updates += 1
+        # A plain average at first, so that a noisy first frame doesn't stay for long.
+        rate = max(_rate(elapsed_s, self._settings.learn_s), 1 / (self._updates + 1))
+        cv2.bitwise_or(foreground, held, self._scratch)
+        cv2.bitwise_not(self._scratch, self._scratch)
+        cv2.accumulateWeighted(difference, self._noise, rate / 2, self._scratch)
+        cv2.accumulateWeighted(level, self._average, rate, self._scratch)
+        cv2.subtract(foreground, held, self._scratch)
+        standing = _rate(elapsed_s, self._settings.absorb_s)
+        cv2.accumulateWeighted(level, self._average, standing, self._scratch)
+        if self._updates % BOUND_EVERY == 0:
+            cv2.max(self._noise, MIN_AVERAGE, self._noise)  # type: ignore[call-overload]
+            cv2.max(self._average, MIN_AVERAGE, self._average)  # type: ignore[call-overload]
+        self._derive()
+
+    def absorb(self, place: tuple[slice, slice], luma: Luma, held: Luma) -> None:
+        """Learns a place at once, except where it is held; its change also counts as noise."""
+        free = held[place] == 0
+        difference = cv2.absdiff(luma[place], self.luma[place])
+        noise = self._noise[place]
+        noise[free] = np.maximum(noise, 0.5 * noise + 0.25 * difference)[free]
+        self._average[place][free] = luma[place][free]
+        self._derive()
+
+    def _derive(self) -> None:
+        """Brings the 8-bit planes up to date."""
+        cv2.convertScaleAbs(self._average, self.luma)
+        cv2.convertScaleAbs(self._noise, self.threshold, self._noise_factor)
+        cv2.max(self.threshold, self._floor, self.threshold)  # type: ignore[call-overload]
+        self.threshold[self._ignored] = NEVER_EXCEEDED
+        self._mean = cv2.mean(self.luma)[0]
+
+
+def _rate(elapsed_s: float, time_constant_s: float) -> float:
+    """Weight of a new sample so that a step is followed to 63 % in the time constant."""
+    return 1 - math.exp(-elapsed_s / time_constant_s)
+
+
+def _ignored_mask(settings: MotionSettings, luma_shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    height, width = luma_shape
+    mask = np.zeros(luma_shape, np.uint8)
+    for polygon in settings.masks:
+        corners = np.round(np.array(polygon) * [width, height]).astype(np.int32)
+        cv2.fillPoly(mask, [corners], (255,))
+    return mask > 0

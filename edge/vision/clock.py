@@ -1,0 +1,16 @@
+"""Where a pipeline's stages are timed, if at all: the stages themselves know no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+# Entered around each stage's work with the stage's name.
+StageClock = Callable[[str], AbstractContextManager[None]]
+
+_UNTIMED = nullcontext()
+
+
+def untimed(_stage: str) -> AbstractContextManager[None]:
+    """The clock of a daemon: it measures nothing and costs nothing."""
+    return _UNTIMED
