@@ -132,7 +132,9 @@ def test_a_configuration_that_fails_only_when_it_runs_gives_way_to_the_old_one(
     assert daemon.process.poll() is None
 
 
-@pytest.mark.parametrize(("then", "told"), [(0, "changed: motion"), (1, "the configuration has not changed")])
+@pytest.mark.parametrize(
+    ("then", "told"), [(0, "changed: motion"), (1, "the configuration has not changed")]
+)
 def test_a_second_reload_while_daemons_change_over_is_of_the_one_to_come(
     then: int, told: str, tmp_path: Path
 ) -> None:

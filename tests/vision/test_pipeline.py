@@ -8,12 +8,28 @@ import numpy as np
 import pytest
 
 from edge.config.schema import Settings, SourceSettings
+from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.sources.views import luma_of
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.geometry import iou
+from edge.vision.picture import Picture, PixelFormat
 from edge.vision.pipeline import Analysis
-from edge.vision.types import TrackState
+from edge.vision.types import Frame, SourceInfo, TrackState
+
+BRANCH_FPS = 10
+BRANCH_INFO = SourceInfo("branch", (640, 480), (320, 240), BRANCH_FPS, live=False)
+
+
+def branch(index: int) -> Frame:
+    """A dark bar in a grey scene that swings to and fro at one place."""
+    planes = tuple(np.full((480 // step, 640 // step), 128, np.uint8) for step in (1, 2, 2))
+    left = 300 + round(20 * np.sin(index / BRANCH_FPS * 2 * np.pi / 1.7)) // 2 * 2
+    planes[0][100:220, left : left + 24] = 40
+    main = Picture(PixelFormat.I420, planes)
+    timestamp_ns = NS_PER_S + index * NS_PER_S // BRANCH_FPS
+    return Frame(index, timestamp_ns, timestamp_ns, luma_of(main, 320), main)
 
 
 def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
@@ -68,10 +84,18 @@ def test_light_costs_at_most_one_look_a_change_and_triggers_nothing(scene: str) 
     assert not any(a.events for a in done)
 
 
-def test_what_is_not_a_person_is_looked_at_less_and_less() -> None:
+def test_moving_shapes_that_are_no_person_cost_the_budget_and_trigger_nothing() -> None:
     done = analyses("synthetic:walk?duration=30&fps=10")
-    assert sum(len(a.layouts) for a in done) <= 5 * 30
+    assert 30 < sum(len(a.layouts) for a in done) <= 5 * 30
     assert not any(a.events for a in done)
+
+
+def test_a_place_where_a_branch_swings_gets_fewer_and_fewer_invocations() -> None:
+    pipeline = build_pipeline(Settings(), build_detector(Settings()), BRANCH_INFO)
+    invocations = [len(pipeline(branch(index)).layouts) for index in range(60 * BRANCH_FPS)]
+    quarters = np.array(invocations).reshape(4, -1).sum(axis=1).tolist()
+    assert quarters[0] >= 5
+    assert max(quarters[2:]) <= quarters[0] / 2, quarters
 
 
 @pytest.mark.parametrize("scene", ["people", "visits"])

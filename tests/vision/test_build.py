@@ -1,0 +1,52 @@
+"""The one place where pipelines are made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.config.schema import Settings, TriggerRule
+from edge.errors import ConfigError
+from edge.vision.build import build_detector, build_pipeline, check_labels
+from edge.vision.types import SourceInfo
+
+INFO = SourceInfo("test", (640, 480), (320, 240), 10.0, live=False)
+DOGS = Settings(triggers=(TriggerRule(name="dogs", labels=("dog", "persn")),))
+
+
+def test_a_label_that_the_model_does_not_have_is_an_error_with_the_nearest_one() -> None:
+    unknown, misspelt = check_labels(DOGS, ["person"])
+    assert "triggers[0].labels: the model" in unknown
+    assert "has no label 'dog'" in unknown
+    assert "did you mean person?" in misspelt
+    assert check_labels(Settings(), ["person"]) == []
+
+
+def test_neither_a_detector_nor_a_pipeline_is_made_for_such_a_rule() -> None:
+    with pytest.raises(ConfigError, match="has no label 'dog'"):
+        build_detector(DOGS)
+    with pytest.raises(ConfigError, match="has no label 'dog'"):
+        build_pipeline(DOGS, build_detector(Settings()), INFO)
+
+
+@pytest.mark.parametrize("command", ["run", "replay", "bench stages"])
+def test_every_program_refuses_it(command: str, tmp_path: Path) -> None:
+    """`edge replay` once ended with exit 0 and "0 triggers"."""
+    source = "synthetic:still?duration=5"
+    where = [source] if command == "replay" else ["--source", source]
+    rule = "triggers=[{name='dogs', labels=['dog']}]"
+    folder = [] if "bench" in command else ["--set", f"capture.directory={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edge.cli", *command.split(), *where, "--set", rule, *folder],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "has no label 'dog'" in done.stderr
+
+
+def test_a_pipeline_is_ready_before_the_first_frame() -> None:
+    assert INFO.luma_shape == (240, 320)
+    build_pipeline(Settings(), build_detector(Settings()), INFO)
