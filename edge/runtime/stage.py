@@ -1,4 +1,4 @@
-"""Since when a thread has been at its present piece of work."""
+"""How long a thread has been busy with its present piece of work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.runtime.times import NS_PER_S
 
 
 class Stage:
-    """Work of one thread as others see it."""
+    """The work of one thread, visible to others."""
 
     def __init__(self) -> None:
         self._since_ns = 0  # 0: idle
