@@ -16,7 +16,7 @@ run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
 	@scripts/run-demo $(BIN)/edge
 
 test: $(VENV)/ready ## Everything that can be tested here
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 test-train: $(VENV)-train/ready ## Trains, exports and runs small networks; Python 3.11, as TensorFlow needs
 	$(VENV)-train/bin/python -m pytest tests/mobiledet
