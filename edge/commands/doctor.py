@@ -16,18 +16,14 @@ if TYPE_CHECKING:
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
 
-@click.command()
+@click.command(epilog="Example: edge doctor -c /etc/edge/cam0.toml")
 @configured
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    r"""Examine this machine and say how to fix what is wrong.
+    """Examine this machine and say how to fix what is wrong.
 
     It checks the packages, the model, the camera, the captures folder, the endpoint, temperature,
     power supply, memory and clock. The exit code is 1 if a check fails.
-
-    \b
-    Example:
-      edge doctor -c /etc/edge/cam0.toml
     """
     import msgspec
 
