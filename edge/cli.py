@@ -93,9 +93,6 @@ def main(program: click.Command = commands) -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone: nobody is left to report it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if os.environ.get("EDGE_DEBUG"):
             raise

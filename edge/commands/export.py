@@ -106,6 +106,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
 
     if str(out) == "-":
         write_csv(sys.stdout, groups, root)
+        sys.stdout.flush()  # a closed pipe fails here, where click ends the program quietly
         return
     text = io.StringIO()
     rows = write_csv(text, groups, root)
