@@ -1,6 +1,6 @@
 // The page as a whole: live picture, editing, saving and access.
 
-import { ask, repeat, RequestError, sleep } from "/static/api.js";
+import { ask, element, repeat, RequestError, sleep } from "/static/api.js";
 import { refresh, start } from "/static/captures.js";
 import { Editor } from "/static/editor.js";
 import { shows, watch } from "/static/live.js";
@@ -80,11 +80,7 @@ const problemsOf = (error) => error.problems ?? [String(error)];
 function showMessage(kind, sentences) {
   by("bar").hidden = false;
   by("message").dataset.kind = kind;
-  by("message").replaceChildren(...sentences.map((text) => {
-    const line = document.createElement("p");
-    line.textContent = text;
-    return line;
-  }));
+  by("message").replaceChildren(...sentences.map((text) => element("p", { text })));
   for (const slider of document.querySelectorAll(".slider")) {
     const isWrong = sentences.some((text) => text.includes(`${slider.dataset.key}:`));
     slider.classList.toggle("wrong", isWrong);

@@ -77,48 +77,51 @@ export function listRules(container, rules, zones, onInput) {
 
 /** Lists a slider and a number for each setting, and writes the values to `motion`. */
 export function listSliders(container, sliders, motion, onInput) {
-  container.replaceChildren(...sliders.map((slider) => {
-    const key = slider.key;
-    const rounded = (value) => String(Number(Number(value).toPrecision(3)));
-    const range = element("input", {
-      type: "range", min: 0, max: STEPS, step: 1, id: `range-${key}`,
-      "aria-describedby": `about-${key}`,
-    });
-    const number = element("input", {
-      type: "number", step: "any", id: `number-${key}`, "aria-label": slider.label,
-    });
-    const reset = element("button", {
-      type: "button", class: "quiet", text: "reset",
-      "aria-label": `Reset ${slider.label} to ${rounded(slider.default)}`,
-      click: () => { number.value = slider.default; set(slider.default); },
-    });
-    const show = (value) => {
-      reset.hidden = value === slider.default;
-      range.value = Math.round(placeOf(slider, value) * STEPS);
-      range.setAttribute("aria-valuetext", `${rounded(value)} ${slider.unit}`);
-    };
-    const set = (value) => {
-      motion[key] = value;
-      show(value);
-      onInput();
-    };
-    range.addEventListener("input", () => {
-      const value = Number(rounded(valueAt(slider, range.value / STEPS)));
-      number.value = value;
-      set(value);
-    });
-    number.addEventListener("input", () => number.value !== "" && set(Number(number.value)));
-    number.value = motion[key];
-    show(motion[key]);
-    return element("div", { class: "slider", "data-key": `motion.${key}` },
-      element("label", { for: `range-${key}`, text: slider.label }),
-      reset,
-      element("span", { class: "value" }, number, element("span", { text: slider.unit })),
-      range,
-      element("p", { class: "about", id: `about-${key}`, text: `${slider.description}.` }));
-  }));
+  container.replaceChildren(...sliders.map((slider) => sliderRow(slider, motion, onInput)));
 }
 
+const rounded = (value) => String(Number(Number(value).toPrecision(3)));
+
+function sliderRow(slider, motion, onInput) {
+  const key = slider.key;
+  const range = element("input", {
+    type: "range", min: 0, max: STEPS, step: 1, id: `range-${key}`,
+    "aria-describedby": `about-${key}`,
+  });
+  const number = element("input", {
+    type: "number", step: "any", id: `number-${key}`, "aria-label": slider.label,
+  });
+  const reset = element("button", {
+    type: "button", class: "quiet", text: "reset",
+    "aria-label": `Reset ${slider.label} to ${rounded(slider.default)}`,
+    click: () => { number.value = slider.default; set(slider.default); },
+  });
+  const show = (value) => {
+    reset.hidden = value === slider.default;
+    range.value = Math.round(placeOf(slider, value) * STEPS);
+    range.setAttribute("aria-valuetext", `${rounded(value)} ${slider.unit}`);
+  };
+  const set = (value) => {
+    motion[key] = value;
+    show(value);
+    onInput();
+  };
+  range.addEventListener("input", () => {
+    number.value = rounded(valueAt(slider, range.value / STEPS));
+    set(Number(number.value));
+  });
+  number.addEventListener("input", () => number.value !== "" && set(Number(number.value)));
+  number.value = motion[key];
+  show(motion[key]);
+  return element("div", { class: "slider", "data-key": `motion.${key}` },
+    element("label", { for: `range-${key}`, text: slider.label }),
+    reset,
+    element("span", { class: "value" }, number, element("span", { text: slider.unit })),
+    range,
+    element("p", { class: "about", id: `about-${key}`, text: `${slider.description}.` }));
+}
+
+/** The place on the slider, 0 to 1, of a value. */
 function placeOf({ low, high, log }, value) {
   const place = log
     ? Math.log(Math.max(value, low) / low) / Math.log(high / low)
@@ -126,6 +129,7 @@ function placeOf({ low, high, log }, value) {
   return Math.min(1, Math.max(0, place));
 }
 
+/** The value at a place on the slider. */
 function valueAt({ low, high, log }, place) {
   return log ? low * (high / low) ** place : low + (high - low) * place;
 }
