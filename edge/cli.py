@@ -1,7 +1,7 @@
 """Entry point of the command line.
 
-Each command is a module of `edge.commands`, imported when it is asked for, so that `edge --help` is
-instant and an extra that is not installed troubles only its own command.
+Each command is a module of `edge.commands`, imported only when it is needed: `edge --help` stays
+fast, and a missing extra affects only its own command.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -16,56 +18,68 @@ from edge import __version__
 from edge.errors import EdgeError
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
-COMMANDS = {  # name: where it is, what `edge --help` says of it
-    "init": ("init:init", "Asks what is needed, writes a configuration, examines and tries it."),
-    "run": ("run:run", "Runs the daemon until its source ends or it is stopped."),
-    "watch": ("watch:watch", "Prints the events of a running daemon."),
-    "view": ("view:view", "Serves a page to aim and tune the camera by."),
-    "ctl": ("ctl:ctl", "Commands a running daemon."),
-    "replay": ("replay:replay", "Plays footage and shows what would have been done."),
-    "config": ("config:config_group", "Shows and explains the configuration."),
-    "check-config": ("config:check_config", "Checks a configuration and lists every problem."),
-    "keys": ("keys:keys", "Makes keys for TCP and says whose are allowed."),
-    "models": ("models:models", "Lists, describes and fetches models."),
-    "bridge": ("bridge:bridge", "Passes events on to an MQTT broker or to Prometheus."),
-    "export": ("export:export", "Gives captures to research, spreadsheets and training."),
-    "bench": ("bench:bench", "Measures accuracy, latency and cost, here and now."),
-    "doctor": ("doctor:doctor", "Looks for what is wrong here and says how to mend it."),
+COMMANDS = {  # name: module and function, line of `edge --help`
+    "init": ("init:init", "Create a configuration, check this machine and try it."),
+    "run": ("run:run", "Run the daemon until its source ends or it is stopped."),
+    "watch": ("watch:watch", "Print the events of a running daemon."),
+    "view": ("view:view", "Serve a web page to aim and tune the camera."),
+    "ctl": ("ctl:ctl", "Control a running daemon: status, capture, pause, reload …"),
+    "replay": ("replay:replay", "Play a recording and show what the daemon would do."),
+    "config": ("config:config_group", "Show and explain the configuration."),
+    "check-config": ("config:check_config", "Check a configuration and list every problem."),
+    "keys": ("keys:keys", "Create keys for TCP and allow or revoke clients."),
+    "models": ("models:models", "List, describe and download models."),
+    "bridge": ("bridge:bridge", "Forward events to an MQTT broker or to Prometheus."),
+    "export": ("export:export", "Export captures for research, spreadsheets or training."),
+    "bench": ("bench:bench", "Measure accuracy, latency and cost on this machine."),
+    "doctor": ("doctor:doctor", "Examine this machine and say how to fix what is wrong."),
 }
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module only to run it or to show its own help."""
+    """Imports a command's module only to run the command or to show its help."""
+
+    def __init__(
+        self, *args: Any, package: str = "", table: Mapping[str, tuple[str, str]], **kwargs: Any
+    ) -> None:
+        """table: a command's name to its `module:function` in `package`, and its help line."""
+        super().__init__(*args, **kwargs)
+        self._package = package
+        self._table = table
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self._table)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._table:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(f"edge.commands.{module}"), name)
+        module, _, function = self._table[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(f"{self._package}.{module}"), function)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+            formatter.write_dl([(name, about) for name, (_, about) in self._table.items()])
 
 
 @click.group(
     cls=LazyGroup,
+    package="edge.commands",
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nTo begin:\n  edge init            create edge.toml\n"
+    "  edge run             run the daemon\n  edge COMMAND --help  describe a command",
 )
 @click.version_option(__version__, prog_name="edge")
 def commands() -> None:
-    """Watches a camera, detects what moves, and triggers captures."""
+    """Watch a camera, detect what moves and trigger captures."""
 
 
 def main(program: click.Command = commands) -> None:
-    """Entry point: expected errors become one sentence each and an exit code, never a traceback."""
+    """Runs a program: each expected error becomes one line and an exit code, never a traceback."""
     try:
         sys.exit(program(standalone_mode=False))
     except click.exceptions.Exit as done:
@@ -79,14 +93,12 @@ def main(program: click.Command = commands) -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone: nothing to tell anybody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if os.environ.get("EDGE_DEBUG"):
             raise
-        said = f"{type(error).__name__}: {error}"
-        print(f"edge: internal error: {said} (EDGE_DEBUG=1 shows where)", file=sys.stderr)
+        text = f"{type(error).__name__}: {error}"
+        hint = "set EDGE_DEBUG=1 for a traceback"
+        print(f"edge: internal error: {text} ({hint})", file=sys.stderr)
         sys.exit(EXIT_INTERNAL)
 
 

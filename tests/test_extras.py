@@ -1,4 +1,4 @@
-"""An extra that isn't installed costs its own command one sentence, and nothing else anything."""
+"""An extra that is not installed ends its own command with one sentence, and affects no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HOOKED = ["--set", "triggers=[{name='x', gpio=17}]"]
 
-MISSING = {  # extra: the package, a command that needs it, how it is installed
+MISSING = {  # extra: its package, a command that needs it, how to install it
     "mqtt": ("paho", ["edge", "bridge", "mqtt"], "pip install 'edge-trigger[mqtt]'"),
     "prometheus": (
         "prometheus_client", ["edge", "bridge", "prometheus"],
@@ -42,10 +42,10 @@ MISSING = {  # extra: the package, a command that needs it, how it is installed
 MAIN = {"edge": "edge.cli", "edge-train": "mobiledet.cli"}
 
 
-def without(
+def run_without(
     packages: list[str], command: list[str], folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """As if these were not installed."""
+    """Runs a command as if these packages were not installed."""
     program, *arguments = command
     script = (
         f"import sys; sys.modules.update(dict.fromkeys({packages!r})); "
@@ -56,7 +56,7 @@ def without(
     )
 
 
-def test_each_extra_is_tried() -> None:
+def test_each_extra_is_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {*project["optional-dependencies"], "train"} - {"dev", "test"} == set(MISSING)
 
@@ -67,18 +67,18 @@ def test_a_missing_extra_is_one_sentence_with_the_command_that_installs_it(
 ) -> None:
     package, command, install = MISSING[extra]
     endpoint = ["--set", f"bus.endpoint=ipc://{tmp_path}/e.ipc"] if "run" in command else []
-    done = without([package], [*command, *endpoint], tmp_path)
+    done = run_without([package], [*command, *endpoint], tmp_path)
     assert done.returncode == 1, done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("edge: ")]
-    assert len(said) == 1, done.stderr
-    assert install in said[0]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("edge: ")]
+    assert len(lines) == 1, done.stderr
+    assert install in lines[0]
     assert "Traceback" not in done.stderr
 
 
 def test_the_core_imports_none_of_them(tmp_path: Path) -> None:
-    """And so neither costs time nor memory where it isn't used."""
+    """An extra costs neither time nor memory where it is not used."""
     packages = [package for package, _, _ in MISSING.values()] + ["uvicorn", "tomlkit", "anyio"]
-    done = without(
+    done = run_without(
         packages,
         ["edge", "run", "--fast", "--source", "synthetic:walk?duration=2",
          "--capture-dir", str(tmp_path), "--set", f"bus.endpoint=ipc://{tmp_path}/e.ipc"],

@@ -1,1 +1,1 @@
-"""The commands, one module each (or a group). `edge.cli` imports one when it is asked for."""
+"""The commands, one module each. `edge.cli` imports a module when its command is called."""

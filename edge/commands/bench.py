@@ -8,27 +8,38 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commands.options import FILE, configured, settings_of
+from edge.commands.progress import progress_bar
 
 if TYPE_CHECKING:
     from edge.bench.accuracy import AccuracyReport
+    from edge.bench.stages import StagesReport
+
+json_option = click.option("--json", "out", type=FILE, help="Also write the figures to this file.")
+model_option = click.option(
+    "--model", metavar="MODEL", help="A name from `edge models list`, or a file."
+)
+source_option = click.option(
+    "--source", "uri", metavar="URI", help="Default: a scene of drawn people."
+)
 
 
-@click.group()
+@click.group(epilog="Example: edge bench stages --source garden.mp4")
 def bench() -> None:
-    """Measures accuracy, latency and cost, here and now."""
+    """Measure accuracy, latency and cost on this machine."""
 
 
 @bench.command()
 @configured
-@click.option("--video", type=FILE, required=True, help="Footage of a fixed camera.")
-@click.option("--ground-truth", type=FILE, required=True, help="Its objects, MOTChallenge form.")
-@click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
-@click.option("--label", default="person", show_default=True, help="What the objects are.")
-@click.option("--strategy", "names", multiple=True, help="Only this; may be given again.")
+@click.option("--video", type=FILE, required=True, help="Recording of a camera that stands still.")
+@click.option("--ground-truth", type=FILE, required=True, help="Its objects, as MOTChallenge CSV.")
+@model_option
+@click.option("--label", default="person", show_default=True, help="Label of these objects.")
+@click.option("--strategy", "names", multiple=True, metavar="NAME",
+              help="Measure this strategy only; repeatable. Default: all.")  # fmt: skip
 @click.option("--first-frame", type=click.IntRange(min=0), default=0, metavar="N",
-              help="Frames before this are played, but not counted.")  # fmt: skip
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
-@click.option("--plot", "picture", type=FILE, help="Recall over invocations, .svg or .png.")
+              help="Play the frames before this one, but do not count them.")  # fmt: skip
+@json_option
+@click.option("--plot", "picture", type=FILE, help="Plot recall over invocations: .svg or .png.")
 def accuracy(
     config: Path | None,
     assignments: tuple[str, ...],
@@ -41,10 +52,10 @@ def accuracy(
     out: Path | None,
     picture: Path | None,
 ) -> None:
-    """Compares the pipeline with whole frames and tiles, on ground truth, over every frame."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Compare the pipeline with whole frames and with tiles.
 
+    Every frame counts, and the objects are those of the ground truth.
+    """
     from edge.bench.accuracy import accuracy as measure
     from edge.bench.accuracy import plot
     from edge.bench.extras import needs
@@ -53,32 +64,23 @@ def accuracy(
     settings = settings_of(config, assignments, model__file=model, model__threads=1)
     if picture is not None:
         needs("matplotlib.figure")  # before the minutes that measuring takes
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def progress(name: str, done: int, total: int | None) -> None:
-            bar.update(task, description=name, completed=done, total=total)
-
+    names = names or tuple(strategies())
+    with progress_bar("") as update:
         report = measure(
-            settings,
-            video,
-            ground_truth,
-            names or tuple(strategies()),
-            label,
-            progress,
-            first_frame,
-        )
-    _tell(report)
-    _keep(report, out)
+            settings, video, ground_truth, names, label,
+            lambda name, done, total: update(done, total, name), first_frame,
+        )  # fmt: skip
+    _print_accuracy(report)
+    _write(report, out)
     if picture is not None:
         plot(report, picture)
 
 
 @bench.command()
 @configured
-@click.option("--source", "uri", metavar="URI", help="Busy footage. Default: drawn people.")
-@click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
+@source_option
+@model_option
+@json_option
 def stages(
     config: Path | None,
     assignments: tuple[str, ...],
@@ -86,63 +88,63 @@ def stages(
     model: str | None,
     out: Path | None,
 ) -> None:
-    """Where the CPU time of a frame goes, on busy footage."""
+    """Measure the CPU time of each stage on a busy scene."""
     from edge.bench.stages import default_source
     from edge.bench.stages import stages as measure
 
-    source = default_source(uri)
-    settings = settings_of(
-        config, assignments, source__uri=source, model__file=model, model__threads=1
+    report = measure(
+        settings_of(
+            config,
+            assignments,
+            source__uri=default_source(uri),
+            model__file=model,
+            model__threads=1,
+        )
     )
-    report = measure(settings)
-    click.echo(
-        f"{report.source}, {report.frames} frames, {report.model}: "
-        f"{report.invocations_per_frame:.2f} invocations of {report.invocation_us:.0f} us a frame"
-    )
-    for name, spent_us in {**report.stage_us, "bus thread": report.bus_thread_us}.items():
-        click.echo(f"  {name:12}{spent_us:9.1f} us{spent_us / report.invocation_us:9.1%}")
-    click.echo(f"  {'together':12}{report.overhead:21.1%} of an invocation")
-    click.echo(f"most resident memory {report.peak_rss_bytes / 1e6:.0f} MB, the footage included")
-    _keep(report, out)
+    _print_stages(report)
+    _write(report, out)
 
 
 @bench.command()
 @configured
-@click.option("--rounds", default=5, show_default=True, help="The median of so many counts.")
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
+@click.option("--rounds", default=5, show_default=True, help="Measure N times; use the median.",
+              metavar="N")  # fmt: skip
+@json_option
 def idle(config: Path | None, assignments: tuple[str, ...], rounds: int, out: Path | None) -> None:
-    """What a frame costs beside the least that frame differencing can cost."""
+    """Compare the CPU time of a frame with plain frame differencing.
+
+    The floor is the least that differencing can cost: resize, difference and threshold.
+    """
     from edge.bench.idle import idle as measure
 
     settings = settings_of(config, assignments, model__threads=1)
     reports = [measure(settings, scene, rounds) for scene in ("still", "busy")]
     for report in reports:
-        click.echo(f"{report.scene} scene, CPU of a frame, {report.invocations} invocations")
+        click.echo(f"{report.scene} scene, CPU time per frame, {report.invocations} invocations")
         for name, cpu_us in report.cpu_us.items():
             click.echo(f"  {name:12}{cpu_us:9.1f} us{report.over_floor[name]:9.2f} x floor")
-    _keep(reports, out)
+    _write(reports, out)
 
 
 @bench.command()
 @configured
-@click.option("--visits", default=50, show_default=True, help="Of the drawn person; 4 s each.")
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
+@click.option("--visits", default=50, show_default=True, metavar="N",
+              help="Visits of the drawn person to measure; each takes 4 s.")  # fmt: skip
+@json_option
 def latency(
     config: Path | None, assignments: tuple[str, ...], visits: int, out: Path | None
 ) -> None:
-    """From an object's first exposed pixel to the trigger's receipt, at real pace."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """Measure the time from the first exposed pixel to the trigger.
 
+    A daemon watches drawn visits at their real pace; a subscriber receives the triggers.
+    """
     from edge.bench.latency import latency as measure
 
-    settings = settings_of(config, assignments)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("triggers", total=visits)
-        report = measure(settings, visits, lambda done, _: bar.update(task, completed=done))
+    with progress_bar("triggers") as update:
+        report = measure(settings_of(config, assignments), visits, update)
     click.echo(
         f"{report.triggers} triggers of {report.visits} visits at {report.fps} fps, "
-        f"an invocation takes {report.invocation_ms:.1f} ms\n"
+        f"{report.invocation_ms:.1f} ms per invocation\n"
         f"{'ms':38}{'p50':>9}{'p95':>9}{'p99':>9}"
     )
     for name, spread in (
@@ -153,14 +155,15 @@ def latency(
         ("    publication to receipt", report.transport),
     ):
         click.echo(f"{name:38}{spread.p50_ms:9.2f}{spread.p95_ms:9.2f}{spread.p99_ms:9.2f}")
-    _keep(report, out)
+    _write(report, out)
 
 
 @bench.command()
 @configured
-@click.option("--source", "uri", metavar="URI", help="Busy footage. Default: drawn people.")
-@click.option("--frames", default=100_000, show_default=True, help="How many to analyse.")
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
+@source_option
+@click.option("--frames", default=100_000, show_default=True, metavar="N",
+              help="Number of frames to analyse.")  # fmt: skip
+@json_option
 def memory(
     config: Path | None,
     assignments: tuple[str, ...],
@@ -168,25 +171,21 @@ def memory(
     frames: int,
     out: Path | None,
 ) -> None:
-    """What the process grows by over many frames."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    """Measure the growth of memory over many frames."""
     from edge.bench.stages import default_source
     from edge.bench.stages import memory as measure
 
     settings = settings_of(config, assignments, source__uri=default_source(uri))
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("frames", total=frames)
-        report = measure(settings, frames, lambda done, _: bar.update(task, completed=done))
+    with progress_bar("frames") as update:
+        report = measure(settings, frames, update)
     click.echo(
-        f"{report.frames} frames: {report.early_bytes / 1e6:.2f} MB after a tenth, "
+        f"{report.frames} frames: {report.early_bytes / 1e6:.2f} MB after a tenth of them, "
         f"{report.late_bytes / 1e6:.2f} MB at the end, {report.growth_bytes / 1e6:+.2f} MB"
     )
-    _keep(report, out)
+    _write(report, out)
 
 
-def _tell(report: AccuracyReport) -> None:
+def _print_accuracy(report: AccuracyReport) -> None:
     click.echo(
         f"{report.video}, {report.frames} frames, {report.model}, IoU {report.min_iou}\n"
         f"{'strategy':18}{'inv/frame':>10}{'P':>7}{'R':>7}{'F1':>7}{'IDsw':>6}"
@@ -201,7 +200,19 @@ def _tell(report: AccuracyReport) -> None:
         )
 
 
-def _keep(report: object, out: Path | None) -> None:
+def _print_stages(report: StagesReport) -> None:
+    click.echo(
+        f"{report.source}, {report.frames} frames, {report.model}: "
+        f"{report.invocations_per_frame:.2f} invocations per frame, "
+        f"{report.invocation_us:.0f} us each"
+    )
+    for name, spent_us in {**report.stage_us, "bus thread": report.bus_thread_us}.items():
+        click.echo(f"  {name:12}{spent_us:9.1f} us{spent_us / report.invocation_us:9.1%}")
+    click.echo(f"  {'together':12}{report.overhead:21.1%} of an invocation")
+    click.echo(f"peak memory {report.peak_rss_bytes / 1e6:.0f} MB, the footage included")
+
+
+def _write(report: object, out: Path | None) -> None:
     if out is not None:
         import msgspec
 

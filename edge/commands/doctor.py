@@ -13,12 +13,18 @@ from edge.commands.options import configured, settings_of
 if TYPE_CHECKING:
     from edge.tools.doctor import Finding
 
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
-@click.command()
+
+@click.command(epilog="Example: edge doctor -c /etc/edge/cam0.toml")
 @configured
-@click.option("--json", "as_json", is_flag=True, help="For a program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Looks for what is wrong on this machine and says how to mend it."""
+    """Examine this machine and say how to fix what is wrong.
+
+    It checks the packages, the model, the camera, the captures folder, the endpoint, temperature,
+    power supply, memory and clock. The exit code is 1 if a check fails.
+    """
     import msgspec
 
     from edge.tools.doctor import examine
@@ -32,13 +38,15 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
 
 
 def show(findings: list[Finding]) -> None:
-    """As a table for a person."""
+    """Prints a table for a person."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    colours = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
-    table = Table("check", "", "found", "how to mend it", box=None)
+    table = Table("check", "", box=None)
+    for heading in ("found", "how to fix it"):
+        table.add_column(heading, overflow="fold")
     for finding in findings:
-        state = f"[{colours[finding.state]}]{finding.state}[/]"
-        table.add_row(finding.name, state, finding.found, finding.mend)
+        state = Text(finding.state, COLOURS[finding.state])
+        table.add_row(finding.name, state, Text(finding.found), Text(finding.fix))
     Console().print(table)

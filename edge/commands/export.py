@@ -17,20 +17,27 @@ if TYPE_CHECKING:
     from edge.export.groups import Group
 
 
-@click.group()
+@click.group(epilog="Example: edge export csv events.csv --since 2025-06-01")
 def export() -> None:
-    """Gives captures to other programs: research, spreadsheets, training."""
+    """Export captures for research, spreadsheets or training.
+
+    The captures stay as they are, and no daemon needs to run.
+    """
 
 
-def exporting(act: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say which captures; `act` is given them and their folder."""
+def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that choose captures; `export_to` receives these and their folder."""
 
     @configured
-    @click.option("--captures", type=FOLDER, metavar="DIR", help="Default: the configuration's.")
-    @click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only this camera's.")
-    @click.option("--since", type=click.DateTime(), metavar="DATE", help="From this local time on.")
-    @click.option("--until", type=click.DateTime(), metavar="DATE", help="Before this local time.")
-    @functools.wraps(act)
+    @click.option("--captures", type=FOLDER, metavar="DIR",
+                  help="Default: capture.directory of the configuration.")  # fmt: skip
+    @click.option("--camera", "cameras", multiple=True, metavar="NAME",
+                  help="Only captures of this camera; repeatable.")  # fmt: skip
+    @click.option("--since", type=click.DateTime(), metavar="DATE",
+                  help="Only captures from this local time on.")  # fmt: skip
+    @click.option("--until", type=click.DateTime(), metavar="DATE",
+                  help="Only captures before this local time.")  # fmt: skip
+    @functools.wraps(export_to)
     def command(
         config: Path | None,
         assignments: tuple[str, ...],
@@ -43,18 +50,20 @@ def exporting(act: Callable[..., None]) -> Callable[..., None]:
         from edge.export.groups import Choice, groups
 
         root = captures or Path(settings_of(config, assignments).capture.directory)
-        local = [time and time.astimezone() for time in (since, until)]
-        act(groups(root, Choice(cameras, *local)), root=root, **rest)
+        span = [time and time.astimezone() for time in (since, until)]
+        export_to(groups(root, Choice(cameras, *span)), root=root, **rest)
 
     return command
 
 
-@export.command("camtrap-dp")
+@export.command(
+    "camtrap-dp", epilog="Example: edge export camtrap-dp visitors --location cam0=52.37403,4.88969"
+)
 @click.argument("out", type=FOLDER)
 @exporting
 @click.option("--location", "locations", multiple=True, metavar="CAMERA=LAT,LON",
-              help="Where a camera stands.")  # fmt: skip
-@click.option("--about", type=FILE, metavar="TOML", help="The study: see docs/export.md.")
+              help="Position of a camera in degrees; repeatable.")  # fmt: skip
+@click.option("--about", type=FILE, metavar="TOML", help="File that describes the study.")
 def camtrap_dp(
     groups: Iterator[Group],
     root: Path,  # noqa: ARG001
@@ -62,7 +71,11 @@ def camtrap_dp(
     locations: tuple[str, ...],
     about: Path | None,
 ) -> None:
-    """Makes the new folder OUT: a Camera Trap Data Package 1.0.2."""
+    """Export a Camera Trap Data Package 1.0.2 to the new folder OUT.
+
+    Each camera needs a position, given by --location or in the file of --about. docs/export.md
+    describes that file.
+    """
     import msgspec
 
     from edge.export.about import About, location, read_about
@@ -71,10 +84,10 @@ def camtrap_dp(
     study = read_about(about) if about else About()
     deployments = study.deployments | dict(map(location, locations))
     study = msgspec.structs.replace(study, deployments=deployments)
-    made = write_camtrap_dp(out, groups, study)
+    tables = write_camtrap_dp(out, groups, study)
     click.echo(
-        f"{out}: {len(made.deployments)} deployments, {len(made.media)} media, "
-        f"{len(made.observations)} observations"
+        f"{out}: {len(tables.deployments)} deployments, {len(tables.media)} media, "
+        f"{len(tables.observations)} observations"
     )
 
 
@@ -82,7 +95,10 @@ def camtrap_dp(
 @click.argument("out", type=FILE)
 @exporting
 def table(groups: Iterator[Group], root: Path, out: Path) -> None:
-    """Writes a row for each event to OUT; - is standard output."""
+    """Export a CSV table with a row for each event to OUT.
+
+    Give - as OUT for standard output.
+    """
     import io
 
     from edge.export.table import write_csv
@@ -90,6 +106,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
 
     if str(out) == "-":
         write_csv(sys.stdout, groups, root)
+        sys.stdout.flush()  # a closed pipe fails here, where click ends the program quietly
         return
     text = io.StringIO()
     rows = write_csv(text, groups, root)
@@ -101,7 +118,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
 @click.argument("out", type=FILE)
 @exporting
 def coco(groups: Iterator[Group], root: Path, out: Path) -> None:
-    """Writes the stills with the boxes that triggered them to OUT, as COCO annotations."""
+    """Export stills and their boxes to OUT as COCO annotations."""
     from edge.export.coco import coco as document_of
     from edge.export.coco import encode_coco
     from edge.runtime.files import write_whole

@@ -7,22 +7,25 @@ from pathlib import Path
 import click
 
 from edge.commands.options import FILE, FOLDER
+from edge.commands.progress import progress_bar
+
+SHOWN_LABELS = 12
 
 
-@click.group()
+@click.group(epilog="Example: edge models fetch coco_ssd_mobilenet_v1")
 def models() -> None:
-    """Lists, describes and fetches models."""
+    """List, describe and download models."""
 
 
 @models.command("list")
 def list_models() -> None:
-    """Lists the models of the catalogue and those installed."""
+    """List the models of the catalogue and those that are installed."""
     from edge.vision.detector.catalogue import installed_models, load_catalog
 
     installed, catalog = installed_models(), load_catalog()
     for name in sorted({*installed, *catalog}):
         state = str(installed[name]) if name in installed else f"edge models fetch {name}"
-        about = catalog[name].description if name in catalog else "your own"
+        about = catalog[name].description if name in catalog else "not in the catalogue"
         click.secho(name, bold=True)
         click.echo(f"  {about}\n  {state}")
 
@@ -30,34 +33,28 @@ def list_models() -> None:
 @models.command()
 @click.argument("name")
 def info(name: str) -> None:
-    """Tells what a model file is: size, hash, input, labels."""
+    """Describe a model: file, size, hash, box decoding and labels.
+
+    NAME is a name from `edge models list`, or a file.
+    """
     from edge.vision.detector.catalogue import model_info
 
     model = model_info(name)
-    labels = ", ".join(model.labels[:12]) + (" …" if len(model.labels) > 12 else "")
+    shown = [*model.labels[:SHOWN_LABELS], *(["…"] if len(model.labels) > SHOWN_LABELS else [])]
     click.echo(
         f"file     {model.path}\nsize     {model.size_bytes} bytes\nsha256   {model.sha256}\n"
-        f"boxes    {model.decoding}\nlabels   {len(model.labels)}: {labels}"
+        f"boxes    {model.decoding}\nlabels   {len(model.labels)}: {', '.join(shown)}"
     )
 
 
 @models.command()
 @click.argument("name")
-@click.option("--from", "from_file", type=FILE, metavar="FILE", help="A copy already at hand.")
-@click.option("--dir", "directory", type=FOLDER, metavar="DIR", help="Where to install it.")
+@click.option("--from", "from_file", type=FILE, metavar="FILE", help="Use a copy of the download.")
+@click.option("--dir", "directory", type=FOLDER, metavar="DIR", help="Folder to install it in.")
 def fetch(name: str, from_file: Path | None, directory: Path | None) -> None:
-    """Downloads a model of the catalogue, verifies and installs it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    """Download the model NAME of the catalogue, verify it and install it."""
     from edge.vision.detector import catalogue as catalog
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name)
-        path = catalog.fetch(
-            name,
-            directory,
-            from_file,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress_bar(name) as update:
+        path = catalog.fetch(name, directory, from_file, update)
     click.echo(path)

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from edge.commands.options import FILE, configured, settings_of
+from edge.commands.progress import progress_bar
 
 
-@click.command()
+@click.command(epilog="Example: edge replay garden.mp4 --set motion.sensitivity=1.5")
 @configured
 @click.argument("video", type=click.Path(path_type=Path))
-@click.option("--out", type=FILE, metavar="MP4", help="Annotated video.")
-@click.option("--report", type=FILE, metavar="HTML", help="Report with a timeline and stills.")
+@click.option("--out", type=FILE, metavar="MP4", help="Default: replay-out/VIDEO.mp4.")
+@click.option("--report", type=FILE, metavar="HTML", help="Default: replay-out/VIDEO.html.")
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
 def replay(
     config: Path | None,
@@ -23,10 +24,11 @@ def replay(
     report: Path | None,
     model: str | None,
 ) -> None:
-    """Plays footage through the pipeline and shows what it would have done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    """Play the recording VIDEO and show what the daemon would do.
 
+    Writes a video with boxes drawn over it and a report with a timeline and the picture of each
+    trigger. Use it to try settings.
+    """
     from edge.tools.replay import replay as play
 
     settings = settings_of(
@@ -35,11 +37,7 @@ def replay(
     folder = Path("replay-out")
     out = out or folder / f"{video.stem}.mp4"
     report = report or folder / f"{video.stem}.html"
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("frames", total=None)
-        summary = play(
-            settings, out, report, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress_bar("frames") as update:
+        summary = play(settings, out, report, update)
     click.echo(summary.sentence())
     click.echo(f"video   {out}\nreport  {report}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +19,22 @@ if TYPE_CHECKING:
     from edge.runtime.logs import LogFormat
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  edge run -c edge.toml\n  edge run --source synthetic:people"
+)
 @configured
-@click.option("--source", metavar="URI", help="picamera2:0, a video, rtsp://…, synthetic:walk …")
-@click.option("--fast", is_flag=True, help="Files: as fast as possible, no frame skipped.")
-@click.option("--camera", metavar="NAME", help="Name in topics and paths.")
+@click.option("--source", metavar="URI", help="picamera2:0, v4l2:/dev/video0, rtsp://…, a video …")
+@click.option("--fast", is_flag=True, help="Read files as fast as possible and skip no frame.")
+@click.option("--camera", metavar="NAME", help="Name of the camera, in topics and paths.")
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
-@click.option("--capture-dir", metavar="DIR", help="Where captures go.")
-@click.option("--endpoint", metavar="ENDPOINT", help="Where events are published.")
-@click.option("--live/--no-live", default=None, help="A status line; default: on a terminal.")
+@click.option("--capture-dir", metavar="DIR", help="Folder for captures.")
+@click.option("--endpoint", metavar="ENDPOINT", help="Address to publish events on.")
+@click.option("--live/--no-live", default=None, help="Show a status line. Default: on a terminal.")
 @click.option(
     "--log-format",
     type=click.Choice(["auto", "text", "journal", "json"]),
     default="auto",
-    help="Default: journal under systemd, else text.",
+    help="Default: journal under systemd, otherwise text.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
 def run(
@@ -46,8 +50,11 @@ def run(
     log_format: LogFormat,
     verbose: bool,
 ) -> None:
-    """Runs the daemon until its source ends or it is stopped; SIGHUP reloads the configuration."""
-    from edge.runtime import logs
+    """Run the daemon until its source ends or it is stopped.
+
+    SIGTERM and SIGINT (Ctrl-C) stop it; captures in progress are completed. SIGHUP reloads the
+    configuration, which the options override.
+    """
     from edge.tools.console import run_with_console
 
     def load() -> Settings:
@@ -62,14 +69,18 @@ def run(
             bus__endpoint=endpoint,
         )
 
+    live = sys.stdout.isatty() if live is None else live
+    with _errors_in_the_log(log_format):
+        run_with_console(load(), load, live=live, verbose=verbose, log_format=log_format)
+
+
+@contextmanager
+def _errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
+    """Logs an error that ends the program where a program reads the log; raises it otherwise."""
+    from edge.runtime import logs
+
     try:
-        run_with_console(
-            load(),
-            load,
-            live=sys.stdout.isatty() if live is None else live,
-            verbose=verbose,
-            log_format=log_format,
-        )
+        yield
     except EdgeError as error:
         if logs.resolve(log_format) == "text":
             raise

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import FILE, client_keys, configured, keyed, settings_of
 
-CONTROL_S = 3.0  # a command that isn't answered by then has failed
+if TYPE_CHECKING:
+    from edge.config.schema import Settings
+    from edge.web.camera import Camera
+    from edge.web.server import Parts
+
+CONTROL_S = 3.0  # a person waits this long for an answer before the page reports that none came
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  edge view -c edge.toml\n"
+    "  edge view --listen 0.0.0.0:8080 --token-file view-token"
+)
 @configured
-@click.option("--endpoint", metavar="ENDPOINT", help="bus.control; default: the configuration's.")
+@click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control of the configuration.")
 @keyed
 @click.option(
     "--listen",
     default="127.0.0.1:8080",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where the page is; port 0 takes a free one.",
+    help="Address of the page; port 0 takes a free one.",
 )
 @click.option(
     "--token-file",
     type=FILE,
     metavar="FILE",
-    help="Whoever has its first line is let in; made if it isn't there.",
+    help="Admit only people with the token in its first line. Created if it does not exist.",
 )
 @click.option(
     "--width",
     type=click.IntRange(64, 8192),
     default=960,
     show_default=True,
-    help="Of the picture, at most; in pixels.",
+    metavar="PX",
+    help="Largest width of the picture.",
 )
 def view(
     config: Path | None,
@@ -47,69 +58,88 @@ def view(
     listen: str,
     token_file: Path | None,
     width: int,
-) -> None:  # fmt: skip
-    """Serves a page that shows what the camera sees, and edits zones, masks and motion."""
-    import functools
+) -> None:
+    """Serve a web page to aim and tune the camera.
 
-    from edge.bus.door import control_endpoint
-    from edge.client import Control
-    from edge.config import load as configuration
-    from edge.config.edit import SettingsFile
+    The page shows the picture with motion, regions and tracks, edits zones, masks, rules and motion
+    settings, and lists captures. The daemon runs as a program of its own.
+    """
+    from edge.config import load
     from edge.runtime.signals import until_signal
     from edge.web import server
-    from edge.web.access import Token
-    from edge.web.camera import Camera
-    from edge.web.captures import Captures
 
     settings = settings_of(config, assignments)
-    endpoint = endpoint or control_endpoint(settings.bus)
-    if not endpoint:
-        raise click.UsageError("this configuration has no bus.control; say --endpoint")
-    make_control = functools.partial(
-        Control, endpoint, keys=client_keys(key, server_key), timeout_s=CONTROL_S
-    )
+    camera = _camera(settings, endpoint, key, server_key, width)
     host, port = address(listen)
     token = token_for(host, token_file)
-    file = config or configuration.found()
     with server.listen(host, port) as listening:
         port = listening.getsockname()[1]
-        parts = server.Parts(
-            Camera(make_control, width),
-            Captures(Path(settings.capture.directory), settings.camera),
-            None if file is None else SettingsFile(file),
-            None if token is None else Token(token, port),
-        )
+        parts = _parts(settings, camera, config or load.found(), token, port)
         click.echo(page_address(host, port, token))
-        with until_signal():  # the server hears them too, and gives them back when it has ended
+        with until_signal():  # the server takes the signals over and raises them again at its end
             server.serve(server.make_app(parts), listening)
 
 
+def _camera(
+    settings: Settings, endpoint: str | None, key: Path | None, server_key: Path | None, width: int
+) -> Camera:
+    """Raises click.UsageError where no endpoint is known."""
+    from edge.bus.door import control_endpoint
+    from edge.client import Control
+    from edge.web.camera import Camera
+
+    endpoint = endpoint or control_endpoint(settings.bus)
+    if not endpoint:
+        raise click.UsageError("no address for commands: set bus.control or give --endpoint")
+    keys = client_keys(key, server_key)
+    return Camera(functools.partial(Control, endpoint, keys=keys, timeout_s=CONTROL_S), width)
+
+
+def _parts(
+    settings: Settings, camera: Camera, file: Path | None, token: str | None, port: int
+) -> Parts:
+    from edge.config.edit import SettingsFile
+    from edge.web.access import Token
+    from edge.web.captures import Captures
+    from edge.web.server import Parts
+
+    return Parts(
+        camera,
+        Captures(Path(settings.capture.directory), settings.camera),
+        None if file is None else SettingsFile(file),
+        None if token is None else Token(token, port),
+    )
+
+
 def address(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, or `[HOST]:PORT` of IPv6. Raises click.UsageError."""
+    """Host and port of `HOST:PORT` or, for IPv6, `[HOST]:PORT`. Raises click.UsageError."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise click.UsageError(f"--listen {text}: write HOST:PORT, for instance 127.0.0.1:8080")
+        raise click.UsageError(f"--listen {text}: write HOST:PORT, such as 127.0.0.1:8080")
     return host, int(port)
 
 
 def token_for(host: str, file: Path | None) -> str | None:
-    """Raises click.UsageError for an address that needs one, and ConfigError for a bad file."""
+    """The token, or None where none is needed.
+
+    Raises click.UsageError for an address that needs one, and ConfigError for a bad file.
+    """
     from edge.web.access import is_loopback, read_token
 
     if file is not None:
         return read_token(file)
     if not is_loopback(host):
         raise click.UsageError(
-            f"--listen {host}: others can reach that address, so that a token is needed: "
+            f"--listen {host}: other machines can reach this address, so a token is needed: "
             "--token-file FILE"
         )
     return None
 
 
 def page_address(host: str, port: int, token: str | None) -> str:
-    """What to open; the token in it only for a person at a terminal, not for a log."""
-    named = socket.gethostname() if host in EVERYWHERE else host
-    shown = f"[{named}]" if ":" in named else named
+    """The address to open; it contains the token only on a terminal, never in a log."""
+    name = socket.gethostname() if host in EVERYWHERE else host
+    name = f"[{name}]" if ":" in name else name
     fragment = f"#token={token}" if token is not None and sys.stdout.isatty() else ""
-    return f"http://{shown}:{port}/{fragment}"
+    return f"http://{name}:{port}/{fragment}"

@@ -1,1 +1,1 @@
-"""What captures are to other programs: Camtrap DP for research, a table, COCO annotations."""
+"""Captures for other programs: Camtrap DP, CSV and COCO, from the sidecars of a folder."""

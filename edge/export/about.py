@@ -1,4 +1,4 @@
-"""What no camera knows of a study: who, where, how. Read from a TOML file."""
+"""The description of a study (people, places, methods), read from a TOML file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An unknown key is an error."""
+    """Base of the tables of the file; an unknown key is an error."""
 
 
 class Contributor(_Table, frozen=True):
@@ -30,7 +30,7 @@ class Contributor(_Table, frozen=True):
 
 
 class Project(_Table, frozen=True):
-    """As in Camtrap DP."""
+    """The project, with the terms of Camtrap DP."""
 
     title: str = "Camera trapping with edge-trigger"
     description: str | None = None
@@ -39,7 +39,10 @@ class Project(_Table, frozen=True):
 
 
 class Deployment(_Table, frozen=True):
-    """Where a camera stood. Without start and end, those of its captures."""
+    """The place of a camera, and the time it was there.
+
+    start, end: with zone; without them, the first and the last capture count.
+    """
 
     latitude: Latitude
     longitude: Longitude
@@ -56,7 +59,7 @@ class Deployment(_Table, frozen=True):
 
 
 class About(_Table, frozen=True):
-    """The whole file. deployments: by the camera's name; labels: by the model's label."""
+    """The whole file. deployments: by name of the camera. labels: taxa by the model's labels."""
 
     title: str | None = None
     data_license: str | None = None
@@ -68,17 +71,17 @@ class About(_Table, frozen=True):
 
 
 def read_about(path: Path) -> About:
-    """Raises ConfigError in one sentence."""
+    """Raises ConfigError in one sentence, for a file that is unreadable or wrong."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=About)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, ValueError) as error:  # ValueError: tomllib's
+    except (msgspec.MsgspecError, ValueError) as error:  # ValueError: from tomllib
         raise ConfigError(f"{path}: {error}") from error
 
 
 def location(text: str) -> tuple[str, Deployment]:
-    """`CAMERA=LATITUDE,LONGITUDE` as the command line has it. Raises ConfigError."""
+    """Reads `CAMERA=LATITUDE,LONGITUDE` of the command line. Raises ConfigError."""
     camera, _, rest = text.partition("=")
     try:
         latitude, longitude = map(float, rest.split(","))

@@ -1,7 +1,7 @@
 """Camera Trap Data Package 1.0.2: deployments, media and observations, https://camtrap-dp.tdwg.org.
 
-Events that share a clip are one Camtrap DP event, and so is one by itself. Each object in it is an
-observation of that event; one for which a still was made is an observation of the still too, with
+Events that share a clip are one Camtrap DP event; any other event is one of its own. Each object of
+it is an observation of that event. An object with a still is also an observation of the still, with
 its box.
 """
 
@@ -29,9 +29,10 @@ from edge.export.taxa import Taxon, taxon_of
 VERSION: Final = "1.0.2"
 SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
-UNSEEN: Final = Taxon(kind="unclassified")  # a capture that no object triggered
+UNCLASSIFIED: Final = Taxon(kind="unclassified")  # a capture on command, without an object
+EXTENT_DIGITS: Final = 4  # as the boxes of sidecars have them
 
-# The columns in the order of the specification; of those that are optional, what is known here.
+# Columns in the order of the specification, without those for which no values are known.
 DEPLOYMENTS: Final = (
     "deploymentID", "locationName", "latitude", "longitude", "coordinateUncertainty",
     "deploymentStart", "deploymentEnd", "setupBy", "cameraID", "cameraModel", "cameraHeight",
@@ -53,7 +54,10 @@ Row = dict[str, object]
 
 @dataclass(slots=True)
 class Tables:
-    """Rows by the specification's names. files: path in the package to path here."""
+    """Rows with the specification's column names.
+
+    taxa: by scientific name. files: path in the package to path on this machine.
+    """
 
     deployments: list[Row] = field(default_factory=list)
     media: list[Row] = field(default_factory=list)
@@ -63,9 +67,10 @@ class Tables:
 
 
 def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables:
-    """The package as a new folder `out`, whole or not at all; media are hard links where possible.
+    """Writes the package as a new folder `out`; on an error no folder remains.
 
-    Raises ConfigError where a camera's location isn't known, and CaptureError for the disk.
+    Media are hard links where the file system allows them. Raises ConfigError where the position of
+    a camera is unknown, PermanentError where `out` exists, and CaptureError if writing fails.
     """
     tables = tables_of(list(groups), about)
     with whole_folder(out) as folder:
@@ -80,26 +85,27 @@ def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables
 
 
 def tables_of(groups: Sequence[Group], about: About) -> Tables:
+    """All rows. Raises ConfigError without captures or with an unknown position."""
     tables = Tables()
     by_camera: dict[str, list[Group]] = {}
     for group in groups:
         by_camera.setdefault(group.camera, []).append(group)
     if not by_camera:
-        raise ConfigError("no captures are left by --camera, --since and --until")
+        raise ConfigError("no capture matches --camera, --since and --until")
     if unknown := sorted(by_camera.keys() - about.deployments.keys()):
         raise ConfigError(
-            f"where does {unknown[0]} stand? say --location {unknown[0]}=LATITUDE,LONGITUDE, or "
-            f"[deployments.{unknown[0]}] in the file of --about"
+            f"camera {unknown[0]} has no position: give --location "
+            f"{unknown[0]}=LATITUDE,LONGITUDE, or [deployments.{unknown[0]}] in the file of --about"
         )
-    for camera, own in by_camera.items():
-        tables.deployments.append(_deployment(camera, about.deployments[camera], own))
-        for group in own:
+    for camera, members in by_camera.items():
+        tables.deployments.append(_deployment(camera, about.deployments[camera], members))
+        for group in members:
             _add(tables, group, about)
     return tables
 
 
 def descriptor(tables: Tables, about: About) -> dict[str, Any]:
-    """`datapackage.json`."""
+    """The content of `datapackage.json`."""
     licenses = {"data": about.data_license, "media": about.media_license}
     package = {
         "resources": [_resource(name) for name in ("deployments", "media", "observations")],
@@ -136,7 +142,7 @@ def descriptor(tables: Tables, about: About) -> dict[str, Any]:
 
 
 def _add(tables: Tables, group: Group, about: About) -> None:
-    """The media and observations of one event."""
+    """Adds the media and observations of one Camtrap DP event."""
     tracks = group.tracks()
     taxa = {track.id: taxon_of(track.label, about.labels) for _, track in tracks}
     tables.taxa |= {taxon.scientific_name: taxon for taxon in taxa.values()
@@ -145,31 +151,31 @@ def _add(tables: Tables, group: Group, about: About) -> None:
     tables.media += [_medium(group, medium, public=public) for medium in group.media]
     tables.files |= {_package_path(medium): medium.path for medium in group.media}
     if not tracks:
-        tables.observations.append(_observation(group, UNSEEN, group.events[0], None))
+        tables.observations.append(_observation(group, UNCLASSIFIED, group.events[0], None))
     for event, track in tracks:
         tables.observations.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
-        if (seen := still.event.track) is not None:
-            row = _observation(group, taxa[seen.id], still.event, seen)
-            tables.observations.append(row | _on_still(still, seen))
+        if (shown := still.event.track) is not None:
+            row = _observation(group, taxa[shown.id], still.event, shown)
+            tables.observations.append(row | _on_still(still, shown))
 
 
-def _deployment(camera: str, known: Deployment, groups: Sequence[Group]) -> Row:
+def _deployment(camera: str, about: Deployment, groups: Sequence[Group]) -> Row:
     return {
         "deploymentID": camera,
-        "locationName": known.location,
-        "latitude": known.latitude,
-        "longitude": known.longitude,
-        "coordinateUncertainty": known.uncertainty_m,
-        "deploymentStart": _instant(known.start or min(group.start for group in groups)),
-        "deploymentEnd": _instant(known.end or max(group.end for group in groups), up=True),
-        "setupBy": known.set_up_by,
+        "locationName": about.location,
+        "latitude": about.latitude,
+        "longitude": about.longitude,
+        "coordinateUncertainty": about.uncertainty_m,
+        "deploymentStart": _instant(about.start or min(group.start for group in groups)),
+        "deploymentEnd": _instant(about.end or max(group.end for group in groups), up=True),
+        "setupBy": about.set_up_by,
         "cameraID": camera,
-        "cameraModel": known.camera_model,
-        "cameraHeight": known.height_m,
-        "cameraHeading": known.heading_deg,
-        "habitat": known.habitat,
-        "deploymentComments": known.comments,
+        "cameraModel": about.camera_model,
+        "cameraHeight": about.height_m,
+        "cameraHeading": about.heading_deg,
+        "habitat": about.habitat,
+        "deploymentComments": about.comments,
     }
 
 
@@ -187,7 +193,7 @@ def _medium(group: Group, medium: Medium, *, public: bool) -> Row:
 
 
 def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntry | None) -> Row:
-    """Of the event as a whole."""
+    """An observation of the event as a whole."""
     row: Row = {
         "observationID": event.event_id,
         "deploymentID": group.camera,
@@ -212,7 +218,7 @@ def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntr
 
 
 def _on_still(still: Medium, track: TrackEntry) -> Row:
-    """What makes an observation one of the still."""
+    """The columns that make it an observation of the still instead."""
     x0, y0, x1, y1 = track.box_xyxy
     return {
         "observationID": f"{still.event.event_id}-still",
@@ -226,13 +232,13 @@ def _on_still(still: Medium, track: TrackEntry) -> Row:
 
 
 def _package_path(medium: Medium) -> str:
-    """media/<camera>/<date>/<name>."""
+    """The path in the package: media/<camera>/<date>/<name>."""
     return "/".join(["media", *medium.path.parts[-3:]])
 
 
 def _extent(low: float, high: float) -> float:
-    """More than nothing, as the specification asks."""
-    return max(round(high - low, 4), 0.0001)
+    """A width or height; the specification requires more than 0."""
+    return max(round(high - low, EXTENT_DIGITS), 10**-EXTENT_DIGITS)
 
 
 def _resource(name: str) -> dict[str, str]:
@@ -248,7 +254,7 @@ def _resource(name: str) -> dict[str, str]:
 
 
 def _spatial(deployments: Sequence[Row]) -> dict[str, Any]:
-    """GeoJSON of the places: a point, or several."""
+    """The positions of the cameras as a GeoJSON point or points."""
     points = sorted({(float(str(row["longitude"])), float(str(row["latitude"])))
                      for row in deployments})  # fmt: skip
     if len(points) == 1:
@@ -257,7 +263,7 @@ def _spatial(deployments: Sequence[Row]) -> dict[str, Any]:
 
 
 def _instant(time: datetime, *, up: bool = False) -> str:
-    """Whole seconds, as the specification has them; `up` for the end of a span that holds all."""
+    """ISO 8601 in whole seconds, as specified. up: rounds up, for the end of a span."""
     rest = timedelta(microseconds=time.microsecond)
     time = time - rest + timedelta(seconds=math.ceil(rest.total_seconds()) if up else 0)
     return time.isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
 """Stills with the box that triggered them, as COCO object annotations.
 
-Format: https://cocodataset.org/#format-data. A still is annotated with the object of its event
-alone: others that it shows are not, so that it trains no detector without a person's look.
+Format: https://cocodataset.org/#format-data. Only the object of a still's event is annotated, not
+others in the picture: a person must check the annotations before they train a detector.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.export.groups import Group
 
 
 def coco(groups: Iterable[Group], root: Path) -> dict[str, Any]:
-    """The whole document; `file_name` is relative to `root`, boxes are x y width height in px."""
+    """The document. file_name: relative to `root`. bbox: x, y, width, height in pixels."""
     categories: dict[str, int] = {}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

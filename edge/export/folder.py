@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all."""
+"""A new folder that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edge.runtime.files import PART_SUFFIX, capturing, sync_directory
 
 @contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
-    """Gives a temporary folder that becomes `final` at the end, and goes on any error.
+    """Gives a temporary folder that becomes `final` at the end, or is deleted on an error.
 
-    Raises PermanentError where `final` is there already, and CaptureError for the disk.
+    Raises PermanentError where `final` exists, and CaptureError if writing fails.
     """
     if final.exists():
-        raise PermanentError(f"{final} is there already: choose another name, or remove it")
+        raise PermanentError(f"{final} already exists: choose another name or remove it")
     part = final.with_name(f".{final.name}{PART_SUFFIX}")
     with capturing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
         part.mkdir()
         try:
             yield part
-            os.sync()  # many files: one call for all of them
+            os.sync()  # one call for all files
             part.replace(final)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
@@ -37,7 +37,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
 
 def place(source: Path, target: Path) -> None:
-    """The same file by another name where the file system can do that, else a copy."""
+    """Makes `target` a hard link to `source` where the file system allows it, otherwise a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)

@@ -1,4 +1,4 @@
-"""The captures of a folder, as their sidecars tell them."""
+"""The captures of a folder, read from their sidecars."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edge.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which captures: of these cameras (none = all), that began in since <= time < until."""
+    """A choice of captures: of these cameras (none means all), with since <= start < until."""
 
     cameras: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 
-    def takes(self, group: Group) -> bool:
+    def includes(self, group: Group) -> bool:
         time = time_of(group.events[0])
         return (
             (not self.cameras or group.camera in self.cameras)
@@ -31,7 +31,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """A file that is still there, and the event that it was made for."""
+    """A still or clip that still exists, and the event that it was made for."""
 
     path: Path
     file: FileEntry
@@ -40,7 +40,7 @@ class Medium:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events that share a clip, or one by itself, in the order of time, with all their files."""
+    """Events that share a clip, or one event, in order of time, with all their files."""
 
     camera: str
     model: str
@@ -63,7 +63,7 @@ class Group:
         return max(ends + [time_of(event) for event in self.events])
 
     def still_of(self, event: EventEntry) -> Medium | None:
-        """Made for this very event."""
+        """The still that was made for this event."""
         return next((m for m in self.stills() if m.event.event_id == event.event_id), None)
 
     def stills(self) -> list[Medium]:
@@ -74,7 +74,7 @@ class Group:
         return next((medium for medium in self.media if medium.file.kind == "clip"), None)
 
     def tracks(self) -> list[tuple[EventEntry, TrackEntry]]:
-        """Each object once, with the event that saw it best; several rules may tell of one."""
+        """Each object once, with its event of the highest score; several rules may report it."""
         best: dict[int, tuple[EventEntry, TrackEntry]] = {}
         for event in self.events:
             if (track := event.track) is not None:
@@ -85,39 +85,41 @@ class Group:
 
 
 def groups(root: Path, choice: Choice | None = None) -> Iterator[Group]:
-    """In the order of camera and time. Raises PermanentError for a folder without captures."""
+    """In order of camera and time. Raises PermanentError for a folder without captures."""
     choice = choice or Choice()
-    found = list(_sidecars(root))
-    if not found:
-        raise PermanentError(
-            f"{root} holds no captures of edge; say where they are: --captures DIR"
-        )
-    made = [_group(parts) for parts in _sharing_events(found)]
-    made.sort(key=lambda group: (group.camera, time_of(group.events[0])))
-    yield from filter(choice.takes, made)
+    sidecars = list(_sidecars(root))
+    if not sidecars:
+        raise PermanentError(f"{root} contains no captures: give their folder with --captures DIR")
+    result = [_group(parts) for parts in _sharing_events(sidecars)]
+    result.sort(key=lambda group: (group.camera, time_of(group.events[0])))
+    yield from filter(choice.includes, result)
 
 
 def time_of(entry: EventEntry | FileEntry) -> datetime:
-    """With its zone."""
+    """The entry's time, with its zone."""
     return datetime.fromisoformat(entry.time)
 
 
-_Found = tuple[Path, Sidecar]
+_Placed = tuple[Path, Sidecar]  # and the folder it is in
 
 
-def _sidecars(root: Path) -> Iterator[_Found]:
+def _sidecars(root: Path) -> Iterator[_Placed]:
     for path in sorted(root.glob(f"*/*/*{SIDECAR_SUFFIX}")):
         sidecar = read_sidecar(path)
         if sidecar is not None and sidecar.events:
             yield path.parent, sidecar
 
 
-def _sharing_events(found: Iterable[_Found]) -> list[list[_Found]]:
-    """An event that lengthened another's clip is told there too, beside its own still."""
-    by_event: dict[str, list[_Found]] = {}
-    for one in found:
-        parts = [one]
-        for event in one[1].events:
+def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
+    """Sidecars with an event in common, as lists.
+
+    An event that lengthened another event's clip is in that clip's sidecar and in the sidecar of
+    its still.
+    """
+    by_event: dict[str, list[_Placed]] = {}
+    for placed in sidecars:
+        parts = [placed]
+        for event in placed[1].events:
             known = by_event.get(event.event_id)
             if known is not None and known is not parts:
                 parts.extend(known)
@@ -126,7 +128,7 @@ def _sharing_events(found: Iterable[_Found]) -> list[list[_Found]]:
     return list({id(parts): parts for parts in by_event.values()}.values())
 
 
-def _group(parts: list[_Found]) -> Group:
+def _group(parts: list[_Placed]) -> Group:
     events = {event.event_id: event for _, sidecar in parts for event in sidecar.events}
     media = [
         Medium(folder / file.name, file, sidecar.events[0])

@@ -1,4 +1,4 @@
-"""CSV for spreadsheets and R: a row for each event."""
+"""A CSV table for spreadsheets and R, with a row for each event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
-    """Boxes are in 0..1 of the picture, files relative to `root`. Returns the number of rows."""
+    """Writes boxes in 0..1 of the picture and files relative to `root`; returns the row count."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     rows = 0
@@ -24,13 +24,13 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
         clip = group.clip
         for event in group.events:
             track = event.track
-            seen = (track.label, track.score, track.id, *track.box_xyxy) if track else ("",) * 7
+            values = (track.label, track.score, track.id, *track.box_xyxy) if track else ("",) * 7
             files = [
                 medium.path.relative_to(root).as_posix() if medium else ""
                 for medium in (group.still_of(event), clip)
             ]
             writer.writerow(
-                [event.time, group.camera, event.rule, event.event_id, *seen, event.latency_ms,
+                [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
                  group.model, *files, clip.file.duration_s if clip else ""]
             )  # fmt: skip
             rows += 1

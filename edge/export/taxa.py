@@ -1,4 +1,4 @@
-"""What a model's label is to a biologist."""
+"""Taxa, as biologists name them, of a model's labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rank = Literal[
 
 
 class Taxon(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """kind: Camtrap DP's observationType. A label need not be as narrow as a species."""
+    """A species or a wider group. kind: the observationType of Camtrap DP."""
 
     kind: Kind = "animal"
     scientific_name: str | None = None
@@ -47,6 +47,6 @@ LABELS: Mapping[str, Taxon] = {
 }
 
 
-def taxon_of(label: str, own: Mapping[str, Taxon]) -> Taxon:
-    """`own` goes before COCO's names; a label that neither knows is unknown."""
-    return own.get(label) or LABELS.get(label, UNKNOWN)
+def taxon_of(label: str, of_study: Mapping[str, Taxon]) -> Taxon:
+    """The taxon of the study or, where it names none, that of COCO's label; otherwise unknown."""
+    return of_study.get(label) or LABELS.get(label, UNKNOWN)

@@ -1,11 +1,11 @@
-"""Log lines for journald and for machines: one line an event, whatever is in it.
+"""Log lines for journald and for programs: one line per event, whatever the event contains.
 
 journal: `<4>msg="source rtsp://… is lost" logger=edge.daemon`. journald takes the number as the
-    priority (sd-daemon(3)); what follows is key=value, quoted where it isn't one plain word.
-json: one object a line, with `time`, `level`, `logger`, `msg` and the event's own fields.
+    priority (sd-daemon(3)); key=value pairs follow, quoted unless the value is one plain word.
+json: one object per line, with `time`, `level`, `logger`, `msg` and the event's fields.
 text: for people at a terminal.
 
-An event that repeats is told five times a minute; the next one told says how many were not.
+A repeated event is logged up to five times a minute; the next line of it counts those left out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 LogFormat = Literal["auto", "text", "journal", "json"]
-BURST, PERIOD_S = 5, 60.0
-KINDS = 256  # of events that are counted; the one heard of longest ago is forgotten first
+BURST, PERIOD_S = 5, 60.0  # a fault that lasts a day adds at most 7,200 lines to the journal
+KINDS = 256  # different events that are counted; the least recent is forgotten first
 PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f]+")
 
 _PRIORITIES = (
@@ -36,14 +36,15 @@ _DEBUG_PRIORITY = 7
 
 
 def fields(**values: object) -> dict[str, Any]:
-    """As `extra` of a log call: what belongs to the event besides its text."""
+    """The `extra` argument of a log call: the event's fields besides its text."""
     return {"fields": values}
 
 
 def set_up(log_format: LogFormat, level: int, handler: logging.Handler | None = None) -> None:
-    """Of the whole process. auto: journal where systemd reads this output, else text.
+    """Configures logging for the whole process.
 
-    handler: takes the place of standard error, for text alone.
+    log_format: auto means journal where systemd reads the output, otherwise text.
+    handler: replaces standard error; used for text only.
     """
     chosen = resolve(log_format)
     if chosen != "text" or handler is None:
@@ -54,7 +55,7 @@ def set_up(log_format: LogFormat, level: int, handler: logging.Handler | None = 
 
 
 def resolve(log_format: LogFormat) -> Literal["text", "journal", "json"]:
-    """`auto` made one of the others."""
+    """The format to use, with `auto` replaced by journal or text."""
     if log_format != "auto":
         return log_format
     return "journal" if "JOURNAL_STREAM" in os.environ else "text"
@@ -69,7 +70,7 @@ class JournalFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object; what JSON doesn't know is written as text."""
+    """One JSON object; values that JSON has no type for are written as text."""
 
     def format(self, record: logging.LogRecord) -> str:
         head = {
@@ -89,25 +90,25 @@ class TextFormatter(logging.Formatter):
 
 
 class RepeatLimit(logging.Filter):
-    """Lets an event through five times a minute; events that differ in digits alone are one."""
+    """Passes an event up to five times a minute; events that differ only in digits are the same."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now_s = now_s
-        self._seen: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+        self._counts: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Called by the handler, which holds its lock."""
         key = (record.name, record.levelno, re.sub(r"\d+", "#", record.getMessage()))
         now_s = self._now_s()
-        began_s, count = self._seen.pop(key, (now_s, 0))
-        if now_s - began_s >= PERIOD_S:
+        start_s, count = self._counts.pop(key, (now_s, 0))
+        if now_s - start_s >= PERIOD_S:
             if count > BURST:
                 record.repeats = count - BURST
-            began_s, count = now_s, 0
-        self._seen[key] = (began_s, count + 1)
-        while len(self._seen) > KINDS:
-            self._seen.popitem(last=False)
+            start_s, count = now_s, 0
+        self._counts[key] = (start_s, count + 1)
+        while len(self._counts) > KINDS:
+            self._counts.popitem(last=False)
         return count < BURST
 
 
@@ -125,7 +126,7 @@ def _priority(level: int) -> int:
 
 
 def _quoted(value: object) -> str:
-    """As it stands where it is one plain word, else as a JSON string: never more than one line."""
+    """One plain word unchanged, anything else as a JSON string: always on one line."""
     text = str(value)
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """Holds one item: the newest wins and the loss is counted in `dropped`, or the sender waits."""
+    """Holds one item. A new one replaces it and `dropped` counts the loss, or the sender waits."""
 
     def __init__(self) -> None:
         self._item: Item | None = None
@@ -18,18 +18,22 @@ class Mailbox(Generic[Item]):
         self.dropped = 0
 
     def put(self, item: Item, *, wait: bool = False) -> None:
-        """Replaces what is there; with `wait`, first lets it be taken. Nothing once closed."""
+        """Replaces the item that is there or, with `wait`, waits until it was taken.
+
+        Does nothing once the mailbox is closed.
+        """
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._item is None or self._closed)
             if self._closed:
                 return
-            self.dropped += self._item is not None
+            if self._item is not None:
+                self.dropped += 1
             self._item = item
             self._changed.notify_all()
 
     def take(self, timeout_s: float | None = None) -> Item | None:
-        """The item, waited for; None when the time is up, or closed and empty."""
+        """Waits for the item; None after `timeout_s`, or when the mailbox is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed, timeout_s)
             item, self._item = self._item, None
@@ -37,7 +41,7 @@ class Mailbox(Generic[Item]):
             return item
 
     def close(self) -> None:
-        """No more items: what is there can still be taken."""
+        """Accepts no more items; the one that is there can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,42 +1,48 @@
 """Signals as calls in a thread of their own.
 
-A handler in Python runs in the middle of whatever the main thread was doing, and may find a lock
-taken that only the main thread can give back. Here the handler does nothing: the interpreter writes
-the signal's number to a socket, and a thread reads it there and acts.
+A signal handler in Python interrupts whatever the main thread is doing, and may need a lock that
+the main thread holds. Here the handler does nothing: the interpreter writes the signal's number to
+a socket, and a thread reads the number there and runs the action.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+from edge.runtime.service_thread import ServiceThread, StuckThreadError
+
+STOP_S = 1.0  # a reload may still be reading files; the end of the program does not wait for it
+
 log = logging.getLogger(__name__)
 
 
 class Signals:
-    """Calls an action for each signal while entered; only the main thread may enter.
+    """Calls an action for each signal while entered; only the main thread may enter, once.
 
-    The actions run one after the other. One that raises is logged, and listening goes on: a reload
-    that fails must not cost the stop that comes later.
+    Actions run one after the other. One that raises is logged and the thread goes on: a reload
+    that fails must not prevent the stop that comes later.
     """
 
     def __init__(self, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
-        self._actions = actions
-        self._before: dict[signal.Signals, Any] = {}
+        self._actions = {int(number): action for number, action in actions.items()}
+        self._handlers_before: dict[int, Any] = {}
         self._fd_before = -1
-        self._heard, self._written = socket.socketpair()
-        self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._numbers, self._wakeup = socket.socketpair()
+        self._thread = ServiceThread("signals", self._listen, wake=self._wakeup.close)
 
     def __enter__(self) -> Self:
-        self._written.setblocking(False)
-        self._fd_before = signal.set_wakeup_fd(self._written.fileno(), warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, _pass) for number in self._actions}
+        self._wakeup.setblocking(False)
+        self._fd_before = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        self._handlers_before = {
+            number: signal.signal(number, _do_nothing) for number in self._actions
+        }
         self._thread.start()
         return self
 
@@ -44,44 +50,46 @@ class Signals:
         self,
         _kind: type[BaseException] | None,
         _error: BaseException | None,
-        _where: TracebackType | None,
+        _traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._fd_before)
-        self._written.close()
-        self._thread.join(1)
-        if not self._thread.is_alive():
-            self._heard.close()
+        try:
+            self._thread.stop(STOP_S)
+        except StuckThreadError as error:
+            log.warning("%s: the action for a signal still runs", error)
+            return
+        self._numbers.close()
+        if self._thread.error is not None:
+            log.error("signals were no longer handled: %r", self._thread.error)
 
     def _listen(self) -> None:
-        while numbers := self._heard.recv(16):
+        while numbers := self._numbers.recv(16):  # empty once the other end is closed
             for number in numbers:
-                self._act(signal.Signals(number))
+                with self._thread.work():
+                    self._act(number)
 
-    def _act(self, number: signal.Signals) -> None:
+    def _act(self, number: int) -> None:
+        action = self._actions.get(number)
+        if action is None:  # a signal that another part of the program handles
+            return
         try:
-            self._actions.get(number, _nothing)()
+            action()
         except Exception:
-            log.exception("what %s asks for failed", number.name)
+            log.exception("the action for %s failed", signal.Signals(number).name)
 
 
 @contextmanager
 def until_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that says whether SIGTERM or SIGINT came, for programs without threads."""
-    came = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: came.append(1)) for number in numbers]
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    """Gives a function that is true once SIGTERM or SIGINT came; for programs without threads."""
+    received: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.signal(number, lambda number, _frame: received.append(number))
+            stack.callback(signal.signal, number, before)
+        yield lambda: bool(received)
 
 
-def _nothing() -> None:
-    """A signal that somebody else handles."""
-
-
-def _pass(_number: int, _frame: object) -> None:
-    """A signal with a handler doesn't kill; what is to be done is done by the thread."""
+def _do_nothing(_number: int, _frame: object) -> None:
+    """Keeps the signal from ending the process; the thread runs the action."""

@@ -1,1 +1,1 @@
-"""Programs for people at a terminal: doctor, replay, watch and the console of `edge run`."""
+"""Tools for people at a terminal: doctor, replay, watch and the output of `edge run`."""

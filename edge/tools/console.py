@@ -1,6 +1,6 @@
-"""`edge run`: what happens, line by line, with a live line below it on a terminal.
+"""Prints what `edge run` does: a line per event and, on a terminal, a status line below them.
 
-Standard output is for a person. Where a log is asked for, the events go to the log instead.
+Standard output is for a person. With a log format for programs, the events go to the log instead.
 """
 
 from __future__ import annotations
@@ -21,22 +21,26 @@ from edge.daemon.service import Load, run
 from edge.messages import AnyMessage, Capture, Trigger
 from edge.runtime import logs
 
-REFRESH_PER_S = 4
+REFRESH_PER_S = 4  # often enough to look live, rarely enough to cost little
 
 log = logging.getLogger(__name__)
 
 
-class LiveLine:
-    """Draws itself from the daemon's progress; `rich` calls for it from a thread of its own."""
+class StatusLine:
+    """Shows the daemon's progress; `rich` draws it from a thread of its own."""
 
     def __init__(self) -> None:
-        self.daemon: Daemon | None = None
+        self._daemon: Daemon | None = None
         self._rates = Rates()
 
+    def follow(self, daemon: Daemon) -> None:
+        """Shows this daemon from now on; a reload starts another one."""
+        self._daemon = daemon
+
     def __rich__(self) -> Text:
-        if self.daemon is None:
+        if self._daemon is None:
             return Text("starting")
-        progress, rates = self.daemon.progress, self._rates
+        progress, rates = self._daemon.progress, self._rates
         rates.read(progress)
         return Text(
             f"{rates.fps:5.1f} fps  motion {progress.changed:4.0%} in {progress.blobs:2d} blobs  "
@@ -49,42 +53,47 @@ class LiveLine:
 def run_with_console(
     settings: Settings, load: Load, *, live: bool, verbose: bool, log_format: logs.LogFormat
 ) -> None:
-    """Runs to the end, with a live line, with plain lines or with a log.
+    """Runs the daemon to its end, with lines for a person or with a log for programs.
 
-    load: reads the configuration again.
+    load: reads the configuration again. live: shows the status line. Raises EdgeError.
     """
     level = logging.DEBUG if verbose else logging.INFO
-    if logs.resolve(log_format) != "text":
+    if logs.resolve(log_format) == "text":
+        _run_for_a_person(settings, load, level, live=live)
+    else:
         logs.set_up(log_format, level)
-        log.info("watching", extra=logs.fields(**_what(settings)))
-        daemon = run(settings, load, _log)
-        log.info("ended", extra=logs.fields(**_counts(daemon)))
-        return
-    console = Console(highlight=False, soft_wrap=True)
-    shown = RichHandler(console=console, show_path=False, show_level=False) if live else None
-    logs.set_up(log_format, level, shown)
-    line, lock = LiveLine(), threading.Lock()
+        _run_with_log(settings, load)
 
-    def tell(message: AnyMessage) -> None:
+
+def _run_with_log(settings: Settings, load: Load) -> None:
+    about = logs.fields(
+        camera=settings.camera, source=settings.source.uri, endpoint=settings.bus.endpoint
+    )
+    log.info("watching", extra=about)
+    daemon = run(settings, load, _log)
+    log.info("ended", extra=logs.fields(**_counts(daemon)))
+
+
+def _run_for_a_person(settings: Settings, load: Load, level: int, *, live: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    handler = RichHandler(console=console, show_path=False, show_level=False) if live else None
+    logs.set_up("text", level, handler)
+    status, lock = StatusLine(), threading.Lock()
+    captures = Path(settings.capture.directory, settings.camera)
+
+    def print_event(message: AnyMessage) -> None:
         with lock:
             _print(console, message)
 
-    console.print(f"watching {settings.source.uri}, publishing on {settings.bus.endpoint}")
-    if not live:
-        daemon = run(settings, load, tell)
+    _write(console, f"camera {settings.camera}: watching {settings.source.uri}")
+    _write(console, f"events: {settings.bus.endpoint}, captures: {captures}")
+    if live:
+        with Live(status, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
+            daemon = run(settings, load, print_event, status.follow)
     else:
-        with Live(line, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
-            daemon = run(settings, load, tell, lambda started: setattr(line, "daemon", started))
-    told = ", ".join(f"{count} {name}" for name, count in _counts(daemon).items())
-    console.print(f"{told} in {Path(settings.capture.directory, settings.camera)}")
-
-
-def _what(settings: Settings) -> dict[str, str]:
-    return {
-        "camera": settings.camera,
-        "source": settings.source.uri,
-        "endpoint": settings.bus.endpoint,
-    }
+        daemon = run(settings, load, print_event)
+    totals = ", ".join(f"{count} {name}" for name, count in _counts(daemon).items())
+    _write(console, f"ended: {totals}")
 
 
 def _counts(daemon: Daemon) -> dict[str, int]:
@@ -117,7 +126,12 @@ def _log(message: AnyMessage) -> None:
 def _print(console: Console, message: AnyMessage) -> None:
     match message:
         case Trigger():
-            what = f"{message.label} #{message.track_id}, score {message.score:.2f}"
-            console.print(f"[green]trigger[/] {message.rule}: {what}")
+            track = f"{message.label} #{message.track_id}, score {message.score:.2f}"
+            _write(console, ("trigger", "green"), f" {message.rule}: {track}")
         case Capture():
-            console.print(f"[cyan]{message.capture}[/] {message.path}")
+            _write(console, (message.capture, "cyan"), f" {message.path}")
+
+
+def _write(console: Console, *parts: str | tuple[str, str]) -> None:
+    """Texts, with a style or without; square brackets in them are no markup."""
+    console.print(Text.assemble(*parts))

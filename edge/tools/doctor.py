@@ -1,7 +1,7 @@
-"""`edge doctor`: what is wrong on this machine, and how to mend it.
+"""`edge doctor`: examines this machine and says how to fix what is wrong.
 
-Each check is a small function that returns findings; none raises. Files of the system are read
-below `root`, so that a test can stand in for them.
+Each check is a small function that yields findings and never raises. System files are read below
+`root`, so that a test can supply its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
-import shutil
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -21,30 +20,34 @@ import numpy as np
 
 from edge.config.schema import Settings
 from edge.errors import EdgeError
-from edge.runtime.machine import read as read_sensors
+from edge.runtime import machine
+from edge.runtime.times import NS_PER_MS
 from edge.sources import open_source
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.detector.runtime import installed_runtimes
 
 PACKAGES = ("numpy", "opencv-python-headless", "av", "pyzmq", "msgspec")
-WARM_C, HOT_C = 75.0, 85.0  # a Pi throttles from 80 on, hard from 85
-LEAST_MEMORY_BYTES = 150_000_000
-THROTTLED_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "too hot"}
-THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+# A Pi's firmware slows the CPU from 80 °C and also the GPU at 85 °C ("Frequency management and
+# thermal control" in Raspberry Pi's documentation). The warning comes 5 °C before the first.
+WARM_C, HOT_C = 75.0, 85.0
+MIN_MEMORY_BYTES = 150_000_000  # `edge run` holds 147 MB at most on PETS (docs/BENCHMARKS.md)
+EVER_BITS = 16  # get_throttled: the bits from here on repeat the flags, for the time since boot
+
+State = Literal["ok", "warn", "fail", "skip"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the report; `mend` is empty where nothing has to be done."""
+    """One line of the report. fix: what to do; empty where nothing needs to be done."""
 
     name: str
-    state: Literal["ok", "warn", "fail", "skip"]
+    state: State
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(settings: Settings, root: Path = Path("/")) -> list[Finding]:
-    """All findings, in the order of the data's way through the daemon."""
+    """All findings, in the order in which data flows through the daemon."""
     return [
         *_packages(),
         *_model(settings),
@@ -66,21 +69,21 @@ def _packages() -> Iterator[Finding]:
     if runtimes:
         yield Finding("runtime", "ok", ", ".join(runtimes))
     else:
-        yield Finding("runtime", "fail", "none", "pip install ai-edge-litert")
+        yield Finding("runtime", "fail", "not installed", "pip install ai-edge-litert")
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
     try:
         detector = Detector(settings.model, find_model(settings.model.file))
     except EdgeError as error:
-        yield Finding("model", "fail", str(error), "see edge models list")
+        yield Finding("model", "fail", str(error), "choose a model of `edge models list`")
         return
     width, height = detector.input_size
     canvas = np.full((height, width, 3), 127, np.uint8)
-    detector.detect(canvas)  # the first is slower
+    detector.detect(canvas)  # the first invocation is slower
     start_ns = time.monotonic_ns()
     detector.detect(canvas)
-    taken_ms = (time.monotonic_ns() - start_ns) / 1e6
+    taken_ms = (time.monotonic_ns() - start_ns) / NS_PER_MS
     yield Finding(
         "model", "ok", f"{detector.name}, {len(detector.labels)} labels, {taken_ms:.0f} ms"
     )
@@ -90,7 +93,8 @@ def _source(settings: Settings) -> Iterator[Finding]:
     uri = settings.source.uri
     device = Path(uri.removeprefix("v4l2:"))
     if device.is_char_device() and not os.access(device, os.R_OK | os.W_OK):
-        yield Finding("source", "fail", f"{device}: not permitted", "sudo usermod -aG video $USER")
+        fix = "sudo usermod -aG video $USER, then log in again"
+        yield Finding("source", "fail", f"{device}: permission denied", fix)
         return
     source = None
     try:
@@ -99,7 +103,7 @@ def _source(settings: Settings) -> Iterator[Finding]:
         size = "x".join(map(str, info.main_size))
         yield Finding("source", "ok", f"{uri}: {size} at {info.fps:g} fps")
     except EdgeError as error:
-        yield Finding("source", "fail", str(error), "correct source.uri, or connect the camera")
+        yield Finding("source", "fail", str(error), "correct source.uri or connect the camera")
     finally:
         if source is not None:
             source.close()
@@ -109,12 +113,17 @@ def _captures(settings: Settings) -> Iterator[Finding]:
     folder = Path(settings.capture.directory).absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("captures", "fail", f"{existing}: not writable", "choose capture.directory")
+        fix = "set capture.directory to a folder that you may write"
+        yield Finding("captures", "fail", f"{existing}: not writable", fix)
         return
-    free = shutil.disk_usage(existing).free
-    state: Literal["ok", "fail"] = "ok" if free > settings.capture.min_free_bytes else "fail"
-    mend = "" if state == "ok" else "free some space, or lower capture.min_free_bytes"
-    yield Finding("captures", state, f"{folder}: {free / 1e9:.1f} GB free", mend)
+    free = machine.free_bytes(existing)
+    if free is None:
+        fix = "check the disk, or change capture.directory"
+        yield Finding("captures", "fail", f"{existing}: its disk does not respond", fix)
+        return
+    enough = free > settings.capture.min_free_bytes
+    fix = "" if enough else "free some space or lower capture.min_free_bytes"
+    yield Finding("captures", _ok_or("fail", enough), f"{folder}: {free / 1e9:.1f} GB free", fix)
 
 
 def _endpoint(settings: Settings) -> Iterator[Finding]:
@@ -124,7 +133,8 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
         return
     path = Path(endpoint.removeprefix("ipc://"))
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        yield Finding("endpoint", "fail", f"{path.parent}: not writable", "choose bus.endpoint")
+        fix = "set bus.endpoint to a path in a folder that you may write"
+        yield Finding("endpoint", "fail", f"{path.parent}: not writable", fix)
         return
     try:
         with path.with_name(path.name + ".lock").open("rb") as lock:
@@ -132,45 +142,40 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
     except FileNotFoundError:
         pass
     except OSError:
-        yield Finding("endpoint", "warn", f"{endpoint}: a daemon publishes there")
+        yield Finding("endpoint", "warn", f"{endpoint}: in use by a running daemon")
         return
-    yield Finding("endpoint", "ok", f"{endpoint}: free")
+    yield Finding("endpoint", "ok", f"{endpoint}: not in use")
 
 
 def _machine(root: Path) -> Iterator[Finding]:
     yield _temperature(root)
     yield _power(root)
     yield _memory(root)
-    if (root / "run/systemd/timesync").is_dir():
-        synchronized = (root / "run/systemd/timesync/synchronized").exists()
-        found = "synchronized" if synchronized else "not synchronized"
-        mend = "" if synchronized else "connect a network once, or fit a real-time clock"
-        yield Finding("clock", "ok" if synchronized else "warn", found, mend)
-    else:
-        yield Finding("clock", "skip", "systemd doesn't keep the time here")
+    yield _clock(root)
 
 
 def _temperature(root: Path) -> Finding:
-    celsius = read_sensors(root).temperature_c
+    celsius = machine.read(root).temperature_c
     if celsius is None:
         return Finding("temperature", "skip", "no sensor")
-    state: Literal["ok", "warn", "fail"] = "ok"
-    if celsius >= WARM_C:
-        state = "fail" if celsius >= HOT_C else "warn"
-    mend = "" if state == "ok" else "add a heat sink, shade or air"
-    return Finding("temperature", state, f"{celsius:.0f} °C", mend)
+    found = f"{celsius:.0f} °C"
+    if celsius < WARM_C:
+        return Finding("temperature", "ok", found)
+    state: State = "fail" if celsius >= HOT_C else "warn"
+    return Finding("temperature", state, found, "add a heat sink, shade or ventilation")
 
 
 def _power(root: Path) -> Finding:
     try:
-        flags = int((root / THROTTLED).read_text(), 16)
+        bits = int((root / machine.THROTTLED).read_text(), 16)
     except (OSError, ValueError):
-        return Finding("power", "skip", "not told here")
-    now = [name for bit, name in THROTTLED_NOW.items() if flags >> bit & 1]
-    if now:
-        return Finding("power", "fail", ", ".join(now), "use the Pi's own power supply, cool it")
-    if flags >> 16:
-        return Finding("power", "warn", f"was limited since the start ({flags:#x})", "check supply")
+        return Finding("power", "skip", "this machine does not report it")
+    if flags := machine.read(root).flags:
+        fix = "use the Pi's own power supply; add a heat sink or ventilation"
+        return Finding("power", "fail", ", ".join(flags), fix)
+    if bits >> EVER_BITS:
+        found = f"was limited since it was switched on ({bits:#x})"
+        return Finding("power", "warn", found, "check the power supply and the cooling")
     return Finding("power", "ok", "not limited")
 
 
@@ -179,7 +184,21 @@ def _memory(root: Path) -> Finding:
         lines = (root / "proc/meminfo").read_text().splitlines()
         available = next(int(li.split()[1]) * 1024 for li in lines if li.startswith("MemAvail"))
     except (OSError, StopIteration, ValueError, IndexError):
-        return Finding("memory", "skip", "not told here")
-    enough = available > LEAST_MEMORY_BYTES
-    mend = "" if enough else "stop other programs: the daemon needs about 200 MB"
-    return Finding("memory", "ok" if enough else "warn", f"{available / 1e6:.0f} MB free", mend)
+        return Finding("memory", "skip", "this machine does not report it")
+    enough = available > MIN_MEMORY_BYTES
+    fix = "" if enough else "stop other programs: the daemon needs about 150 MB"
+    return Finding("memory", _ok_or("warn", enough), f"{available / 1e6:.0f} MB free", fix)
+
+
+def _clock(root: Path) -> Finding:
+    folder = root / "run/systemd/timesync"
+    if not folder.is_dir():
+        return Finding("clock", "skip", "not kept by systemd-timesyncd")
+    if (folder / "synchronized").exists():
+        return Finding("clock", "ok", "synchronized")
+    fix = "connect to a network once, or add a real-time clock"
+    return Finding("clock", "warn", "not synchronized", fix)
+
+
+def _ok_or(otherwise: State, passed: bool) -> State:
+    return "ok" if passed else otherwise

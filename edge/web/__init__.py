@@ -1,1 +1,1 @@
-"""Live view for aiming and tuning: a program beside the daemon, and a page in the browser."""
+"""The live view, to aim and tune a camera: a web server for a page in the browser."""

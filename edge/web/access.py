@@ -1,8 +1,8 @@
-"""Who may use the live view: a guard in front of the whole application.
+"""Access to the live view: a guard in front of the whole application.
 
-A web page from elsewhere, opened in a browser that can reach this one, must get nothing and change
-nothing: neither by requests of its own (cross-site request forgery) nor by a name of its own that
-it lets point here (DNS rebinding).
+A page of another site, open in a browser that can reach this server, must read and change nothing:
+neither by its own requests (cross-site request forgery) nor by a host name of that site that
+resolves to this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from urllib.parse import urlsplit
 
 from edge.errors import ConfigError
 
-OPEN: Final = ("/", "/api/login")  # the page and the way in; and what is beneath /static/
+OPEN: Final = ("/", "/api/login")  # without a token, besides /static/
 SAFE: Final = ("GET", "HEAD")
-MIN_TOKEN: Final = 16
+MIN_TOKEN: Final = 16  # characters; as base64 or hexadecimal at least 64 bits of chance
+TOKEN_BYTES: Final = 24  # of a new token: 192 bits of chance, 32 characters
 YEAR_S: Final = 31_536_000
+OTHER_SITE: Final = "pages of another site may not use this view"
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -42,19 +44,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Token:
-    """The secret that lets somebody in, as a header, and as a cookie that doesn't tell it."""
+    """The secret that admits a client, in a header, or as a cookie that does not contain it."""
 
     def __init__(self, text: str, port: int) -> None:
-        """port: views on several ports of a machine have cookies of their own."""
+        """port: part of the cookie's name, as several views may run on one machine."""
         self._text = text.encode()
         self._cookie = f"edge_view_{port}"
         self._proof = hmac.new(self._text, b"edge view", hashlib.sha256).hexdigest()
 
     def matches(self, text: str) -> bool:
-        """Takes the same time whatever the text."""
+        """Takes the same time for every text, so that timing reveals nothing."""
         return hmac.compare_digest(text.encode(errors="replace"), self._text)
 
     def admits(self, headers: dict[str, str]) -> bool:
+        """Whether a request with these headers has the token, as bearer or by cookie."""
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return self.matches(bearer.strip())
@@ -65,7 +68,7 @@ class Token:
         )
 
     def set_cookie(self, scheme: str) -> str:
-        """The header's value, for a year; scripts don't see it and other sites don't send it."""
+        """Value of Set-Cookie, for a year; hidden from scripts and from requests of other sites."""
         secure = "; Secure" if scheme == "https" else ""
         return (
             f"{self._cookie}={self._proof}; Path=/; Max-Age={YEAR_S}; HttpOnly; "
@@ -74,10 +77,10 @@ class Token:
 
 
 class Guard:
-    """ASGI middleware: refuses what may not come in, and puts `HEADERS` on every answer."""
+    """ASGI middleware: refuses requests without access, and adds `HEADERS` to every response."""
 
     def __init__(self, app: App, token: Token | None) -> None:
-        """token: None lets in whoever asks for a loopback address by its own name."""
+        """token: None admits every request to a loopback address by a loopback name."""
         self._app = app
         self._token = token
 
@@ -86,47 +89,47 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_headed(message: MutableMapping[str, Any]) -> None:
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _headed(message.get("headers", []))
+                message["headers"] = _with_headers(message.get("headers", []))
             await send(message)
 
-        refused = self.refusal(scope)
-        if refused is None:
-            await self._app(scope, receive, send_headed)
+        refusal = self.refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send_with_headers)
         else:
-            await _answer(send_headed, *refused)
+            await _respond(send_with_headers, *refusal)
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Status and sentence, or None for what may come in."""
+        """HTTP status and sentence, or None for a request that is admitted."""
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         path = scope["path"]
         host = headers.get("host", "")
         if self._token is None and not is_loopback(_name(host)):
-            return 403, f"this view is open to this machine only, and not by the name {host!r}"
-        if "origin" in headers and urlsplit(headers["origin"]).netloc != host:
-            return 403, "a page from elsewhere may not use this view"
+            return 403, f"{host!r} is not a name of this machine: open the view as localhost"
+        if "origin" in headers and _netloc(headers["origin"]) != host:
+            return 403, OTHER_SITE
         if path != "/" and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return 403, "a page from elsewhere may not use this view"
+            return 403, OTHER_SITE
         if scope["method"] not in SAFE and _media_type(headers) != "application/json":
-            return 415, "application/json is expected"
+            return 415, "the request body must be application/json"
         is_open = path in OPEN or path.startswith("/static/")
         if self._token is not None and not is_open and not self._token.admits(headers):
-            return 401, "the token is needed"
+            return 401, "this view needs its token"
         return None
 
 
-def _headed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """With `HEADERS`; and what doesn't say how long it may be kept is asked for anew each time."""
-    told = list(headers)
-    if not any(name == b"cache-control" for name, _ in told):
-        told.append((b"cache-control", b"no-cache"))
-    return told + [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Adds `HEADERS` and, where the response has no Cache-Control, a check at each request."""
+    result = list(headers)
+    if not any(name == b"cache-control" for name, _ in result):
+        result.append((b"cache-control", b"no-cache"))
+    return result + [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def _respond(send: Send, status: int, text: str) -> None:
     body = json.dumps({"problems": [text]}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -134,7 +137,7 @@ async def _answer(send: Send, status: int, text: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Of a name or an address: whether it can be nothing but this machine."""
+    """Whether a name or an address can only be this machine."""
     if host == "localhost":
         return True
     try:
@@ -144,19 +147,19 @@ def is_loopback(host: str) -> bool:
 
 
 def read_token(path: Path) -> str:
-    """A file's first line; where there is no file, one is made. Raises ConfigError."""
+    """The first line of a file, which is created if it does not exist. Raises ConfigError."""
     try:
         if not path.exists():
             path.touch(mode=0o600, exist_ok=False)
-            path.write_text(secrets.token_urlsafe(24) + "\n")
+            path.write_text(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
         if path.stat().st_mode & 0o077:
-            raise ConfigError(f"{path} can be read by others: chmod 600 {path}")
+            raise ConfigError(f"token file {path}: other users can read it: chmod 600 {path}")
         token = (path.read_text().splitlines() or [""])[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"token file {path}: {reason}") from error
     if len(token) < MIN_TOKEN:
-        raise ConfigError(f"{path}: a token has {MIN_TOKEN} characters or more")
+        raise ConfigError(f"token file {path}: a token needs {MIN_TOKEN} characters or more")
     return token
 
 
@@ -164,8 +167,16 @@ def _media_type(headers: dict[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def _netloc(origin: str) -> str:
+    """Host and port of an Origin header; empty where there are none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _name(netloc: str) -> str:
-    """Without the port and the brackets of IPv6."""
+    """The host without its port and without the brackets of IPv6."""
     try:
         return (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The daemon as the pages see it: asked only while somebody looks, and for all of them at once."""
+"""The daemon behind the pages: asked only while a page is open, once for all open pages."""
 
 from __future__ import annotations
 
@@ -13,89 +13,89 @@ import msgspec
 from edge.client import Control, NoAnswerError
 from edge.messages import CaptureReply, DoneReply, SnapshotReply, StatusReply
 
-FRAME_INTERVAL_S = 0.125  # the daemon takes 10 commands per second, and others come between
-ENDING = "edge view is ending"
+FRAME_INTERVAL_S = 0.125  # leaves 2 of the daemon's 10 commands per second to others
+STOPPING = "edge view is stopping"
 
 T = TypeVar("T")
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """One frame for the page: the JPEG is base64 in JSON."""
+    """One frame for the page. picture: a JPEG, base64 in JSON."""
 
     picture: bytes
     snapshot: SnapshotReply
 
 
 class Camera:
-    """Commands to one daemon, from any task of one event loop.
+    """Sends commands to one daemon, from any task of one event loop.
 
-    Raises what `Control` raises.
+    Each method raises the errors of `Control`, and NoAnswerError after `close`.
     """
 
     def __init__(self, make_control: Callable[[], Control], width_px: int) -> None:
-        """width_px: of the pictures, at most."""
+        """width_px: largest width of a picture."""
         self._make_control = make_control
         self._width_px = width_px
         self._control: Control | None = None
         self._lock = threading.Lock()
         self._frame: asyncio.Task[View] | None = None
-        self._due_s = 0.0
-        self._ended = False
+        self._next_s = 0.0  # monotonic
+        self._closed = False
 
     async def frame(self) -> View:
-        """The next one; all who ask while it is on its way are given the same."""
+        """The next frame; calls that overlap share one."""
         if self._frame is None or self._frame.done():
             self._frame = asyncio.create_task(self._next_frame())
-            self._frame.add_done_callback(_heeded)
-        return await _unless_ending(asyncio.shield(self._frame))
+            self._frame.add_done_callback(_retrieve_error)
+        return await _unless_stopping(asyncio.shield(self._frame))
 
     async def status(self) -> StatusReply:
-        return await _unless_ending(self._ask(Control.status))
+        return await _unless_stopping(self._ask(Control.status))
 
     async def capture(self) -> CaptureReply:
-        return await _unless_ending(self._ask(Control.capture))
+        return await _unless_stopping(self._ask(Control.capture))
 
     async def reload(self) -> DoneReply:
-        return await _unless_ending(self._ask(Control.reload))
+        return await _unless_stopping(self._ask(Control.reload))
 
     def close(self) -> None:
-        """Waits for the command that is under way; what waits behind it is not sent."""
-        self._ended = True
+        """Waits for the command in progress; commands that wait behind it are not sent."""
+        self._closed = True
         with self._lock:
             if self._control is not None:
                 self._control.close()
 
     async def _next_frame(self) -> View:
-        await asyncio.sleep(self._due_s - time.monotonic())
-        self._due_s = time.monotonic() + FRAME_INTERVAL_S
+        await asyncio.sleep(self._next_s - time.monotonic())
+        self._next_s = time.monotonic() + FRAME_INTERVAL_S
         snapshot, jpeg = await self._ask(
             lambda control: control.snapshot(self._width_px, sight=True)
         )
         return View(picture=jpeg, snapshot=snapshot)
 
-    async def _ask(self, act: Callable[[Control], T]) -> T:
-        """In a thread, which holds the lock even if the task that waits is cancelled."""
+    async def _ask(self, command: Callable[[Control], T]) -> T:
+        """Runs in a thread, which holds the lock even if the task that waits is cancelled."""
 
-        def asked() -> T:
+        def run() -> T:
             with self._lock:
-                if self._ended:
-                    raise NoAnswerError(ENDING)
+                if self._closed:
+                    raise NoAnswerError(STOPPING)
                 if self._control is None:
                     self._control = self._make_control()
-                return act(self._control)
+                return command(self._control)
 
-        return await asyncio.to_thread(asked)
+        return await asyncio.to_thread(run)
 
 
-def _heeded(frame: asyncio.Task[View]) -> None:
-    """Its error is told to those who asked, if they are still there, and is no fault otherwise."""
+def _retrieve_error(frame: asyncio.Task[View]) -> None:
+    """Marks an error as seen: those who wait receive it, and asyncio need not log it if none do."""
     if not frame.cancelled():
         frame.exception()
 
 
-async def _unless_ending(answer: Awaitable[T]) -> T:
-    """The server cancels what it can't wait for at its end: that is an answer too."""
+async def _unless_stopping(answer: Awaitable[T]) -> T:
+    """Turns the server's cancellation at its end into an error that the page can show."""
     try:
         return await answer
     except asyncio.CancelledError as error:
-        raise NoAnswerError(ENDING) from error
+        raise NoAnswerError(STOPPING) from error

@@ -1,8 +1,9 @@
-"""The newest captures of a camera, and nothing else of the disk."""
+"""The newest captures of a camera; no other file of the disk is served."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,11 @@ from edge.errors import CaptureError
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """One capture. id: `<date>/<stem>`. still, clip: `<date>/<file name>` where there is one.
+class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One capture for the page, in JSON.
 
-    time: ISO 8601 with zone. label, score: of the object, where one triggered it.
+    id: `<date>/<stem>`. time: ISO 8601 with zone. label, score: the object that triggered it, None
+    for a capture on command. still, clip: `<date>/<file name>`, None without such a file.
     """
 
     id: str
@@ -38,37 +40,32 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Captures:
-    """Reads `<directory>/<camera>/<date>/`, which the daemon writes."""
+    """Reads `<directory>/<camera>/<date>/`, where the daemon writes."""
 
     def __init__(self, directory: Path, camera: str) -> None:
         self._root = directory / sanitized(camera)
 
-    def newest(self, count: int, before: str = "") -> list[Shown]:
-        """The newest first; those older than the one whose id is `before`, if given."""
-        found = []
-        for sidecar in self._sidecars(before):
-            if (shown := _shown(sidecar)) is not None:
-                found.append(shown)
-            if len(found) == count:
-                break
-        return found
+    def newest(self, count: int, before: str = "") -> list[CaptureEntry]:
+        """Up to `count` captures, the newest first; with `before`, an id, those older than it."""
+        entries = (_entry(sidecar) for sidecar in self._sidecars(before))
+        return list(islice((entry for entry in entries if entry is not None), count))
 
     def file(self, date: str, name: str) -> tuple[Path, str] | None:
-        """Path and media type of a still or clip; None for anything else, whatever the names."""
+        """Path and media type of a still or clip; None for any other file, whatever the names."""
         media_type = TYPES.get(Path(name).suffix)
         if not DATE_FOLDER.fullmatch(date) or media_type is None or Path(name).name != name:
             return None
         path = self._root / date / name
         try:
             inside = path.resolve(strict=True).is_relative_to(self._root.resolve())
-        except (OSError, ValueError):  # not there, or a name that no file can have
+        except (OSError, ValueError):  # missing, or a name that no file can have
             return None
         if name.startswith(".") or not inside or not path.is_file():
             return None
         return path, media_type
 
     def _sidecars(self, before: str) -> Iterator[Path]:
-        """Names begin with the time, so that their order is that of time."""
+        """From the newest to the oldest: names begin with the time, so they sort by it."""
         last_date, _, last_stem = before.partition("/")
         try:
             dates = [path.name for path in self._root.iterdir() if path.is_dir()]
@@ -83,8 +80,8 @@ class Captures:
                     yield self._root / date / f"{stem}{SIDECAR_SUFFIX}"
 
 
-def _shown(path: Path) -> Shown | None:
-    """None for what isn't one of the daemon's captures, or is just being removed."""
+def _entry(path: Path) -> CaptureEntry | None:
+    """None for a file that is no sidecar of the daemon, or that is being deleted."""
     try:
         sidecar = read_sidecar(path)
     except CaptureError:
@@ -93,19 +90,20 @@ def _shown(path: Path) -> Shown | None:
         return None
     event = sidecar.events[0]
     clip = next((file for file in sidecar.files if file.kind == "clip"), None)
-    return Shown(
+    return CaptureEntry(
         id=f"{path.parent.name}/{path.stem}",
         time=event.time,
         rule=event.rule,
         label=event.track.label if event.track else None,
         score=event.track.score if event.track else None,
-        still=_named(path, sidecar, "still"),
-        clip=_named(path, sidecar, "clip"),
+        still=_existing(path, sidecar, "still"),
+        clip=_existing(path, sidecar, "clip"),
         duration_s=clip.duration_s if clip else None,
     )
 
 
-def _named(path: Path, sidecar: Sidecar, kind: str) -> str | None:
-    names = [file.name for file in sidecar.files if file.kind == kind]
-    there = [name for name in names if (path.parent / name).is_file()]
-    return f"{path.parent.name}/{there[0]}" if there else None
+def _existing(path: Path, sidecar: Sidecar, kind: str) -> str | None:
+    """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
+    names = (file.name for file in sidecar.files if file.kind == kind)
+    name = next((name for name in names if (path.parent / name).is_file()), None)
+    return None if name is None else f"{path.parent.name}/{name}"

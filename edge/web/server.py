@@ -1,4 +1,4 @@
-"""The live view over HTTP: a page, and what it asks for as JSON."""
+"""The live view over HTTP: a page, and its data as JSON."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
 
 STATIC: Final = Path(__file__).parent / "static"
-MAX_BODY: Final = 256 * 1024
-MAX_CAPTURES: Final = 100
-STOP_S: Final = 1
-STATUS: Final = (  # of HTTP, for what may go wrong; the first that fits
+MAX_BODY_BYTES: Final = 256 * 1024  # room for thousands of corners
+MAX_CAPTURES: Final = 100  # in one response
+DEFAULT_CAPTURES: Final = "24"
+STOP_S: Final = 1  # for requests in progress when the server stops
+STATUS: Final = (  # HTTP status of an error: the first class that fits
     (ConfigError, 422),
     (ConflictError, 409),
     (CommandError, 409),
@@ -48,7 +49,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pages are served from. file: None where there is no configuration to be edited."""
+    """The parts that answer requests.
+
+    file: None where there is no configuration to edit. token: None admits this machine only.
+    """
 
     camera: Camera
     captures: Captures
@@ -57,7 +61,7 @@ class Parts:
 
 
 class Views:
-    """The answers, one method for each route."""
+    """Responses to requests, one method for each route."""
 
     def __init__(self, parts: Parts) -> None:
         self._camera = parts.camera
@@ -85,11 +89,11 @@ class Views:
 
     async def login(self, request: Request) -> Response:
         """Exchanges the token for a cookie."""
-        asked = msgspec.json.decode(await _body(request), type=dict[str, str])
+        body = msgspec.json.decode(await _body(request), type=dict[str, str])
         if self._token is None:
             return _json({})
-        if not self._token.matches(asked.get("token", "")):
-            return _problems(401, "this is not the token")
+        if not self._token.matches(body.get("token", "")):
+            return _problems(401, "wrong token")
         cookie = self._token.set_cookie(request.url.scheme)
         return _json({}, headers={"Set-Cookie": cookie})
 
@@ -103,8 +107,8 @@ class Views:
         return _json(await self._camera.capture())
 
     async def settings(self, _request: Request) -> Response:
-        """What can be edited, as it is in the file now."""
-        file = self._edited_file()
+        """The settings that the page edits, as they are in the file now."""
+        file = self._settings_file()
         settings, version = file.read()
         motion = msgspec.to_builtins(settings.motion)
         masks = motion.pop("masks")
@@ -121,8 +125,8 @@ class Views:
         })  # fmt: skip
 
     async def save(self, request: Request) -> Response:
-        """Writes the file, has it taken up, and says what came of both."""
-        file = self._edited_file()
+        """Writes the file and reloads the daemon; the response reports the result of both."""
+        file = self._settings_file()
         change = msgspec.json.decode(await _body(request), type=Change)
         async with self._saving:
             version = await asyncio.to_thread(file.save, change)
@@ -133,27 +137,27 @@ class Views:
         return _json({"version": version, "taken_up": taken_up, "text": text})
 
     async def captures(self, request: Request) -> Response:
-        count = request.query_params.get("count", "24")
+        count = request.query_params.get("count", DEFAULT_CAPTURES)
         if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= MAX_CAPTURES:
-            return _problems(400, f"count: a number from 1 to {MAX_CAPTURES} is expected")
+            return _problems(400, f"count must be a number from 1 to {MAX_CAPTURES}")
         before = request.query_params.get("before", "")
         return _json(await asyncio.to_thread(self._captures.newest, int(count), before))
 
     async def capture_file(self, request: Request) -> Response:
-        found = self._captures.file(request.path_params["date"], request.path_params["name"])
-        if found is None:
-            raise HTTPException(404, "there is no such capture")
-        path, media_type = found
+        file = self._captures.file(request.path_params["date"], request.path_params["name"])
+        if file is None:
+            raise HTTPException(404, "no such capture")
+        path, media_type = file
         return FileResponse(path, media_type=media_type)
 
-    def _edited_file(self) -> SettingsFile:
+    def _settings_file(self) -> SettingsFile:
         if self._file is None:
-            raise ConfigError("there is no configuration file to edit: edge view --config FILE")
+            raise ConfigError("no configuration file to edit: start edge view --config FILE")
         return self._file
 
 
 def make_app(parts: Parts) -> Guard:
-    """The application, as ASGI has it."""
+    """The ASGI application, behind its guard."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -163,9 +167,9 @@ def make_app(parts: Parts) -> Guard:
     app = Starlette(
         routes=Views(parts).routes(),
         exception_handlers={
-            EdgeError: _failed,
-            msgspec.MsgspecError: _malformed,
-            HTTPException: _refused,
+            EdgeError: _edge_error,
+            msgspec.MsgspecError: _bad_json,
+            HTTPException: _http_error,
         },
         lifespan=lifespan,
     )
@@ -173,17 +177,17 @@ def make_app(parts: Parts) -> Guard:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises BusError in one sentence. Port 0 takes a free one."""
+    """A listening socket; port 0 takes a free port. Raises BusError in one sentence."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=64)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BusError(f"the live view can't listen at {host}:{port}: {reason}") from error
+        raise BusError(f"the live view cannot listen on {host}:{port}: {reason}") from error
 
 
 def serve(app: Guard, listening: socket.socket) -> None:
-    """Until SIGTERM or SIGINT, which it raises again once it is done."""
+    """Serves until SIGTERM or SIGINT, and raises the signal again at its end."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -201,21 +205,21 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"more than {MAX_BODY} bytes")
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the request body has more than {MAX_BODY_BYTES} bytes")
     return bytes(body)
 
 
-async def _failed(_request: Request, error: Exception) -> Response:
+async def _edge_error(_request: Request, error: Exception) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
     return _problems(status, *str(error).splitlines())
 
 
-async def _malformed(_request: Request, error: Exception) -> Response:
+async def _bad_json(_request: Request, error: Exception) -> Response:
     return _problems(400, str(error))
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _problems(error.status_code, error.detail)
 

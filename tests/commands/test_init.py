@@ -85,7 +85,7 @@ def test_it_is_examined_and_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         catch_exceptions=False,
     )
     assert done.exit_code == 0, done.output
-    assert "how to mend it" in done.output
+    assert "how to fix it" in done.output
     assert "trigger people: person" in done.output
     assert "to run it: edge run -c edge.toml" in done.output
     assert list((tmp_path / "captures").rglob("*.jpg"))

@@ -1,3 +1,5 @@
+"""Log lines as journald and programs read them."""
+
 from __future__ import annotations
 
 import json
@@ -27,12 +29,12 @@ def test_journald_reads_the_priority_from_the_line(level: int, prefix: str) -> N
     assert JournalFormatter().format(record("here", level)).startswith(f"{prefix}msg=here ")
 
 
-def test_an_event_is_one_line_of_keys_and_values_whatever_is_in_it() -> None:
-    nasty = 'a "quoted"\n<0>msg=forged key=\x1b[31m'
-    line = JournalFormatter().format(record(nasty, **fields(rule="person", path="/a b\n/c")))
+def test_an_event_is_one_line_of_keys_and_values_whatever_it_contains() -> None:
+    hostile = 'a "quoted"\n<0>msg=forged key=\x1b[31m'
+    line = JournalFormatter().format(record(hostile, **fields(rule="person", path="/a b\n/c")))
     assert "\n" not in line
     assert "\x1b" not in line
-    assert line.startswith(f"<6>msg={json.dumps(nasty)} logger=edge.x rule=person")
+    assert line.startswith(f"<6>msg={json.dumps(hostile)} logger=edge.x rule=person")
     assert line.endswith('path="/a b\\n/c"')
 
 
@@ -45,7 +47,7 @@ def test_a_traceback_stays_on_the_line() -> None:
     assert json.loads(JsonFormatter().format(failed))["traceback"].endswith("ValueError: no")
 
 
-def test_json_has_the_fields_beside_the_message() -> None:
+def test_json_has_the_fields_and_the_message() -> None:
     line = json.loads(JsonFormatter().format(record("trigger", **fields(score=0.5, rule="p"))))
     assert (line["level"], line["msg"], line["score"], line["rule"]) == (
         "info",
@@ -56,7 +58,7 @@ def test_json_has_the_fields_beside_the_message() -> None:
     assert line["time"].endswith("+00:00")
 
 
-def test_repeats_are_held_back_and_counted() -> None:
+def test_repeated_events_are_left_out_and_counted() -> None:
     now_s = 0.0
     limit = RepeatLimit(lambda: now_s)
     passed = [limit.filter(record(f"no frame for {n} s")) for n in range(100)]
@@ -69,14 +71,14 @@ def test_repeats_are_held_back_and_counted() -> None:
     assert JsonFormatter().format(again).endswith(f'"repeats": {100 - BURST}}}')
 
 
-def test_many_kinds_of_event_take_bounded_memory() -> None:
+def test_many_different_events_take_bounded_memory() -> None:
     limit = RepeatLimit(lambda: 0.0)
     for n in range(1000):
         limit.filter(record("x" * (n + 1)))
-    assert len(limit._seen) == 256
+    assert len(limit._counts) == 256
 
 
-def test_auto_is_the_journal_under_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_means_the_journal_under_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     assert resolve("auto") == "text"
     monkeypatch.setenv("JOURNAL_STREAM", "8:1234")

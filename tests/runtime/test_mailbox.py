@@ -8,7 +8,7 @@ import time
 from edge.runtime.mailbox import Mailbox
 
 
-def test_the_newest_wins_and_the_loss_is_counted() -> None:
+def test_the_newest_item_replaces_others_and_the_loss_is_counted() -> None:
     box: Mailbox[int] = Mailbox()
     for item in range(5):
         box.put(item)
@@ -17,7 +17,7 @@ def test_the_newest_wins_and_the_loss_is_counted() -> None:
     assert box.take(timeout_s=0.01) is None
 
 
-def test_a_sender_that_waits_loses_nothing() -> None:
+def test_a_sender_that_waits_loses_no_item() -> None:
     box: Mailbox[int] = Mailbox()
     sender = threading.Thread(target=lambda: [box.put(item, wait=True) for item in range(100)])
     sender.start()
@@ -26,7 +26,7 @@ def test_a_sender_that_waits_loses_nothing() -> None:
     assert box.dropped == 0
 
 
-def test_closing_wakes_who_waits_and_leaves_the_last_item() -> None:
+def test_closing_ends_every_wait_and_leaves_the_last_item() -> None:
     box: Mailbox[int] = Mailbox()
     taken: list[int | None] = []
     taker = threading.Thread(target=lambda: taken.append(box.take()))

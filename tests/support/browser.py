@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol."""
+"""A headless Chromium, controlled by the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def browser(folder: Path) -> Iterator[Page]:
     """A page of a browser with a fresh profile in `folder`; skips where there is no browser."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
-        pytest.skip("NO BROWSER: chromium is not installed; nothing was opened in it")
+        pytest.skip("NO BROWSER: chromium is not installed, so no page was tested")
     profile = folder / "profile"
     with subprocess.Popen(
         [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
@@ -46,7 +46,7 @@ def browser(folder: Path) -> Iterator[Page]:
 
 
 def _address(profile: Path) -> str:
-    """Of the browser's own socket, which it writes down once it listens."""
+    """Address of the browser's socket, from the file that it writes once it listens."""
     end_s = time.monotonic() + START_S
     while time.monotonic() < end_s:
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -57,7 +57,7 @@ def _address(profile: Path) -> str:
 
 
 class Page:
-    """One tab. `errors` holds what the console and the network complained of."""
+    """One tab. errors: of the console and of requests. requested: addresses of requests."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -77,7 +77,7 @@ class Page:
         self.until("document.readyState === 'complete'")
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
-        """Of the window, in CSS pixels."""
+        """Resizes the window; in CSS pixels."""
         self._ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone,
@@ -89,27 +89,27 @@ class Page:
         self._ask("Emulation.setEmulatedMedia", features=[scheme])
 
     def run(self, script: str) -> Any:
-        """The value of an expression; promises are waited for."""
-        told = self._ask(
+        """Evaluates an expression, waits for a promise, and returns the value."""
+        answer = self._ask(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
     def until(self, script: str, timeout_s: float = WAIT_S) -> Any:
-        """Waits for an expression to be true, and gives its value."""
+        """Waits until an expression is true and returns its value."""
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
             if value := self.run(script):
                 return value
             time.sleep(0.05)
-        raise AssertionError(f"it never was so: {script}")
+        raise AssertionError(f"not true within {timeout_s:g} s: {script}")
 
     def text(self, selector: str) -> str:
         return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent.trim()"))
 
     def centre(self, selector: str) -> tuple[float, float]:
-        """Of an element, which is scrolled into view for that."""
+        """Scrolls an element into view and returns its centre on the screen."""
         box = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
@@ -122,7 +122,7 @@ class Page:
         self.drag(point, point)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """By mouse, with the movement between."""
+        """Drags with the mouse, with a movement between the two points."""
         self._mouse("mouseMoved", start)
         self._mouse("mousePressed", start)
         if start != end:
@@ -131,7 +131,7 @@ class Page:
         self._mouse("mouseReleased", end)
 
     def tap(self, point: tuple[float, float]) -> None:
-        """By finger."""
+        """Taps with a finger."""
         touch = [{"x": point[0], "y": point[1]}]
         self._ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=touch)
         self._ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
@@ -145,13 +145,13 @@ class Page:
             )
 
     def fill(self, selector: str, text: str) -> None:
-        """Replaces what a field holds, by typing."""
+        """Replaces the content of a field by typing."""
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self.run(f"document.querySelector({json.dumps(selector)}).select()")
         self._ask("Input.insertText", text=text)
 
     def show(self, visible: bool) -> None:
-        """Puts another tab before this one, or this one back."""
+        """Brings this tab to the front, or hides it behind another one."""
         if visible:
             self._ask("Page.bringToFront")
         else:
@@ -160,8 +160,8 @@ class Page:
             self._session = session
 
     def screenshot(self, file: Path, *, whole: bool = False) -> None:
-        told = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
-        file.write_bytes(base64.b64decode(told["data"]))
+        answer = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
+        file.write_bytes(base64.b64decode(answer["data"]))
 
     def _mouse(self, kind: str, point: tuple[float, float]) -> None:
         pressed = kind != "mouseMoved"
@@ -174,11 +174,11 @@ class Page:
     def _ask(self, method: str, **params: object) -> dict[str, Any]:
         number = self._send(method, **params)
         while True:
-            told = json.loads(self._connection.recv(timeout=WAIT_S))
-            if told.get("id") == number:
-                assert "error" not in told, f"{method}: {told['error']}"
-                return dict(told["result"])
-            self._hear(told.get("method", ""), told.get("params", {}))
+            message = json.loads(self._connection.recv(timeout=WAIT_S))
+            if message.get("id") == number:
+                assert "error" not in message, f"{method}: {message['error']}"
+                return dict(message["result"])
+            self._receive(message.get("method", ""), message.get("params", {}))
 
     def _send(self, method: str, **params: object) -> int:
         number = next(self._ids)
@@ -188,15 +188,15 @@ class Page:
         self._connection.send(json.dumps(message))
         return number
 
-    def _hear(self, method: str, told: dict[str, Any]) -> None:
+    def _receive(self, method: str, params: dict[str, Any]) -> None:
         match method:
-            case "Page.javascriptDialogOpening":  # what isn't saved is left
+            case "Page.javascriptDialogOpening":  # unsaved changes are left behind
                 self._send("Page.handleJavaScriptDialog", accept=True)
             case "Runtime.exceptionThrown":
-                self.errors.append(str(told["exceptionDetails"]))
-            case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
-                self.errors.append(str(told["args"]))
-            case "Log.entryAdded" if told["entry"]["level"] in ("error", "warning"):
-                self.errors.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+                self.errors.append(str(params["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+                self.errors.append(str(params["args"]))
+            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
             case "Network.requestWillBeSent":
-                self.requested.append(told["request"]["url"])
+                self.requested.append(params["request"]["url"])

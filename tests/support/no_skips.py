@@ -1,6 +1,6 @@
 """A pytest plugin for CI: a skip that `tests/allowed_skips.txt` does not list is a failure.
 
-    python -m pytest -p tests.support.no_skips
+python -m pytest -p tests.support.no_skips
 """
 
 from __future__ import annotations

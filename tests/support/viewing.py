@@ -1,4 +1,4 @@
-"""A real daemon and `edge view` of it, each a process, and HTTP to the latter."""
+"""A real daemon and `edge view`, each a process, and an HTTP client for the view."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ post_roll_s = 0.5
 
 
 class Viewed:
-    """Where they are: `file` is the configuration, `port` that of the page."""
+    """Where the files of both are. file: the configuration. port: of the page."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.file = folder / "edge.toml"
@@ -59,53 +59,56 @@ class Viewed:
     def ask(
         self, method: str, path: str, body: object = None, **headers: str
     ) -> tuple[int, dict[str, str], bytes]:
-        """The path goes as it stands, and headers with `_` for `-`; body as JSON."""
+        """Sends the path unchanged, headers with `-` for `_`, and the body as JSON or bytes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
         data = None
         if body is not None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            named = {"Content-Type": "application/json"} | named
-        connection.request(method, path, data, named)
-        answer = connection.getresponse()
-        told = {name.lower(): value for name, value in answer.getheaders()}
+            sent = {"Content-Type": "application/json"} | sent
+        connection.request(method, path, data, sent)
+        response = connection.getresponse()
+        received = {name.lower(): value for name, value in response.getheaders()}
         with contextlib.closing(connection):
-            return answer.status, told, answer.read()
+            return response.status, received, response.read()
 
     def json(self, method: str, path: str, body: object = None, **headers: str) -> Any:
-        status, _, told = self.ask(method, path, body, **headers)
-        assert status == 200, told
-        return json.loads(told)
+        status, _, data = self.ask(method, path, body, **headers)
+        assert status == 200, data
+        return json.loads(data)
 
 
 @contextlib.contextmanager
 def viewed(folder: Path, *options: str, text: str = CONFIGURATION) -> Iterator[Viewed]:
-    """`options` are those of `edge view`. Both must end well."""
+    """A daemon and a view that has a picture of it; both must end without an error.
+
+    options: of `edge view`.
+    """
     (folder / "edge.toml").write_text(text)
     with daemon(folder), view(folder, *options) as port:
-        there = Viewed(folder, port)
+        viewed = Viewed(folder, port)
         headers = {}
         if "--token-file" in options:
             token = Path(options[options.index("--token-file") + 1]).read_text().strip()
             headers["Authorization"] = f"Bearer {token}"
-        until(lambda: there.ask("GET", "/api/frame", **headers)[0] == 200)
-        yield there
+        until(lambda: viewed.ask("GET", "/api/frame", **headers)[0] == 200)
+        yield viewed
 
 
 @contextlib.contextmanager
 def daemon(folder: Path) -> Iterator[None]:
     command = [*EDGE, "run", "--no-live", "--config", folder / "edge.toml",
                "--endpoint", f"ipc://{folder}/e.ipc"]  # fmt: skip
-    with ended_well([str(part) for part in command], folder):
+    with process_of([str(part) for part in command], folder):
         yield
 
 
 @contextlib.contextmanager
 def view(folder: Path, *options: str) -> Iterator[int]:
-    """The port that it tells."""
+    """Gives the port of the address that the view prints."""
     command = [*EDGE, "view", "--config", str(folder / "edge.toml"), "--listen", "127.0.0.1:0"]
     command += ["--endpoint", f"ipc://{folder}/e.ipc-control", *options]
-    with ended_well(command, folder) as process:
+    with process_of(command, folder) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         assert address.startswith("http://"), process.communicate()
@@ -113,7 +116,8 @@ def view(folder: Path, *options: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def ended_well(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def process_of(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Runs a command, ends it with SIGTERM, and fails unless it ends without an error."""
     process = subprocess.Popen(
         command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -122,13 +126,14 @@ def ended_well(command: list[str], folder: Path) -> Iterator[subprocess.Popen[st
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=20)
-    assert process.returncode == 0, told
-    assert "Traceback" not in told, told
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors, errors
 
 
-def until(holds: Callable[[], object], timeout_s: float = WAIT_S) -> None:
+def until(condition: Callable[[], object], timeout_s: float = WAIT_S) -> None:
+    """Waits for a condition; fails after `timeout_s`."""
     end_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < end_s, "it never was so"
+    while not condition():
+        assert time.monotonic() < end_s, f"not reached within {timeout_s:g} s"
         time.sleep(0.05)

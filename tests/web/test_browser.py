@@ -1,4 +1,4 @@
-"""The live view as a person has it: in a real browser, with mouse, finger and keyboard."""
+"""The live view as a person uses it: in a real browser, with mouse, finger and keyboard."""
 
 from __future__ import annotations
 
@@ -27,51 +27,51 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def there(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
-    with viewed(tmp_path_factory.mktemp("view")) as there:
-        yield there
+def viewing(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
+    with viewed(tmp_path_factory.mktemp("view")) as viewing:
+        yield viewing
 
 
 @pytest.fixture
-def opened(page: Page, there: Viewed) -> Page:
-    """With the configuration as it is in the beginning."""
-    there.file.write_text(CONFIGURATION)
+def opened(page: Page, viewing: Viewed) -> Page:
+    """The page, with the initial configuration."""
+    viewing.file.write_text(CONFIGURATION)
     page.size(1280, 1000)
     page.errors.clear()
-    page.open(f"http://127.0.0.1:{there.port}/")
+    page.open(f"http://127.0.0.1:{viewing.port}/")
     page.until(LIVE)
     return page
 
 
 def at(page: Page, x: float, y: float) -> Point:
-    """On the screen, of a place in 0..1 of the picture, which is scrolled into view."""
-    middle = page.centre("#drawing")
+    """Scrolls the picture into view and converts a point in 0..1 of it to the screen."""
+    centre = page.centre("#drawing")
     width, height = page.run(
         "[document.querySelector('#drawing').clientWidth,"
         "document.querySelector('#drawing').clientHeight]"
     )
-    return middle[0] + (x - 0.5) * width, middle[1] + (y - 0.5) * height
+    return centre[0] + (x - 0.5) * width, centre[1] + (y - 0.5) * height
 
 
 def saved(page: Page) -> str:
-    """Saves, and gives what is said of it."""
+    """Saves and returns the page's message about it."""
     page.click("#save")
-    page.until("['good', 'bad'].includes(document.getElementById('said').dataset.kind)")
-    return page.text("#said")
+    page.until("['good', 'bad'].includes(document.getElementById('message').dataset.kind)")
+    return page.text("#message")
 
 
-def boot_of(there: Viewed) -> str | None:
-    """Of the daemon that answers; None while none does."""
-    status, _, told = there.ask("GET", "/api/status")
-    return str(json.loads(told)["boot_id"]) if status == 200 else None
+def boot_of(viewing: Viewed) -> str | None:
+    """The identity of the running daemon; None while none responds."""
+    status, _, data = viewing.ask("GET", "/api/status")
+    return str(json.loads(data)["boot_id"]) if status == 200 else None
 
 
-def saved_and_taken_up(page: Page, there: Viewed) -> str:
-    """And waits for the daemon that has the new configuration."""
-    before = boot_of(there)
-    told = saved(page)
-    until(lambda: boot_of(there) not in (None, before))
-    return told
+def saved_and_reloaded(page: Page, viewing: Viewed) -> str:
+    """As `saved`, and waits for the daemon that has the new configuration."""
+    before = boot_of(viewing)
+    message = saved(page)
+    until(lambda: boot_of(viewing) not in (None, before))
+    return message
 
 
 def shown(page: Page, folder: Path) -> np.ndarray:
@@ -82,7 +82,9 @@ def shown(page: Page, folder: Path) -> np.ndarray:
     return picture
 
 
-def test_the_page_loads_and_the_picture_moves(opened: Page, there: Viewed, tmp_path: Path) -> None:
+def test_the_page_loads_and_the_picture_moves(
+    opened: Page, viewing: Viewed, tmp_path: Path
+) -> None:
     x, y, width, height = opened.run(
         "(() => { const b = document.getElementById('picture').getBoundingClientRect();"
         "return [b.x, b.y, b.width, b.height]; })()"
@@ -98,14 +100,14 @@ def test_the_page_loads_and_the_picture_moves(opened: Page, there: Viewed, tmp_p
         "/fps/.test(document.getElementById('state').textContent) &&"
         "document.getElementById('state').textContent"
     )
-    opened.until("/crop/.test(document.getElementById('packed-told').textContent)")
+    opened.until("/crop/.test(document.getElementById('packed-caption').textContent)")
     assert opened.errors == []
-    origin = f"http://127.0.0.1:{there.port}/"
+    origin = f"http://127.0.0.1:{viewing.port}/"
     assert all(url.startswith((origin, "data:", "about:")) for url in opened.requested)
 
 
-def test_motion_is_drawn_where_it_is_and_can_be_hidden(opened: Page) -> None:
-    """In the colour that nothing else of the picture has."""
+def test_motion_is_drawn_in_its_place_and_can_be_hidden(opened: Page) -> None:
+    """Counts pixels of a colour that appears nowhere else in the picture."""
     green = (
         "(() => { const c = document.getElementById('picture');"
         "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;"
@@ -119,22 +121,22 @@ def test_motion_is_drawn_where_it_is_and_can_be_hidden(opened: Page) -> None:
 
 
 def test_a_zone_drawn_by_mouse_is_in_the_file_and_in_the_next_event(
-    opened: Page, there: Viewed
+    opened: Page, viewing: Viewed
 ) -> None:
     opened.click("#add-zone")
     for corner in ((0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99)):
         opened.click(at(opened, *corner))
     opened.click(at(opened, 0.01, 0.01))  # closes it
     opened.fill("#shape-list .selected input", "yard")
-    told = saved_and_taken_up(opened, there)
-    assert told == "Saved: the new configuration is taken up; changed: zones."
-    zones = {zone.name: zone.polygon for zone in load(there.file).zones}
+    message = saved_and_reloaded(opened, viewing)
+    assert message == "Saved: the new configuration is taken up; changed: zones."
+    zones = {zone.name: zone.polygon for zone in load(viewing.file).zones}
     assert set(zones) == {"path", "yard"}
     drawn = np.array([[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]])
     assert np.abs(np.array(zones["yard"]) - drawn).max() < 0.005
-    before, after = CONFIGURATION.splitlines(), there.file.read_text().splitlines()
+    before, after = CONFIGURATION.splitlines(), viewing.file.read_text().splitlines()
     assert [line for line in before if line not in after] == []
-    with Subscriber(there.endpoint, topics=["trigger."]) as subscriber:
+    with Subscriber(viewing.endpoint, topics=["trigger."]) as subscriber:
         event = subscriber.receive(20)
     assert event is not None
     assert isinstance(event.message, Trigger)
@@ -143,34 +145,34 @@ def test_a_zone_drawn_by_mouse_is_in_the_file_and_in_the_next_event(
     assert [e for e in opened.errors if "/api/frame" not in e] == []  # none while it reloads
 
 
-def test_a_rule_that_asks_for_the_drawn_zone_triggers_only_there(
-    opened: Page, there: Viewed
+def test_a_rule_limited_to_the_drawn_zone_triggers_only_there(
+    opened: Page, viewing: Viewed
 ) -> None:
     opened.click("#add-zone")
     opened.drag(at(opened, 0.01, 0.01), at(opened, 0.05, 0.05))  # a rectangle, at once
     opened.fill("#shape-list .selected input", "corner")
     opened.click("#rules label:nth-of-type(2)")
     assert opened.text("#rules .about") == "Triggers only in corner."
-    assert saved_and_taken_up(opened, there).startswith("Saved: ")
-    settings = load(there.file)
+    assert saved_and_reloaded(opened, viewing).startswith("Saved: ")
+    settings = load(viewing.file)
     assert settings.triggers[0].zones == ("corner",)
     assert len(settings.zones[1].polygon) == 4
-    with Subscriber(there.endpoint, topics=["trigger.", "track."]) as subscriber:
-        topics = [event.topic for event in walked_by(subscriber)]
+    with Subscriber(viewing.endpoint, topics=["trigger.", "track."]) as subscriber:
+        topics = [event.topic for event in one_visit(subscriber)]
     assert not any(topic.startswith("trigger.") for topic in topics)
 
 
-def walked_by(subscriber: Subscriber) -> Iterator[Event]:
-    """What is told until somebody has come and gone."""
+def one_visit(subscriber: Subscriber) -> Iterator[Event]:
+    """The events until the end of a person's track."""
     while (event := subscriber.receive(20)) is not None:
         yield event
         if event.topic.endswith(".end"):
             return
-    raise AssertionError("nobody came")
+    raise AssertionError("no person appeared")
 
 
-def test_corners_are_moved_added_and_deleted_and_a_shape_as_a_whole(
-    opened: Page, there: Viewed
+def test_corners_are_moved_added_and_deleted_and_a_whole_shape_is_moved(
+    opened: Page, viewing: Viewed
 ) -> None:
     opened.click(at(opened, 0.25, 0.5))
     opened.drag(at(opened, 0.5, 0.0), at(opened, 0.7, 0.1))
@@ -179,13 +181,13 @@ def test_corners_are_moved_added_and_deleted_and_a_shape_as_a_whole(
     opened.click("#delete-corner")
     opened.drag(at(opened, 0.4, 0.7), at(opened, 0.5, 0.7))
     assert saved(opened).startswith("Saved: ")
-    corners = np.array(load(there.file).zones[0].polygon)
+    corners = np.array(load(viewing.file).zones[0].polygon)
     expected = [[0.8, 0.1], [0.75, 0.6], [0.6, 1.0], [0.1, 1.0]]
     assert corners.shape == (4, 2)
     assert np.abs(corners - expected).max() < 0.01
 
 
-def test_by_keyboard_alone_a_mask_is_made_and_moved(opened: Page, there: Viewed) -> None:
+def test_a_mask_is_drawn_and_moved_by_keyboard_alone(opened: Page, viewing: Viewed) -> None:
     opened.run("document.getElementById('add-mask').focus()")
     opened.key("Enter")
     opened.run("document.activeElement.blur()")
@@ -194,13 +196,13 @@ def test_by_keyboard_alone_a_mask_is_made_and_moved(opened: Page, there: Viewed)
     opened.key("ArrowRight")
     opened.key("ArrowRight")
     assert saved(opened).startswith("Saved: ")
-    masks = load(there.file).motion.masks
+    masks = load(viewing.file).motion.masks
     assert masks[0] == ((0.0, 0.0), (0.2, 0.0), (0.2, 0.1))
     assert np.allclose(masks[1], [[0.36, 0.35], [0.66, 0.35], [0.66, 0.65], [0.36, 0.65]])
-    assert "# the tree" in there.file.read_text()
+    assert "# the tree" in viewing.file.read_text()
 
 
-def test_escape_gives_up_and_discard_brings_back(opened: Page, there: Viewed) -> None:
+def test_escape_cancels_and_discard_restores(opened: Page, viewing: Viewed) -> None:
     opened.click("#add-mask")
     opened.click(at(opened, 0.5, 0.5))
     opened.key("Escape")
@@ -209,35 +211,37 @@ def test_escape_gives_up_and_discard_brings_back(opened: Page, there: Viewed) ->
     assert opened.run("document.querySelectorAll('#shape-list li').length") == 1
     opened.click("#discard")
     opened.until("document.querySelectorAll('#shape-list li').length === 2")
-    assert there.file.read_text() == CONFIGURATION
+    assert viewing.file.read_text() == CONFIGURATION
 
 
-def test_a_slider_is_saved_and_a_bad_value_is_refused_at_its_place(
-    opened: Page, there: Viewed
-) -> None:
+def test_a_slider_is_saved_and_a_bad_value_is_marked(opened: Page, viewing: Viewed) -> None:
     opened.click("#range-floor")  # its middle
     opened.run("document.getElementById('range-floor').focus()")
     opened.key("ArrowRight")
     assert saved(opened) == "Saved: the new configuration is taken up; changed: motion."
-    written = there.file.read_text()
-    assert 30 < load(there.file).motion.floor < 32
+    written = viewing.file.read_text()
+    assert 30 < load(viewing.file).motion.floor < 32
     opened.fill("#number-floor", "999")
     assert "motion.floor: 999.0 found, number at least 1 and at most 255 expected" in saved(opened)
     assert (
         opened.run("document.getElementById('number-floor').getAttribute('aria-invalid')") == "true"
     )
-    assert there.file.read_text() == written
+    assert viewing.file.read_text() == written
     assert "422" in opened.errors.pop()
     assert opened.errors == []
 
 
-def test_what_somebody_else_changed_is_told_and_can_be_loaded(opened: Page, there: Viewed) -> None:
+def test_a_change_by_another_program_is_reported_and_can_be_loaded(
+    opened: Page, viewing: Viewed
+) -> None:
     opened.fill("#number-floor", "20")
-    there.file.write_text(CONFIGURATION.replace("sensitivity = 1.0", "sensitivity = 2.0"))
-    assert "changed by somebody else" in saved(opened)
+    viewing.file.write_text(CONFIGURATION.replace("sensitivity = 1.0", "sensitivity = 2.0"))
+    message = saved(opened)
+    assert "changed by somebody else" in message
+    assert message.endswith("Discard loads the file again.")
     opened.click("#discard")
     opened.until("document.getElementById('number-sensitivity').value === '2'")
-    assert "sensitivity = 2.0" in there.file.read_text()
+    assert "sensitivity = 2.0" in viewing.file.read_text()
 
 
 def test_captures_appear_and_a_still_opens(opened: Page) -> None:
@@ -252,10 +256,10 @@ def test_captures_appear_and_a_still_opens(opened: Page) -> None:
     assert opened.errors == []
 
 
-def test_a_hidden_page_asks_for_nothing(opened: Page) -> None:
+def test_a_hidden_page_sends_no_requests(opened: Page) -> None:
     opened.show(False)
     opened.until("document.hidden")
-    opened.run("new Promise((done) => setTimeout(done, 500))")  # what was under way
+    opened.run("new Promise((done) => setTimeout(done, 500))")  # requests in progress end
     opened.requested.clear()
     opened.run("new Promise((done) => setTimeout(done, 1500))")
     assert opened.requested == []
@@ -289,17 +293,17 @@ def test_on_a_phone_everything_fits_and_is_large_enough(
     opened.dark(False)
 
 
-def test_the_token_is_asked_for_and_taken_from_the_address(
-    page: Page, there: Viewed, tmp_path: Path
+def test_the_page_asks_for_the_token_and_takes_it_from_the_address(
+    page: Page, viewing: Viewed, tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
-    with view(there.file.parent, "--token-file", str(file)) as port:
+    with view(viewing.file.parent, "--token-file", str(file)) as port:
         token = file.read_text().strip()
         page.open(f"http://127.0.0.1:{port}/")
         page.until("!document.getElementById('login').hidden")
         page.fill("#token", "nonsense")
         page.click("#login button")
-        page.until("document.getElementById('login-said').textContent")
+        page.until("document.getElementById('login-error').textContent")
         page.open("about:blank")
         page.open(f"http://127.0.0.1:{port}/#token={token}")
         page.until(LIVE)
@@ -311,7 +315,9 @@ def test_the_token_is_asked_for_and_taken_from_the_address(
         assert not any(token in url.partition("#")[0] for url in page.requested)
 
 
-def test_a_daemon_that_goes_and_comes_back_is_told(page: Page, tmp_path: Path) -> None:
+def test_the_page_reports_a_lost_daemon_and_continues_when_it_is_back(
+    page: Page, tmp_path: Path
+) -> None:
     (tmp_path / "edge.toml").write_text(CONFIGURATION)
     with view(tmp_path) as port:
         page.open(f"http://127.0.0.1:{port}/")

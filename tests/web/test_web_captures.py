@@ -1,4 +1,4 @@
-"""The newest captures, as the live view lists them, and no other file."""
+"""The captures that the live view lists and serves, and no other file."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def captures(tmp_path: Path) -> Captures:
     return Captures(tmp_path, "gate")
 
 
-def test_the_newest_come_first_whatever_else_lies_there(captures: Captures) -> None:
+def test_the_newest_come_first_and_other_files_are_left_out(captures: Captures) -> None:
     newest = captures.newest(10)
-    assert [shown.id for shown in newest] == [
+    assert [entry.id for entry in newest] == [
         "2026-01-02/130000.000_visitor_3",
         "2026-01-02/120000.000_command",
         "2026-01-02/000001.000_visitor_2",
@@ -60,20 +60,20 @@ def test_the_newest_come_first_whatever_else_lies_there(captures: Captures) -> N
     assert both.still == "2026-01-01/235959.000_visitor_1.jpg"
 
 
-def test_older_ones_page_by_page(captures: Captures) -> None:
+def test_older_captures_come_page_by_page(captures: Captures) -> None:
     first = captures.newest(3)
     assert [s.id for s in captures.newest(3, first[-1].id)] == ["2026-01-01/235959.000_visitor_1"]
     assert captures.newest(3, "2026-01-01/235959.000_visitor_1") == []
     assert len(captures.newest(10, "2026-01-02/120000.000_command")) == 2
 
 
-def test_a_file_that_was_removed_is_not_told(captures: Captures, tmp_path: Path) -> None:
+def test_a_deleted_file_is_not_listed(captures: Captures, tmp_path: Path) -> None:
     (tmp_path / "gate" / "2026-01-01" / "235959.000_visitor_1.jpg").unlink()
     last = captures.newest(10)[-1]
     assert (last.still, last.clip is not None) == (None, True)
 
 
-def test_no_captures_yet(tmp_path: Path) -> None:
+def test_a_folder_without_captures_is_empty(tmp_path: Path) -> None:
     assert Captures(tmp_path / "nowhere", "gate").newest(10) == []
 
 
@@ -109,9 +109,7 @@ def test_stills_and_clips_are_found_by_name(captures: Captures) -> None:
         ("linked", "secret.jpg"),
     ],
 )
-def test_nothing_else_is_given_out(
-    captures: Captures, tmp_path: Path, date: str, name: str
-) -> None:
+def test_no_other_file_is_served(captures: Captures, tmp_path: Path, date: str, name: str) -> None:
     camera = tmp_path / "gate"
     for place in (tmp_path, camera, tmp_path.parent):
         (place / "secret.jpg").write_bytes(b"secret")

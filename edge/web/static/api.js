@@ -1,7 +1,7 @@
-// Requests to the server beside this page. What goes wrong is always a Refused.
+// Requests to the server of this page. Every failure is a RequestError.
 
-export class Refused extends Error {
-  /** status: of HTTP, 0 where the server didn't answer. problems: one sentence each. */
+export class RequestError extends Error {
+  /** status: the HTTP status, 0 without a response. problems: one sentence each. */
   constructor(status, problems) {
     super(problems.join("\n"));
     this.status = status;
@@ -9,32 +9,33 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON that is answered. `body` is sent as JSON. */
+/** Sends `body` as JSON and resolves to the JSON of the response. */
 export async function ask(path, { method = "GET", body } = {}) {
   const options = { method };
   if (method !== "GET") {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body ?? {});
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, options);
+    response = await fetch(path, options);
   } catch {
-    throw new Refused(0, ["edge view itself does not answer: is it still running?"]);
+    throw new RequestError(0, ["no response from edge view: is it still running?"]);
   }
-  const told = await answer.json().catch(() => null);
-  if (!answer.ok) {
-    throw new Refused(answer.status, told?.problems ?? [`the server answered ${answer.status}`]);
+  const data = await response.json().catch(() => null);
+  if (!response.ok) {
+    throw new RequestError(response.status,
+      data?.problems ?? [`edge view responded with HTTP status ${response.status}`]);
   }
-  return told;
+  return data;
 }
 
-/** Bytes that JSON carries as base64, as something to be decoded as a picture. */
+/** A blob of the bytes that JSON carries as base64. */
 export function blobOf(base64, type) {
   return new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))], { type });
 }
 
-/** Resolves when somebody can see this page. */
+/** Resolves when the page is visible. */
 export function visible() {
   return new Promise((resolve) => {
     const check = () => {
@@ -49,27 +50,27 @@ export function visible() {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Calls `act` now and again `ms` after it has ended, while the page is visible. */
-export async function repeat(ms, act) {
+/** Calls `action`, and again `ms` after it has ended, for as long as the page is visible. */
+export async function repeat(ms, action) {
   for (;;) {
     await visible();
-    await act();
+    await action();
     await sleep(ms);
   }
 }
 
-/** An element with attributes; `text` and functions (listeners, by event) among them. */
+/** Creates an element. attributes: also `text`, and functions as listeners by event name. */
 export function element(tag, attributes = {}, ...children) {
   const isSvg = ["g", "rect", "text", "polygon", "polyline", "circle"].includes(tag);
-  const made = isSvg
+  const created = isSvg
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") made.addEventListener(name, value);
-    else if (name === "text") made.textContent = value;
-    else if (typeof value === "boolean") made.toggleAttribute(name, value);
-    else made.setAttribute(name, value);
+    if (typeof value === "function") created.addEventListener(name, value);
+    else if (name === "text") created.textContent = value;
+    else if (typeof value === "boolean") created.toggleAttribute(name, value);
+    else created.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  created.append(...children);
+  return created;
 }

@@ -1,4 +1,4 @@
-// The latest captures: stills as a grid, clips and large stills in a dialog.
+// The latest captures: a grid of stills; clips and large stills open in a dialog.
 
 import { ask, element } from "/static/api.js";
 
@@ -8,18 +8,18 @@ const list = document.getElementById("captures");
 const older = document.getElementById("older");
 const viewer = document.getElementById("viewer");
 const media = document.getElementById("viewer-media");
-const shown = new Map(); // id: [what was told of it, its item]
+const listed = new Map(); // id: [the capture as JSON, its list item]
 
-/** Puts in what is new or has got its clip meanwhile. Raises Refused. */
+/** Adds new captures, and updates those whose clip is finished. Throws RequestError. */
 export async function refresh() {
   const newest = await ask(`/api/captures?count=${COUNT}`);
-  if (shown.size === 0) older.hidden = newest.length < COUNT;
+  if (listed.size === 0) older.hidden = newest.length < COUNT;
   put(newest);
 }
 
 export function start() {
   older.addEventListener("click", async () => {
-    const last = [...shown.keys()].sort().at(0);
+    const last = [...listed.keys()].sort().at(0);
     const more = await ask(`/api/captures?count=${COUNT}&before=${encodeURIComponent(last)}`);
     older.hidden = more.length < COUNT;
     put(more);
@@ -30,19 +30,19 @@ export function start() {
 
 function put(captures) {
   for (const capture of captures) {
-    const told = JSON.stringify(capture);
-    const [before, item] = shown.get(capture.id) ?? [];
-    if (before === told) continue;
-    const made = card(capture);
-    shown.set(capture.id, [told, made]);
-    if (item) item.replaceWith(made);
-    else list.insertBefore(made, following(capture.id));
+    const text = JSON.stringify(capture);
+    const [before, item] = listed.get(capture.id) ?? [];
+    if (before === text) continue;
+    const created = card(capture);
+    listed.set(capture.id, [text, created]);
+    if (item) item.replaceWith(created);
+    else list.insertBefore(created, itemAfter(capture.id));
   }
-  document.getElementById("no-captures").hidden = shown.size > 0;
+  document.getElementById("no-captures").hidden = listed.size > 0;
 }
 
-/** The item before which a new one goes: ids are in the order of time, the newest come first. */
-function following(id) {
+/** The item that a new one precedes: ids sort by time, and the newest come first. */
+function itemAfter(id) {
   return [...list.children].find((item) => item.dataset.id < id) ?? null;
 }
 
@@ -53,32 +53,32 @@ function card(capture) {
   const isToday = time.toDateString() === new Date().toDateString();
   const when = isToday ? time.toLocaleTimeString() : time.toLocaleString();
   const score = capture.score === null ? "" : ` ${Math.round(capture.score * 100)} %`;
-  const what = capture.label === null ? capture.rule : capture.label + score;
-  const told = `${what}, rule ${capture.rule}, ${when}`;
+  const title = capture.label === null ? capture.rule : capture.label + score;
+  const caption = `${title}, rule ${capture.rule}, ${when}`;
   const picture = capture.still
-    ? element("img", { src: urlOf(capture.still), alt: told, loading: "lazy", decoding: "async" })
+    ? element("img", { src: urlOf(capture.still), alt: caption, loading: "lazy", decoding: "async" })
     : element("span", { class: "no-still", text: "clip" });
   const open = element("button", {
-    type: "button", class: "still", "aria-label": `Open ${told}`,
-    click: () => show(capture.still ? "still" : "clip", capture, told),
+    type: "button", class: "still", "aria-label": `Open ${caption}`,
+    click: () => show(capture.still ? "still" : "clip", capture, caption),
   }, picture);
   const play = capture.clip
     ? [element("button", {
       type: "button", class: "play quiet", text: `▶ ${capture.duration_s?.toFixed(1) ?? "?"} s`,
-      "aria-label": `Play the clip of ${told}`, click: () => show("clip", capture, told),
+      "aria-label": `Play the clip of ${caption}`, click: () => show("clip", capture, caption),
     })]
     : [];
   return element("li", { "data-id": capture.id }, open, ...play,
-    element("p", {}, element("strong", { text: what })),
+    element("p", {}, element("strong", { text: title })),
     element("p", { class: "about" }, element("time", { datetime: capture.time, text: when }),
       ` · ${capture.rule}`));
 }
 
-function show(kind, capture, told) {
+function show(kind, capture, caption) {
   media.replaceChildren(kind === "clip"
     ? element("video", { src: urlOf(capture.clip), controls: true, autoplay: true, loop: true,
       playsinline: true })
-    : element("img", { src: urlOf(capture.still), alt: told }));
-  document.getElementById("viewer-told").textContent = told;
+    : element("img", { src: urlOf(capture.still), alt: caption }));
+  document.getElementById("viewer-caption").textContent = caption;
   viewer.showModal();
 }

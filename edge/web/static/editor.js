@@ -1,19 +1,21 @@
-// Polygons over the picture: drawn, moved and reshaped by mouse, finger, pen or keyboard.
+// Draws, moves and reshapes polygons over the picture, by mouse, finger, pen or keyboard.
 //
 // A shape is {kind: "zone" | "mask", name, was, points}, with points [x, y] in 0..1 of the picture.
+// `was` identifies the shape in the file: a zone's name or a mask's index; null for a new shape.
 
 import { element } from "/static/api.js";
 
-const NEAR_PX = 14; // on the screen: as near as this to the first corner closes the polygon
-const DRAG_PX = 6; // less is a click
-const STEP = 0.005; // of the picture, for an arrow key
+const NEAR_PX = 14; // a click within this distance of the first corner closes the polygon
+const DRAG_PX = 6; // a shorter movement is a click
+const STEP = 0.005; // share of the picture that an arrow key moves; ten times that with Shift
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const clamp = (value) => Math.min(1, Math.max(0, value));
 const rounded = (value) => Math.round(clamp(value) * 1e4) / 1e4;
 
 export class Editor {
-  /** onChange: the shapes, or what is selected, changed. onMode: "zone", "mask" or null is drawn. */
+  /** onChange: called after the shapes or the selection changed. onMode: called with the kind of
+   *  shape that is drawn now, or null. */
   constructor(svg, { onChange, onMode }) {
     this.svg = svg;
     this.group = svg.querySelector("#shapes");
@@ -21,10 +23,10 @@ export class Editor {
     this.onMode = onMode;
     this.shapes = [];
     this.selected = null; // a shape
-    this.corner = null; // its corner's number
-    this.mode = null;
-    this.draft = [];
-    this.hidden = new Set();
+    this.corner = null; // index of its selected corner
+    this.mode = null; // kind of the shape that is drawn
+    this.draft = []; // its corners so far
+    this.hidden = new Set(); // kinds that are not shown
     this.drag = null;
     this.size = [16, 9];
     svg.addEventListener("pointerdown", (event) => this.press(event));
@@ -72,20 +74,20 @@ export class Editor {
     this.onMode(kind);
   }
 
-  giveUp() {
+  cancel() {
     this.mode = null;
     this.draft = [];
     this.render();
     this.onMode(null);
   }
 
-  /** With fewer than three corners, a square in the middle, to be moved from there. */
+  /** Ends drawing; fewer than three corners become a square in the middle, ready to be moved. */
   finish(points = this.draft) {
     const usable = points.length >= 3 ? points : [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]];
     const shape = { kind: this.mode, name: "", was: null, points: usable.map((p) => p.map(rounded)) };
     if (shape.kind === "zone") shape.name = this.freeName();
     this.shapes.push(shape);
-    this.giveUp();
+    this.cancel();
     this.select(shape);
   }
 
@@ -102,8 +104,8 @@ export class Editor {
       clamp((event.clientY - frame.top) / frame.height)];
   }
 
-  /** Distance on the screen. */
-  apart([x0, y0], [x1, y1]) {
+  /** Distance on the screen, in px. */
+  distance([x0, y0], [x1, y1]) {
     const frame = this.svg.getBoundingClientRect();
     return Math.hypot((x1 - x0) * frame.width, (y1 - y0) * frame.height);
   }
@@ -115,20 +117,20 @@ export class Editor {
     const shape = number === undefined ? null : this.shapes[Number(number)];
     this.drag = { from: point, last: point, moved: false };
     if (this.mode) {
-      this.drag.what = "draw";
+      this.drag.target = "draw";
     } else if (corner !== undefined) {
-      Object.assign(this.drag, { what: "corner", shape, corner: Number(corner) });
+      Object.assign(this.drag, { target: "corner", shape, corner: Number(corner) });
       this.select(shape, Number(corner));
     } else if (edge !== undefined) {
       shape.points.splice(Number(edge) + 1, 0, point.map(rounded));
-      Object.assign(this.drag, { what: "corner", shape, corner: Number(edge) + 1 });
+      Object.assign(this.drag, { target: "corner", shape, corner: Number(edge) + 1 });
       this.select(shape, Number(edge) + 1);
     } else {
-      this.drag.what = shape !== null && shape === this.selected ? "shape" : "none";
+      this.drag.target = shape !== null && shape === this.selected ? "shape" : "none";
       this.drag.shape = shape;
       this.select(shape);
     }
-    if (this.drag.what !== "none") {
+    if (this.drag.target !== "none") {
       this.svg.setPointerCapture(event.pointerId);
       event.preventDefault();
     }
@@ -141,10 +143,10 @@ export class Editor {
       return;
     }
     const drag = this.drag;
-    drag.moved ||= this.apart(drag.from, point) > DRAG_PX;
+    drag.moved ||= this.distance(drag.from, point) > DRAG_PX;
     if (!drag.moved) return;
-    if (drag.what === "corner") drag.shape.points[drag.corner] = point.map(rounded);
-    if (drag.what === "shape") this.shift(drag.shape, point[0] - drag.last[0], point[1] - drag.last[1]);
+    if (drag.target === "corner") drag.shape.points[drag.corner] = point.map(rounded);
+    if (drag.target === "shape") this.shift(drag.shape, point[0] - drag.last[0], point[1] - drag.last[1]);
     drag.last = point;
     this.render(point);
   }
@@ -154,18 +156,18 @@ export class Editor {
     this.drag = null;
     if (drag === null) return;
     const point = this.at(event);
-    if (drag.what === "draw") this.place(drag, point);
+    if (drag.target === "draw") this.place(drag, point);
     else if (drag.moved && drag.shape) {
-      if (drag.what === "shape") drag.shape.points = drag.shape.points.map((p) => p.map(rounded));
+      if (drag.target === "shape") drag.shape.points = drag.shape.points.map((p) => p.map(rounded));
       this.changed();
     }
   }
 
-  /** A click sets a corner; dragging from nothing draws a rectangle. */
+  /** A click adds a corner; dragging before the first corner draws a rectangle. */
   place(drag, point) {
     if (drag.moved && this.draft.length === 0) {
       this.finish(rectangle(drag.from, point));
-    } else if (this.draft.length >= 3 && this.apart(this.draft[0], point) < NEAR_PX) {
+    } else if (this.draft.length >= 3 && this.distance(this.draft[0], point) < NEAR_PX) {
       this.finish();
     } else {
       this.draft.push(point);
@@ -173,7 +175,7 @@ export class Editor {
     }
   }
 
-  /** As far as the picture goes, so that the shape keeps its form. */
+  /** Moves a shape, but not beyond the edge of the picture, so that it keeps its form. */
   shift(shape, dx, dy) {
     const xs = shape.points.map((p) => p[0]);
     const ys = shape.points.map((p) => p[1]);
@@ -208,7 +210,7 @@ export class Editor {
 
   drawingKey(event) {
     if (!this.mode || event.target.closest?.("input")) return;
-    if (event.key === "Escape") this.giveUp();
+    if (event.key === "Escape") this.cancel();
     else if (event.key === "Enter" && !event.target.closest?.("button")) this.finish();
     else return;
     event.preventDefault();
@@ -219,7 +221,7 @@ export class Editor {
     this.onChange();
   }
 
-  /** pointer: where it is, for the line that follows it. */
+  /** pointer: its position, which the line from the last corner follows. */
   render(pointer = null) {
     const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset : null;
     const unit = this.size[0] / (this.svg.clientWidth || this.size[0]); // pixels of the picture
@@ -242,10 +244,10 @@ export class Editor {
   drawnShape(shape, number, unit) {
     const isSelected = shape === this.selected;
     const points = shape.points.map((point) => this.scaled(point));
-    const told = shape.kind === "zone" ? `Zone ${shape.name}` : "Mask";
+    const title = shape.kind === "zone" ? `Zone ${shape.name}` : "Mask";
     const drawn = [element("polygon", {
       points: points.join(" "), class: shape.kind + (isSelected ? " selected" : ""),
-      "data-shape": number, tabindex: 0, role: "button", "aria-label": told,
+      "data-shape": number, tabindex: 0, role: "button", "aria-label": title,
       "aria-pressed": String(isSelected),
     })];
     const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
@@ -263,7 +265,7 @@ export class Editor {
     points.forEach(([cx, cy], corner) => drawn.push(element("circle", {
       cx, cy, r: 7 * unit, class: "corner" + (corner === this.corner ? " selected" : ""),
       "data-shape": number, "data-corner": corner, tabindex: 0, role: "button",
-      "aria-label": `Corner ${corner + 1} of ${told}`,
+      "aria-label": `Corner ${corner + 1} of ${title}`,
     })));
     return drawn;
   }

@@ -1,10 +1,10 @@
-// The picture and what the pipeline saw in it, asked for frame by frame while somebody looks.
+// Shows the picture and the pipeline's results, frame by frame while the page is visible.
 
 import { ask, blobOf, element, repeat } from "/static/api.js";
 
 const MOTION = "#00d8a8";
 const RETRY_MS = 1000;
-const FADE_S = 1.5;
+const FADE_S = 1.5; // regions of the last look disappear after this time
 
 const picture = document.getElementById("picture");
 const packed = document.getElementById("packed");
@@ -15,18 +15,19 @@ const tinted = document.createElement("canvas");
 
 export const shows = (layer) => layers.querySelector(`[value=${layer}]`).checked;
 
-/** Goes on for ever. onSize hears the picture's size in pixels, onError a Refused or null. */
-export async function watch({ onSize, onError }) {
+/** Never ends. onSize: called with the picture's size in px. onFrame: called with a RequestError
+ *  and null, or with null and the snapshot. */
+export async function watch({ onSize, onFrame }) {
   await repeat(0, async () => {
     try {
       const { picture: jpeg, snapshot } = await ask("/api/frame");
       await draw(jpeg, snapshot, onSize);
       veil.hidden = true;
-      onError(null, snapshot);
+      onFrame(null, snapshot);
     } catch (error) {
       veil.hidden = false;
       veil.textContent = error.message;
-      onError(error, null);
+      onFrame(error, null);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   });
@@ -48,7 +49,7 @@ async function draw(jpeg, snapshot, onSize) {
   await drawPacked(sight?.canvas ?? null, snapshot.sight === null);
 }
 
-/** White on black becomes light in colour over the picture. */
+/** Turns the white areas of the mask into coloured light over the picture. */
 async function drawMotion(brush, png) {
   const mask = await createImageBitmap(blobOf(png, "image/png"));
   tinted.width = mask.width;
@@ -76,7 +77,7 @@ function drawnBoxes(sight) {
   return drawn;
 }
 
-/** Most frames are not looked at: those of the last look fade, so that an eye can follow. */
+/** Most frames have no regions; those of the last look fade, so that a person can follow. */
 function drawnRegions({ regions_px: regions, canvas }) {
   if (regions.length) return regions.map((box) => boxed("region", box));
   const strength = canvas ? 1 - canvas.age_s / FADE_S : 0;
@@ -94,9 +95,9 @@ function boxed(kind, [x0, y0, x1, y1], label = "") {
 }
 
 async function drawPacked(canvas, isPaused) {
-  const told = document.getElementById("packed-told");
+  const caption = document.getElementById("packed-caption");
   if (canvas === null) {
-    told.textContent = isPaused ? "nothing: the analysis is paused" : "nothing yet";
+    caption.textContent = isPaused ? "The analysis is paused." : "No invocation yet.";
     return;
   }
   const image = await createImageBitmap(blobOf(canvas.jpeg, "image/jpeg"));
@@ -110,5 +111,5 @@ async function drawPacked(canvas, isPaused) {
     brush.strokeRect(x0 + 1, y0 + 1, x1 - x0 - 2, y1 - y0 - 2);
   }
   const crops = canvas.cells.length === 1 ? "1 crop" : `${canvas.cells.length} crops`;
-  told.textContent = `${crops}, ${canvas.width} × ${canvas.height} px, ${canvas.age_s.toFixed(1)} s ago`;
+  caption.textContent = `${crops}, ${canvas.width} × ${canvas.height} px, ${canvas.age_s.toFixed(1)} s ago`;
 }

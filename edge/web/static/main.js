@@ -1,6 +1,6 @@
-// The page as a whole: what is live, what is being edited, what was saved.
+// The page as a whole: live picture, editing, saving and access.
 
-import { ask, Refused, repeat, sleep } from "/static/api.js";
+import { ask, element, repeat, RequestError, sleep } from "/static/api.js";
 import { refresh, start } from "/static/captures.js";
 import { Editor } from "/static/editor.js";
 import { shows, watch } from "/static/live.js";
@@ -8,16 +8,16 @@ import { listRules, listShapes, listSliders } from "/static/settings.js";
 
 const STATUS_MS = 5000;
 const CAPTURES_MS = 5000;
-const HINT = "Click corner by corner, or drag a rectangle. Enter closes the shape, Esc gives up.";
+const HINT = "Click each corner, or drag a rectangle. Enter closes the shape, Esc cancels.";
 
 const by = (id) => document.getElementById(id);
-let saved = null; // what the server told of the file
-let rules = []; // with the shapes of their zones
+let saved = null; // the settings as the server read them from the file
+let rules = []; // each with the shapes of its zones
 let motion = {};
-let before = ""; // the change that would be sent, as it was when loaded
+let before = ""; // the request to save, as JSON, when nothing was changed
 
 const editor = new Editor(by("drawing"), {
-  onChange: () => { listAll(); tellDirty(); },
+  onChange: () => { listAll(); showDirty(); },
   onMode: (mode) => {
     by("drawing-bar").hidden = mode === null;
     by("drawing-hint").textContent = HINT;
@@ -44,7 +44,7 @@ async function load() {
   by("camera").textContent = saved.camera;
   document.title = `${saved.camera} · live view`;
   motion = Object.fromEntries(saved.sliders.map(({ key }) => [key, saved.motion[key]]));
-  listSliders(by("sliders"), saved.sliders, motion, tellDirty);
+  listSliders(by("sliders"), saved.sliders, motion, showDirty);
   const zones = saved.zones.map(({ name, polygon }) => ({ kind: "zone", name, was: name, points: polygon }));
   const masks = saved.masks.map((polygon, was) => ({ kind: "mask", name: "", was, points: polygon }));
   rules = saved.rules.map((rule) => ({
@@ -52,7 +52,7 @@ async function load() {
   }));
   editor.setShapes([...zones, ...masks]);
   before = JSON.stringify(change());
-  tellDirty();
+  showDirty();
 }
 
 const shapesOf = (kind) => editor.shapes.filter((shape) => shape.kind === kind);
@@ -60,29 +60,27 @@ const shapesOf = (kind) => editor.shapes.filter((shape) => shape.kind === kind);
 function listAll() {
   const zones = shapesOf("zone");
   for (const rule of rules) rule.zones = rule.zones.filter((zone) => zones.includes(zone));
-  const tellRules = () => listRules(by("rules"), rules, zones, tellDirty);
-  listShapes(by("shape-list"), editor, () => { tellRules(); tellDirty(); });
-  tellRules();
+  const showRules = () => listRules(by("rules"), rules, zones, showDirty);
+  listShapes(by("shape-list"), editor, () => { showRules(); showDirty(); });
+  showRules();
   const points = editor.selected?.points.length ?? 0;
   by("delete-corner").hidden = editor.corner === null || points <= 3;
 }
 
-function tellDirty() {
+function showDirty() {
   const dirty = isDirty();
   by("save").disabled = by("discard").disabled = !dirty;
-  if (dirty) say("quiet", ["Unsaved changes."]);
-  else if (by("said").dataset.kind === "quiet") by("bar").hidden = true;
+  if (dirty) showMessage("quiet", ["There are unsaved changes."]);
+  else if (by("message").dataset.kind === "quiet") by("bar").hidden = true;
 }
 
-/** kind: "quiet", "good" or "bad". */
-function say(kind, sentences) {
+const problemsOf = (error) => error.problems ?? [String(error)];
+
+/** kind: "quiet", "good" or "bad". Also marks the sliders that the sentences name. */
+function showMessage(kind, sentences) {
   by("bar").hidden = false;
-  by("said").dataset.kind = kind;
-  by("said").replaceChildren(...sentences.map((text) => {
-    const line = document.createElement("p");
-    line.textContent = text;
-    return line;
-  }));
+  by("message").dataset.kind = kind;
+  by("message").replaceChildren(...sentences.map((text) => element("p", { text })));
   for (const slider of document.querySelectorAll(".slider")) {
     const isWrong = sentences.some((text) => text.includes(`${slider.dataset.key}:`));
     slider.classList.toggle("wrong", isWrong);
@@ -92,14 +90,15 @@ function say(kind, sentences) {
 
 async function save() {
   by("save").disabled = true;
-  say("quiet", ["Saving…"]);
+  showMessage("quiet", ["Saving…"]);
   try {
     const { taken_up: isTakenUp, text } = await ask("/api/settings", { method: "PUT", body: change() });
     await load();
-    say(isTakenUp ? "good" : "bad", [isTakenUp ? `Saved: ${text}.` : `Saved, but not taken up: ${text}`]);
+    showMessage(isTakenUp ? "good" : "bad",
+      [isTakenUp ? `Saved: ${text}.` : `Saved, but the daemon did not reload: ${text}`]);
   } catch (error) {
-    const again = error.status === 409 ? ["Discard loads it again."] : [];
-    say("bad", [...error.problems ?? [String(error)], ...again]);
+    const advice = error.status === 409 ? ["Discard loads the file again."] : [];
+    showMessage("bad", [...problemsOf(error), ...advice]);
     by("save").disabled = by("discard").disabled = false;
   }
 }
@@ -109,37 +108,38 @@ async function discard() {
     await load();
     by("bar").hidden = true;
   } catch (error) {
-    say("bad", error.problems ?? [String(error)]);
+    showMessage("bad", problemsOf(error));
   }
 }
 
-// --- the state of things ---
+// --- the state line ---
 
 let health = "";
 
-function tellState(error, snapshot) {
+function showState(error, snapshot) {
   if (error?.status === 401) lock();
   const isPaused = snapshot !== null && snapshot.sight === null;
   const state = by("state");
   by("capture").disabled = error !== null;
   state.dataset.state = error ? "lost" : isPaused ? "paused" : "live";
   const tracks = snapshot?.sight?.tracks.length ?? 0;
-  const seen = `${tracks} ${tracks === 1 ? "track" : "tracks"}`;
-  const told = error ? shortly(error) : isPaused ? "paused" : ["live", health, seen].filter(Boolean).join(" · ");
-  if (state.textContent !== told) state.textContent = told;
+  const count = `${tracks} ${tracks === 1 ? "track" : "tracks"}`;
+  const live = ["live", health, count].filter(Boolean).join(" · ");
+  const text = error ? shortText(error) : isPaused ? "paused" : live;
+  if (state.textContent !== text) state.textContent = text;
 }
 
-function shortly(error) {
-  if (error.status === 401) return "locked";
-  return error.status === 503 ? "no answer from the daemon, trying again…" : "no picture";
+function shortText(error) {
+  if (error.status === 401) return "token needed";
+  return error.status === 503 ? "no answer from the daemon, retrying…" : "no picture";
 }
 
-async function tellHealth() {
+async function readHealth() {
   try {
-    const { health: told } = await ask("/api/status");
-    if (told === null) return;
-    health = [`${told.fps.toFixed(0)} fps`, `${told.invocations_per_s.toFixed(1)} looks/s`,
-      ...told.problems].join(" · ");
+    const { health: latest } = await ask("/api/status");
+    if (latest === null) return;
+    health = [`${latest.fps.toFixed(0)} fps`,
+      `${latest.invocations_per_s.toFixed(1)} invocations/s`, ...latest.problems].join(" · ");
   } catch (error) {
     health = "";
   }
@@ -151,18 +151,18 @@ async function captureNow() {
     await sleep(500);
     await refresh();
   } catch (error) {
-    say("bad", error.problems ?? [String(error)]);
+    showMessage("bad", problemsOf(error));
   }
 }
 
-// --- the way in ---
+// --- access ---
 
-async function enter(token) {
+async function logIn(token) {
   try {
     await ask("/api/login", { method: "POST", body: { token } });
     await begin();
   } catch (error) {
-    by("login-said").textContent = error.message;
+    by("login-error").textContent = error.message;
   }
 }
 
@@ -173,7 +173,8 @@ function lock() {
   by("token").focus();
 }
 
-/** A token in the address, after the #, never reaches a server's log; it is taken out at once. */
+/** The token after the # of the address, which is removed at once. Browsers do not send it, so it
+ *  is in no server's log. */
 function tokenInAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) history.replaceState(null, "", location.pathname);
@@ -188,26 +189,26 @@ async function begin() {
     by("no-settings").hidden = true;
   } catch (error) {
     if (error.status === 401) {
-      tellState(error, null);
+      showState(error, null);
       return;
     }
     by("no-settings").hidden = false;
-    by("no-settings").textContent = (error.problems ?? [String(error)]).join(" ");
+    by("no-settings").textContent = problemsOf(error).join(" ");
   }
   by("login").hidden = true;
   by("main").hidden = false;
   if (isRunning) return;
   isRunning = true;
-  watch({ onSize: (width, height) => editor.setSize(width, height), onError: tellState });
-  repeat(STATUS_MS, tellHealth);
+  watch({ onSize: (width, height) => editor.setSize(width, height), onFrame: showState });
+  repeat(STATUS_MS, readHealth);
   repeat(CAPTURES_MS, () => refresh().catch((error) => {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof RequestError)) throw error;
   }));
 }
 
 by("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  enter(by("token").value);
+  logIn(by("token").value);
 });
 by("save").addEventListener("click", save);
 by("discard").addEventListener("click", discard);
@@ -216,7 +217,7 @@ by("add-zone").addEventListener("click", () => editor.begin("zone"));
 by("add-mask").addEventListener("click", () => editor.begin("mask"));
 by("delete-corner").addEventListener("click", () => editor.removeCorner());
 by("finish").addEventListener("click", () => editor.finish());
-by("give-up").addEventListener("click", () => editor.giveUp());
+by("cancel").addEventListener("click", () => editor.cancel());
 by("layers").addEventListener("change", () => {
   editor.hidden = new Set(["zone", "mask"].filter((kind) => !shows(kind)));
   editor.render();
@@ -225,5 +226,5 @@ window.addEventListener("beforeunload", (event) => isDirty() && event.preventDef
 start();
 
 const token = tokenInAddress();
-if (token) await enter(token);
+if (token) await logIn(token);
 else await begin();

@@ -1,12 +1,12 @@
-// What can be tuned, as controls: zones by name, the zones of rules, sliders for motion.
+// The controls of settings: names of zones, the zones of rules, sliders for motion.
 
 import { element } from "/static/api.js";
 
-const STEPS = 1000; // of a slider, over its whole range
+const STEPS = 1000; // of a slider over its whole range
 
-let listed = []; // the shapes as they were listed last
+let listed = []; // the shapes in the list
 
-/** Names of the zones and masks, to be selected, named and removed. */
+/** Lists zones and masks, to select, name and delete them. onInput: called after a new name. */
 export function listShapes(list, editor, onInput) {
   const { shapes } = editor;
   const isSame = list.children.length === shapes.length && shapes.every((s, n) => s === listed[n]);
@@ -15,7 +15,7 @@ export function listShapes(list, editor, onInput) {
     list.replaceChildren(...shapes.map((shape) => {
       const name = shape.kind === "mask"
         ? element("span")
-        : nameOf(shape, editor, onInput);
+        : nameField(shape, editor, onInput);
       return element("li", { class: shape.kind }, name,
         element("button", { type: "button", class: "quiet", click: () => editor.select(shape) }),
         element("button", {
@@ -24,7 +24,7 @@ export function listShapes(list, editor, onInput) {
     }));
   }
   let masks = 0;
-  shapes.forEach((shape, number) => { // in place, so that a field that is typed in stays
+  shapes.forEach((shape, number) => { // updates in place: a field that has the focus keeps it
     const item = list.children[number];
     const [name, select, remove] = item.children;
     masks += shape.kind === "mask";
@@ -37,7 +37,7 @@ export function listShapes(list, editor, onInput) {
   });
 }
 
-function nameOf(shape, editor, onInput) {
+function nameField(shape, editor, onInput) {
   return element("input", {
     value: shape.name, "aria-label": "Name of the zone", spellcheck: "false",
     focus: () => editor.selected !== shape && editor.select(shape),
@@ -49,11 +49,11 @@ function nameOf(shape, editor, onInput) {
   });
 }
 
-/** For each rule, which zones it asks for; `zones` are shapes, and so are those of the rules. */
+/** Lists the rules, each with a choice of zones. zones, and those of a rule: shapes. */
 export function listRules(container, rules, zones, onInput) {
   container.replaceChildren(...rules.map((rule) => {
     const where = element("p", { class: "about" });
-    const tell = () => {
+    const showWhere = () => {
       where.textContent = rule.zones.length
         ? `Triggers only in ${rule.zones.map((zone) => zone.name).join(" or ")}.`
         : "Triggers anywhere in the picture.";
@@ -64,61 +64,64 @@ export function listRules(container, rules, zones, onInput) {
         change: (event) => {
           rule.zones = rule.zones.filter((other) => other !== zone);
           if (event.target.checked) rule.zones.push(zone);
-          tell();
+          showWhere();
           onInput();
         },
       }), zone.name);
-    tell();
-    const what = rule.labels.length ? ` (${rule.labels.join(", ")})` : "";
+    showWhere();
+    const labels = rule.labels.length ? ` (${rule.labels.join(", ")})` : "";
     return element("fieldset", {},
-      element("legend", { text: rule.name + what }), ...zones.map(chip), where);
+      element("legend", { text: rule.name + labels }), ...zones.map(chip), where);
   }));
 }
 
-/** A slider and a number for each; `motion` holds the values and is written to. */
+/** Lists a slider and a number for each setting, and writes the values to `motion`. */
 export function listSliders(container, sliders, motion, onInput) {
-  container.replaceChildren(...sliders.map((slider) => {
-    const key = slider.key;
-    const shown = (value) => String(Number(Number(value).toPrecision(3)));
-    const range = element("input", {
-      type: "range", min: 0, max: STEPS, step: 1, id: `range-${key}`,
-      "aria-describedby": `about-${key}`,
-    });
-    const number = element("input", {
-      type: "number", step: "any", id: `number-${key}`, "aria-label": slider.label,
-    });
-    const reset = element("button", {
-      type: "button", class: "quiet", text: "reset",
-      "aria-label": `${slider.label}: back to ${shown(slider.default)}`,
-      click: () => { number.value = slider.default; set(slider.default); },
-    });
-    const show = (value) => {
-      reset.hidden = value === slider.default;
-      range.value = Math.round(placeOf(slider, value) * STEPS);
-      range.setAttribute("aria-valuetext", `${shown(value)} ${slider.unit}`);
-    };
-    const set = (value) => {
-      motion[key] = value;
-      show(value);
-      onInput();
-    };
-    range.addEventListener("input", () => {
-      const value = Number(shown(valueAt(slider, range.value / STEPS)));
-      number.value = value;
-      set(value);
-    });
-    number.addEventListener("input", () => number.value !== "" && set(Number(number.value)));
-    number.value = motion[key];
-    show(motion[key]);
-    return element("div", { class: "slider", "data-key": `motion.${key}` },
-      element("label", { for: `range-${key}`, text: slider.label }),
-      reset,
-      element("span", { class: "value" }, number, element("span", { text: slider.unit })),
-      range,
-      element("p", { class: "about", id: `about-${key}`, text: `${slider.description}.` }));
-  }));
+  container.replaceChildren(...sliders.map((slider) => sliderRow(slider, motion, onInput)));
 }
 
+const rounded = (value) => String(Number(Number(value).toPrecision(3)));
+
+function sliderRow(slider, motion, onInput) {
+  const key = slider.key;
+  const range = element("input", {
+    type: "range", min: 0, max: STEPS, step: 1, id: `range-${key}`,
+    "aria-describedby": `about-${key}`,
+  });
+  const number = element("input", {
+    type: "number", step: "any", id: `number-${key}`, "aria-label": slider.label,
+  });
+  const reset = element("button", {
+    type: "button", class: "quiet", text: "reset",
+    "aria-label": `Reset ${slider.label} to ${rounded(slider.default)}`,
+    click: () => { number.value = slider.default; set(slider.default); },
+  });
+  const show = (value) => {
+    reset.hidden = value === slider.default;
+    range.value = Math.round(placeOf(slider, value) * STEPS);
+    range.setAttribute("aria-valuetext", `${rounded(value)} ${slider.unit}`);
+  };
+  const set = (value) => {
+    motion[key] = value;
+    show(value);
+    onInput();
+  };
+  range.addEventListener("input", () => {
+    number.value = rounded(valueAt(slider, range.value / STEPS));
+    set(Number(number.value));
+  });
+  number.addEventListener("input", () => number.value !== "" && set(Number(number.value)));
+  number.value = motion[key];
+  show(motion[key]);
+  return element("div", { class: "slider", "data-key": `motion.${key}` },
+    element("label", { for: `range-${key}`, text: slider.label }),
+    reset,
+    element("span", { class: "value" }, number, element("span", { text: slider.unit })),
+    range,
+    element("p", { class: "about", id: `about-${key}`, text: `${slider.description}.` }));
+}
+
+/** The place on the slider, 0 to 1, of a value. */
 function placeOf({ low, high, log }, value) {
   const place = log
     ? Math.log(Math.max(value, low) / low) / Math.log(high / low)
@@ -126,6 +129,7 @@ function placeOf({ low, high, log }, value) {
   return Math.min(1, Math.max(0, place));
 }
 
+/** The value at a place on the slider. */
 function valueAt({ low, high, log }, place) {
   return log ? low * (high / low) ** place : low + (high - low) * place;
 }

@@ -1,0 +1,29 @@
+"""The progress bar of commands that take a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Update(Protocol):
+    """Moves a bar. total: None where it is not known. task: replaces the text beside the bar."""
+
+    def __call__(self, done: int, total: int | None, task: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress_bar(task: str) -> Iterator[Update]:
+    """Shows a bar on standard error until the end of the block."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        number = bar.add_task(task, total=None)
+
+        def update(done: int, total: int | None, task: str | None = None) -> None:
+            bar.update(number, completed=done, total=total, description=task)
+
+        yield update
