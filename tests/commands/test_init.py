@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge.commands import init as init_module
-from edge.config.load import commented, load
+from edge.config.explain import commented
+from edge.config.load import load
 from edge.config.starter import Answers, likely_source, model_for, starter
 
 EDGE = [sys.executable, "-m", "edge.cli", "init"]

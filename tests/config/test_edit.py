@@ -23,7 +23,8 @@ from edge.config.edit import (
     ZoneEdit,
     edited,
 )
-from edge.config.load import commented, explain, loads
+from edge.config.explain import commented, explain
+from edge.config.load import loads
 from edge.config.schema import MotionSettings
 from edge.config.starter import Answers, starter
 from edge.errors import ConfigError, PermanentError
@@ -169,10 +170,10 @@ def test_whatever_is_drawn_is_what_the_file_says(
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, number at least 1 and at most"),
+        ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, expected a number from 1 to 255"),
         ({"motion": {"flor": 9.0}}, "motion.flor: unknown key; did you mean floor?"),
         ({"zones": (ZoneEdit(name="a b", polygon=SQUARE),)}, 'zones[0].name: "a b" found'),
-        ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "'path' is there already"),
+        ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "'path' is used twice"),
         ({"zones": (ZoneEdit(name="a", polygon=SQUARE[:2]),)}, "zones[0].polygon"),
         ({"masks": (MaskEdit(polygon=[(0.0, 0.0), (2.0, 0.0), (1.0, 1.0)]),)}, "motion.masks"),
         ({"rules": (RuleEdit(name="visitor", zones=("paht",)),)}, "did you mean path?"),
