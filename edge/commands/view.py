@@ -53,13 +53,13 @@ def view(
 
     from edge.bus.door import control_endpoint
     from edge.client import Control
-    from edge.config import load as configuration
-    from edge.config.edit import SettingsFile
+    from edge.config.load import found
     from edge.runtime.signals import until_signal
     from edge.web import server
     from edge.web.access import Token
     from edge.web.camera import Camera
     from edge.web.captures import Captures
+    from edge.web.settings_file import SettingsFile
 
     settings = settings_of(config, assignments)
     endpoint = endpoint or control_endpoint(settings.bus)
@@ -70,7 +70,7 @@ def view(
     )
     host, port = address(listen)
     token = token_for(host, token_file)
-    file = config or configuration.found()
+    file = config or found()
     with server.listen(host, port) as listening:
         port = listening.getsockname()[1]
         parts = server.Parts(
