@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge import messages
-from edge.config import load as config
+from edge.config import explain as config
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make schemas -->\n", "<!-- end -->\n"

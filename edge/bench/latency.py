@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from edge.client import Event, Subscriber
-from edge.config.load import to_toml
+from edge.config.explain import to_toml
 from edge.config.schema import Settings, TriggerRule
 from edge.errors import PermanentError
 from edge.messages import Health, Trigger

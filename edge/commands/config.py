@@ -37,31 +37,32 @@ def config_group() -> None:
 
 @config_group.command()
 @configured
-@click.option("--commented", is_flag=True, help="The defaults as a commented file to start from.")
+@click.option("--commented", is_flag=True, help="Print the defaults as a commented file instead.")
 def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
     """Prints the whole configuration as TOML, defaults included."""
-    from edge.config import load as configuration
+    from edge.config import explain
 
     if commented:
-        click.echo(configuration.commented(), nl=False)
+        click.echo(explain.commented(), nl=False)
     else:
-        click.echo(configuration.to_toml(settings_of(config, assignments)), nl=False)
+        click.echo(explain.to_toml(settings_of(config, assignments)), nl=False)
 
 
-@config_group.command()
+@config_group.command("explain")
 @click.argument("key", required=False)
-@click.option("--markdown", is_flag=True, help="As a table for a document.")
-def explain(key: str | None, markdown: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print Markdown tables of all keys instead.")
+def explain_keys(key: str | None, markdown: bool) -> None:
     """Explains every key, or those that begin with KEY."""
-    from edge.config import load as configuration
+    from edge.config import explain
 
     if markdown:
-        click.echo(configuration.markdown(), nl=False)
+        click.echo(explain.markdown(), nl=False)
         return
-    rows = [row for row in configuration.explain() if not key or row.key.startswith(key)]
+    rows = [row for row in explain.explain() if not key or row.key.startswith(key)]
     if not rows:
-        raise click.UsageError(f"no key begins with {key}")
+        raise click.UsageError(f"no key begins with {key}; `edge config explain` lists all keys")
     for row in rows:
         click.secho(row.key, bold=True, nl=False)
         limits = f", {row.range}" if row.range else ""
-        click.echo(f"  {row.type}{limits}, default {row.default}\n    {row.description}")
+        default = f"default {row.default}" if row.default else "required"
+        click.echo(f"  {row.type}{limits}, {default}\n    {row.description}")

@@ -23,15 +23,17 @@ TRIAL_S = 10.0
 @click.option(
     "--watch-for",
     multiple=True,
-    metavar="WHAT",
-    help="people, animals, vehicles or labels such as cat,dog; a rule for each.",
+    metavar="OBJECTS",
+    help="people, animals, vehicles, or labels such as cat,dog. Repeat it for further rules.",
 )
-@click.option("--captures", metavar="DIR", help="Where captures go.")
-@click.option("--camera", metavar="NAME", help="Name in topics and paths.")
+@click.option("--captures", metavar="DIR", help="Folder for captures.")
+@click.option("--camera", metavar="NAME", help="Name of the camera in topics and paths.")
 @click.option("--model", metavar="MODEL", help="Default: the smallest that knows these labels.")
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing; what isn't given is proposed.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--doctor/--no-doctor", "examined", default=True, help="Look for what is wrong.")
+@click.option("--yes", "-y", is_flag=True, help="Ask no questions; use the proposed answers.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option(
+    "--doctor/--no-doctor", "examined", default=True, help="Check this system; default: yes."
+)
 @click.option("--trial/--no-trial", default=None, help="Run for 10 s; default: ask.")
 def init(
     file: Path,
@@ -45,31 +47,16 @@ def init(
     examined: bool,
     trial: bool | None,
 ) -> None:
-    """Asks what is needed, writes the configuration FILE (edge.toml), examines and tries it."""
-    from edge.config.starter import Answers, likely_source
+    """Asks some questions, writes the configuration FILE (edge.toml), checks and tries it."""
     from edge.errors import PermanentError
 
     if file.exists() and not force:
-        raise PermanentError(f"{file} is there already; --force replaces it")
+        raise PermanentError(f"{file} exists already; --force replaces it")
     asks = not yes and sys.stdin.isatty()
-
-    def answer(given: str | None, question: str, proposal: str) -> str:
-        if given is not None or not asks:
-            return given or proposal
-        return str(click.prompt(question, default=proposal))
-
-    answers = Answers(
-        source=answer(source, "Which camera, stream or file?", likely_source()),
-        watch_for=watch_for
-        or tuple(answer(None, "What to watch for (people, animals, vehicles, labels)?", "people")
-                 .split()),
-        captures=answer(captures, "Where do captures go?", "captures"),
-        camera=answer(camera, "What is this camera called?", "cam0"),
-        model=model,
-    )  # fmt: skip
+    answers = _answers(source, watch_for, captures, camera, model, asks=asks)
     settings = _written(file, answers, force=force)
     if examined and not _healthy(settings):
-        click.echo(f"mend what failed, then: edge doctor -c {file} && edge run -c {file}")
+        click.echo(f"fix what failed, then: edge doctor -c {file} && edge run -c {file}")
         sys.exit(1)
     if trial is None:
         trial = asks and click.confirm(f"Try it for {TRIAL_S:.0f} s?", default=True)
@@ -78,12 +65,41 @@ def init(
     click.echo(f"to run it: edge run -c {file}")
 
 
+def _answers(
+    source: str | None,
+    watch_for: tuple[str, ...],
+    captures: str | None,
+    camera: str | None,
+    model: str | None,
+    *,
+    asks: bool,
+) -> Answers:
+    """The options given, and for the others a person's answers, or the proposals."""
+    from edge.config.starter import Answers, likely_source
+
+    def answer(given: str | None, question: str, proposal: str) -> str:
+        if given is not None or not asks:
+            return given or proposal
+        return str(click.prompt(question, default=proposal))
+
+    source = answer(source, "Which camera, stream or file?", likely_source())
+    if not watch_for:
+        objects = "What to watch for (people, animals, vehicles, labels)?"
+        watch_for = tuple(answer(None, objects, "people").split())
+    return Answers(
+        source=source,
+        watch_for=watch_for,
+        captures=answer(captures, "Where do captures go?", "captures"),
+        camera=answer(camera, "What is this camera called?", "cam0"),
+        model=model,
+    )
+
+
 def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
-    """Raises ConfigError before anything is written where the answers don't make sense."""
+    """Writes the file and loads it. Raises ConfigError, and writes nothing, for wrong answers."""
     from edge.config.load import load, loads
     from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
-    from edge.runtime.files import write_whole
     from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
@@ -97,18 +113,35 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
         problems = check_labels(settings, read_model(find_model(model)).labels)
         missing = ""
     except ModelError:
-        problems, missing = [], f"the model is to be fetched: edge models fetch {model}"
+        problems, missing = [], f"the model is not here yet; fetch it: edge models fetch {model}"
     if problems:
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
-    write_whole(file, text.encode(), replace=force)
-    click.echo(f"{file} written: {answers.source}, {', '.join(_names(settings))}, model {model}")
+    _write(file, text, replace=force)
+    rules = ", ".join(f"rule {rule.name}" for rule in settings.triggers)
+    click.echo(f"{file} written: {answers.source}, {rules}, model {model}")
     if missing:
         click.echo(missing)
     return load(file)
 
 
-def _names(settings: Settings) -> list[str]:
-    return [f"rule {rule.name}" for rule in settings.triggers]
+def _write(file: Path, text: str, *, replace: bool) -> None:
+    """Raises PermanentError, which names the file."""
+    from edge.errors import PermanentError
+    from edge.runtime.files import PartFile
+
+    try:
+        part = PartFile(file)
+        try:
+            part.write(text.encode())
+            part.publish(replace=replace)
+        except OSError:
+            part.discard()
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PermanentError(
+            f"{file} could not be written: {reason}; name a file in a folder that you may write to"
+        ) from error
 
 
 def _healthy(settings: Settings) -> bool:
@@ -121,18 +154,18 @@ def _healthy(settings: Settings) -> bool:
 
 
 def _try(settings: Settings) -> None:
-    """The daemon itself, for a short time, with a line for each trigger."""
+    """Runs the daemon for a short time and prints a line for each trigger."""
     import threading
 
     from edge.daemon.service import Service
     from edge.messages import AnyMessage, Trigger
 
-    def hear(message: AnyMessage) -> None:
+    def show(message: AnyMessage) -> None:
         if isinstance(message, Trigger):
             click.echo(f"trigger {message.rule}: {message.label}, score {message.score:.2f}")
 
-    click.echo(f"trying it for {TRIAL_S:.0f} s: walk through the picture")
-    service = Service(settings, listener=hear)
+    click.echo(f"running for {TRIAL_S:.0f} s: walk through the picture")
+    service = Service(settings, listener=show)
     timer = threading.Timer(TRIAL_S, service.stop)
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Options that commands share, and the settings made of them."""
+"""Options that commands share, and the settings that result from them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def configured(command: Command) -> Command:
-    """The options from which every command makes its settings."""
+    """Adds --config and --set; `settings_of` takes their values."""
     for option in (
         click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
-                     help="Overrides a key, for instance motion.sensitivity=1.5."),
+                     help="Replaces one key, for example motion.sensitivity=1.5."),
         click.option("--config", "-c", type=FILE, metavar="FILE",
                      help="Default: $EDGE_CONFIG, ./edge.toml, /etc/edge/edge.toml."),
     ):  # fmt: skip
@@ -30,35 +30,43 @@ def configured(command: Command) -> Command:
 
 
 def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
-    """A file's settings and the command line's overrides; `named` has `__` for the `.` of a key."""
+    """The settings of a file with the command line's overrides.
+
+    named: values of a command's own options, by key with `__` for `.`; None and False change
+    nothing. Raises ConfigError with every problem.
+    """
     from edge.config.load import load
 
     overrides: dict[str, object] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise click.UsageError(f"--set {assignment}: write KEY=VALUE")
+            raise click.UsageError(
+                f"--set {assignment}: write KEY=VALUE, for example motion.sensitivity=1.5"
+            )
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
     return load(config, overrides)
 
 
 def keyed(command: Command) -> Command:
-    """The options of a command that connects to a daemon; `client_keys` takes their values."""
+    """Adds --key and --server-key, for a connection over TCP; `client_keys` takes their values."""
     for option in (
-        click.option("--server-key", type=FILE, metavar="FILE", help="tcp://: the daemon's key."),
-        click.option("--key", type=FILE, metavar="FILE", help="tcp://: your own .key_secret."),
-    ):
+        click.option("--server-key", type=FILE, metavar="FILE",
+                     help="tcp:// only: public key of the daemon."),
+        click.option("--key", type=FILE, metavar="FILE",
+                     help="tcp:// only: your own .key_secret file."),
+    ):  # fmt: skip
         command = option(command)
     return command
 
 
 def client_keys(key: Path | None, server_key: Path | None) -> ClientKeys | None:
-    """None where neither is given. Raises BusError for files that are no keys."""
+    """The keys in both files; None if neither option is given. Raises BusError for bad files."""
     if key is None and server_key is None:
         return None
     if key is None or server_key is None:
-        raise click.UsageError("--key and --server-key belong together")
+        raise click.UsageError("--key and --server-key belong together; give both")
     from edge.bus.keys import ClientKeys
 
     return ClientKeys.read(key, server_key)

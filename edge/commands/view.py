@@ -98,10 +98,10 @@ def _camera(
 def _parts(
     settings: Settings, camera: Camera, file: Path | None, token: str | None, port: int
 ) -> Parts:
-    from edge.config.edit import SettingsFile
     from edge.web.access import Token
     from edge.web.captures import Captures
     from edge.web.server import Parts
+    from edge.web.settings_file import SettingsFile
 
     return Parts(
         camera,

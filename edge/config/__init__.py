@@ -1,1 +1,1 @@
-"""Everything that knows the configuration file."""
+"""The configuration file: its settings, how it is loaded, explained, begun and edited."""

@@ -1,18 +1,13 @@
-"""The configuration file as the page edits it: comments, order and whatever else is in it stay.
+"""Edits of a configuration file's text: comments, order and everything else in it stay.
 
-A change is made to the text, the result is checked as a whole, and only then it replaces the file,
-at once. A file that somebody else has changed since it was read is left as it is.
+Text and a change go in, checked text comes out; `edge.web.settings_file` reads and writes the file.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 import re
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +15,7 @@ import msgspec
 
 from edge.config.load import loads
 from edge.config.schema import Settings
-from edge.errors import ConfigError, MissingExtraError, PermanentError, TemporaryError
-from edge.runtime.files import PartFile, explain
+from edge.errors import ConfigError, MissingExtraError
 
 try:
     import tomlkit
@@ -33,16 +27,12 @@ except ImportError as missing:
 Points = list[tuple[float, float]]
 
 
-class ConflictError(TemporaryError):
-    """Somebody else has changed the file since it was read."""
-
-
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what the page sends."""
+    """Base of the parts of a change."""
 
 
 class ZoneEdit(Edit, frozen=True):
-    """was: the zone's name in the file, None for a new one."""
+    """A zone as it should be. was: its name in the file; None for a new zone."""
 
     name: str
     polygon: Points
@@ -50,23 +40,24 @@ class ZoneEdit(Edit, frozen=True):
 
 
 class MaskEdit(Edit, frozen=True):
-    """was: the mask's place among those in the file, None for a new one."""
+    """A mask as it should be. was: its index in the file; None for a new mask."""
 
     polygon: Points
     was: int | None = None
 
 
 class RuleEdit(Edit, frozen=True):
-    """The zones that a rule of this name asks for."""
+    """The zones of the rule with this name."""
 
     name: str
     zones: tuple[str, ...]
 
 
 class Change(Edit, frozen=True):
-    """What the page may change. Zones and masks of the file that aren't here are removed.
+    """All that may be changed. Zones and masks of the file that are not listed here are removed.
 
-    version: of the text that it was made from. motion: numbers of `[motion]` by key.
+    version: the version of the file that the change was made from.
+    motion: numbers of `[motion]` by key.
     """
 
     version: str
@@ -76,60 +67,11 @@ class Change(Edit, frozen=True):
     motion: dict[str, float] = {}
 
 
-class SettingsFile:
-    """One file, read anew each time. Not for two threads at once."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> tuple[Settings, str]:
-        """What it says, and the version of its text. Raises ConfigError."""
-        text = self._text()
-        return loads(text, self.path), _version(text)
-
-    def save(self, change: Change) -> str:
-        """Returns the new version.
-
-        Raises ConfigError with every problem, ConflictError or PermanentError (the file can't be
-        written), and has changed nothing then.
-        """
-        text = self._text()
-        if _version(text) != change.version:
-            raise ConflictError(
-                f"{self.path} was changed by somebody else since it was read: load it again"
-            )
-        new = edited(text, change, self.path)
-        if new != text:
-            self._replace(new)
-        return _version(new)
-
-    def _text(self) -> str:
-        try:
-            return self.path.read_bytes().decode()
-        except OSError as error:
-            raise ConfigError(f"configuration {self.path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"configuration {self.path}: not UTF-8 text") from error
-
-    def _replace(self, text: str) -> None:
-        """Under a temporary name first; owner and mode stay. A link stays one."""
-        final = self.path.resolve()
-        try:
-            part = PartFile(final)
-            try:
-                _keep_owner(part.path, final.stat())
-                shutil.copymode(final, part.path)
-                part.write(text.encode())
-                part.publish(replace=True)
-            except OSError:
-                part.discard()
-                raise
-        except OSError as error:
-            raise PermanentError(f"{final} can't be written: {explain(error)}") from error
-
-
 def edited(text: str, change: Change, path: Path) -> str:
-    """The file's text with the change made in it. Raises ConfigError with every problem."""
+    """The text with the change made in it. `path` is the file named in errors.
+
+    Raises ConfigError with every problem of the result.
+    """
     before = loads(text, path)
     motion = {k: v for k, v in change.motion.items() if v != getattr(before.motion, k, None)}
     for key in motion:
@@ -143,7 +85,7 @@ def edited(text: str, change: Change, path: Path) -> str:
             _table(document, "motion")[key] = value
         new = tomlkit.dumps(document)
     except TOMLKitError as error:
-        raise ConfigError(f"{path} can't be edited here, only by hand: {error}") from error
+        raise ConfigError(f"{path} can be edited only by hand: {error}") from error
     after = loads(new, path)
     if after != _expected(before, change):
         raise ConfigError(f"{path} is written in a way that can be edited only by hand")
@@ -151,7 +93,7 @@ def edited(text: str, change: Change, path: Path) -> str:
 
 
 def _expected(before: Settings, change: Change) -> Settings:
-    """What must come of it, so that an odd file is refused rather than damaged."""
+    """The settings that must result, so that an unusual file is refused rather than damaged."""
     motion = msgspec.to_builtins(before.motion) | change.motion
     places = {zone.name: index for index, zone in enumerate(before.zones)}
     kept = sorted(change.zones, key=lambda zone: places.get(zone.was or "", len(places)))
@@ -167,9 +109,9 @@ def _expected(before: Settings, change: Change) -> Settings:
 
 
 def _set_zones(document: Any, zones: Sequence[ZoneEdit]) -> None:
-    """Those that stay keep their place and their comments; new ones follow."""
+    """Zones that stay keep their place and their comments; new ones follow."""
     rows = document.get("zones", [])
-    if zones and not len(rows):  # none yet, or `zones = []`
+    if zones and not len(rows):  # no zones yet, or `zones = []`
         document.pop("zones", None)
         rows = document["zones"] = tomlkit.aot()
     edits = {zone.was: zone for zone in zones if zone.was is not None}
@@ -204,7 +146,7 @@ def _set_masks(document: Any, masks: Sequence[MaskEdit]) -> None:
 
 
 def _set_rules(document: Any, rules: Sequence[RuleEdit], before: Settings) -> None:
-    """Where the file has no rules, the default ones hold, and are written once they change."""
+    """A file without rules has the default ones, which are written when one changes."""
     known = {rule.name: rule for rule in before.triggers}
     changed = {r.name: r for r in rules if r.name in known and r.zones != known[r.name].zones}
     if not changed:
@@ -220,7 +162,7 @@ def _set_rules(document: Any, rules: Sequence[RuleEdit], before: Settings) -> No
 
 
 def _append(rows: Any, values: dict[str, object]) -> None:
-    """As the rows before: a section of its own, or a table within the line."""
+    """Adds a row in the style of the others: a section, or an inline table."""
     row: Any = tomlkit.table() if isinstance(rows, AoT) else tomlkit.inline_table()
     row.update(values)
     if isinstance(rows, AoT):
@@ -229,7 +171,7 @@ def _append(rows: Any, values: dict[str, object]) -> None:
 
 
 def _update(row: Any, values: dict[str, object]) -> None:
-    """Only what differs, so that the rest stays as it was written."""
+    """Sets only values that differ, so that the others stay as they were written."""
     for key, value in values.items():
         if row[key].unwrap() != value:
             row[key] = value
@@ -246,9 +188,9 @@ def _lists(polygon: Points) -> list[list[float]]:
 
 
 def _uncommented(text: str, section: str, key: str) -> str:
-    """With a line like `#floor = 14.0`, as `edge init` writes for each default, as a setting.
+    """Turns a line such as `#floor = 14.0`, which `edge init` writes, into a setting.
 
-    So the new value stands where its explanation is. Where there is no such line nothing changes.
+    The new value then stands below its explanation. A text without such a line is returned as is.
     """
     lines = text.splitlines(keepends=True)
     within = False
@@ -260,15 +202,3 @@ def _uncommented(text: str, section: str, key: str) -> str:
         elif within and re.match(rf"#{re.escape(key)} = [\d.]+\s*$", line):
             return "".join([*lines[:index], line[1:], *lines[index + 1 :]])
     return text
-
-
-def _keep_owner(path: Path, before: os.stat_result) -> None:
-    """As far as this user may: the group, where it is one of theirs."""
-    for uid in (before.st_uid, -1):
-        with suppress(PermissionError):
-            os.chown(path, uid, before.st_gid)
-            return
-
-
-def _version(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,33 +1,55 @@
 """Every setting as a typed struct, with its default, its range and one sentence of meaning.
 
-This is the whole vocabulary of a configuration file: `edge.config.load` reads files into it and
-prints it, and each stage is given its own section. Nothing here reads a file or a clock.
+These structs are all that a configuration file may hold: `edge.config.load` reads a file into them,
+and each stage is given its own section. A section also knows which of its values contradict each
+other. Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
+DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
+LOOKS_KEPT: Final = 16  # latest looks that a track remembers: the longest `of_last` of a rule
+NO_LINE: Final = -1
+
+CaptureKind = Literal["still", "clip"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
-LOOKS_KEPT = 16  # latest looks that a track remembers: the longest `of_last` of a rule
-NO_LINE = -1
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", title="name of letters, digits, _ and -")
+]
 PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
+
+Problem = tuple[str, str]  # key within the section, and one sentence
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all sections: immutable, and an unknown key is an error."""
 
+    def problems(self) -> Iterator[Problem]:
+        """Values that are valid one by one and contradict each other."""
+        yield from ()
 
-def _about(text: str) -> Meta:
-    return Meta(description=text)
+
+def section_of_list(kind: Any) -> type[Section] | None:
+    """The section that a type lists, for instance Zone for `tuple[Zone, ...]`; otherwise None."""
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(arguments[0], type):
+        return arguments[0] if issubclass(arguments[0], Section) else None
+    return None
+
+
+def _about(text: str, title: str | None = None) -> Meta:
+    """text: the description of a key. title: its type in words, if the type alone is too vague."""
+    return Meta(description=text, title=title)
 
 
 class SourceSettings(Section, frozen=True):
@@ -36,30 +58,41 @@ class SourceSettings(Section, frozen=True):
     uri: Annotated[
         str,
         _about(
-            "picamera2:0, a video file, a directory of images, rtsp://…, v4l2:/dev/video0 "
+            "picamera2:0, a video file, a folder of images, rtsp://…, v4l2:/dev/video0 "
             "or synthetic:SCENE"
         ),
     ] = "picamera2:0"
-    fps: Annotated[float, Meta(ge=0, le=240), _about("frames per second; 0 = as the source")] = 0.0
-    width_px: Annotated[int, Meta(ge=64, le=8192), _about("main picture, cameras only")] = 1280
-    height_px: Annotated[int, Meta(ge=64, le=8192), _about("main picture, cameras only")] = 720
+    fps: Annotated[
+        float, Meta(ge=0, le=240), _about("frames per second; 0 = the rate of the source")
+    ] = 0.0
+    width_px: Annotated[int, Meta(ge=64, le=8192), _about("width of the picture; cameras only")] = (
+        1280
+    )
+    height_px: Annotated[
+        int, Meta(ge=64, le=8192), _about("height of the picture; cameras only")
+    ] = 720
     luma_width_px: Annotated[
-        int, Meta(ge=64, le=1280), _about("width of the plane that motion looks at")
+        int,
+        Meta(ge=64, le=1280),
+        _about("width of the luma plane, which shows motion; raise it for distant objects"),
     ] = 320
     upside_down: Annotated[
-        bool, _about("a picamera2 camera that hangs head down: it turns its picture")
+        bool, _about("rotate the picture by 180° (picamera2 camera mounted upside down)")
     ] = False
     focus_m: Annotated[
         float,
         Meta(ge=0),
-        _about("where a picamera2 camera with a lens motor is sharp; 0 = as libcamera has it"),
+        _about("focus distance, for picamera2 cameras with a lens motor; 0 = libcamera decides"),
     ] = 0.0
     hardware_encoder: Annotated[
-        bool, _about("clips by the H.264 encoder of a Pi up to 4, if clip_height_px lets it")
+        bool,
+        _about(
+            "use the H.264 encoder of a Pi (up to Pi 4) for clips of pictures up to clip_height_px"
+        ),
     ] = True
-    fast: Annotated[bool, _about("files: as fast as the pipeline can, and no frame skipped")] = (
-        False
-    )
+    fast: Annotated[
+        bool, _about("files: process every frame, as fast as possible, instead of in real time")
+    ] = False
     loop: Annotated[bool, _about("files: start again at the end")] = False
     retry_max_s: Annotated[
         Seconds, _about("longest pause between attempts to reopen a lost source")
@@ -72,66 +105,88 @@ class MotionSettings(Section, frozen=True):
     sensitivity: Annotated[
         float,
         Meta(gt=0, le=10),
-        _about("1 = default; 2 = half the contrast is enough; scales both thresholds"),
+        _about("2 = half of floor and noise_factor suffice; raise it if objects are missed"),
     ] = 1.0
     floor: Annotated[
-        float, Meta(ge=1, le=255), _about("least change of luma that counts, at sensitivity 1")
+        float,
+        Meta(ge=1, le=255),
+        _about("least change of brightness (0 to 255) that counts as motion, at sensitivity 1"),
     ] = 14.0
     noise_factor: Annotated[
-        float, Meta(ge=0, le=50), _about("and at least so many times the pixel's own noise")
+        float,
+        Meta(ge=0, le=50),
+        _about("multiple of the pixel's noise a change must exceed, at sensitivity 1"),
     ] = 4.0
     learn_s: Annotated[
-        float, Meta(gt=0), _about("time in which the background follows a slow change")
+        float, Meta(gt=0), _about("time in which the background follows a slow change of light")
     ] = 4.0
     absorb_s: Annotated[
-        float, Meta(gt=0), _about("time in which a standing change becomes background")
+        float, Meta(gt=0), _about("time in which a change that stays becomes background")
     ] = 60.0
-    min_area: Annotated[Share, _about("smallest blob, as a share of the picture")] = 0.0004
+    min_area: Annotated[
+        Share,
+        _about("smallest blob (moving area), as a share of the picture; raise it against insects"),
+    ] = 0.0004
     scene_change: Annotated[
-        Share, _about("share of the picture that, changing at once, is light and not motion")
+        Share,
+        _about("a sudden change of more than this share of the picture is light, not motion"),
     ] = 0.5
     masks: Annotated[
-        tuple[PolygonPoints, ...], _about("polygons in 0..1 in which motion is ignored")
+        tuple[PolygonPoints, ...],
+        _about(
+            "areas where motion is ignored",
+            title="list of polygons [[x, y], …] with x and y from 0 to 1",
+        ),
     ] = ()
 
 
 class RegionSettings(Section, frozen=True):
-    """Blobs to square crops to packed canvases."""
+    """Blobs (moving areas) become crops, and crops share canvases."""
 
     context: Annotated[
-        float, Meta(ge=1, le=5), _about("size of a crop over that of its blob, on the tighter side")
+        float,
+        Meta(ge=1, le=5),
+        _about("size of a crop as a multiple of its blob, on the tighter side"),
     ] = 1.6
     merge_gap: Annotated[
-        Share, _about("blobs nearer than this share of their size are parts of one object")
+        Share, _about("blobs closer than this share of their size are one object")
     ] = 0.1
     max_enlarge: Annotated[
-        float, Meta(ge=1, le=8), _about("a crop is not enlarged further than this")
+        float, Meta(ge=1, le=8), _about("largest factor by which a crop is enlarged for the model")
     ] = 1.5
     max_shrink: Annotated[
-        float, Meta(ge=0.1, le=8), _about("a crop that sharing would shrink more gets a canvas")
+        float,
+        Meta(ge=0.1, le=8),
+        _about("a crop that a shared canvas would shrink by more than this gets a whole canvas"),
     ] = 1.5
     gutter_px: Annotated[
-        int, Meta(ge=0, le=64), _about("grey between the cells of a packed canvas")
+        int, Meta(ge=0, le=64), _about("grey gap between the cells of a shared canvas")
     ] = 4
-    pack: Annotated[bool, _about("several crops may share one invocation")] = True
+    pack: Annotated[bool, _about("let several crops share one invocation of the model")] = True
 
 
 class SchedulerSettings(Section, frozen=True):
-    """Which regions are worth an invocation now."""
+    """Which regions get an invocation of the model now."""
 
     invocations_per_s: Annotated[
-        float, Meta(gt=0, le=1000), _about("sustained budget of model invocations")
+        float,
+        Meta(gt=0, le=1000),
+        _about("average budget of model invocations; lower it to save CPU and heat"),
     ] = 5.0
     burst: Annotated[
-        int, Meta(ge=1, le=100), _about("invocations that may be saved up for a sudden event")
+        int, Meta(ge=1, le=100), _about("unused invocations that are saved for a sudden event")
     ] = 6
-    relook_s: Annotated[Seconds, _about("a moving track is looked at this often")] = 0.25
-    standing_relook_s: Annotated[Seconds, _about("a standing track is looked at this often")] = 2.0
+    relook_s: Annotated[Seconds, _about("time between two looks at a moving track")] = 0.25
+    standing_relook_s: Annotated[
+        Seconds, _about("time between two looks at a stationary track")
+    ] = 2.0
     empty_relook_s: Annotated[
-        Seconds, _about("motion in which nothing was found waits this long before the next look")
+        Seconds,
+        _about("pause after a look at motion found no object; doubles while the place stays empty"),
     ] = 1.0
     sweep_s: Annotated[
-        Seconds, _about("one look at the whole frame this often without motion; 0 = never")
+        Seconds,
+        _about("time between two looks at the whole picture, motion or not; 0 = never"),
     ] = 60.0
 
 
@@ -140,224 +195,339 @@ class ModelSettings(Section, frozen=True):
 
     file: Annotated[
         str, _about("a name from `edge models list`, or the path of a .tflite file")
-    ] = "person_ssdlite_mobilenet_v2_int8"
+    ] = DEFAULT_MODEL
     runtime: Annotated[
         Literal["auto", "ai-edge-litert", "tflite-runtime"],
-        _about("auto = ai-edge-litert where installed, else tflite-runtime"),
+        _about("auto = ai-edge-litert if installed, otherwise tflite-runtime"),
     ] = "auto"
-    threads: Annotated[int, Meta(ge=1, le=16), _about("CPU threads of one invocation")] = 2
-    min_score: Annotated[Share, _about("a detection below this is not reported")] = 0.5
-    max_iou: Annotated[Share, _about("two boxes of a class that overlap more are one")] = 0.45
+    threads: Annotated[int, Meta(ge=1, le=16), _about("CPU threads per invocation")] = 2
+    min_score: Annotated[
+        Share,
+        _about("detections with a lower score are not reported; raise it against false alarms"),
+    ] = 0.5
+    max_iou: Annotated[
+        Share,
+        _about("two boxes of one class that overlap by more than this (IoU) are one object"),
+    ] = 0.45
 
 
 class TrackerSettings(Section, frozen=True):
     """Detections to tracks."""
 
-    min_iou: Annotated[Share, _about("least overlap of a detection with a track's prediction")] = (
-        0.3
-    )
+    min_iou: Annotated[
+        Share, _about("smallest overlap (IoU) at which a detection continues a track")
+    ] = 0.3
     weak_score: Annotated[
-        Share, _about("a detection below the model's min_score may still continue a track")
+        Share,
+        _about("a detection between this score and the model's min_score may continue a track"),
     ] = 0.25
-    confirm_looks: Annotated[Count, _about("looks that must see an object before it counts")] = 2
-    sure_score: Annotated[Share, _about("a look with this score suffices alone")] = 0.7
-    max_misses: Annotated[Count, _about("looks that may miss an object before its track ends")] = 10
-    max_unseen_s: Annotated[Seconds, _about("a track that no look has seen for this long ends")] = (
-        10.0
-    )
+    confirm_looks: Annotated[
+        Count, _about("looks that must detect an object before its track is confirmed")
+    ] = 2
+    sure_score: Annotated[Share, _about("score with which a single look confirms a track")] = 0.7
+    max_misses: Annotated[
+        Count, _about("looks in a row that may miss an object before its track ends")
+    ] = 10
+    max_unseen_s: Annotated[
+        Seconds, _about("a track ends when its object was not detected for longer than this")
+    ] = 10.0
     stationary_speed: Annotated[
-        float, Meta(ge=0), _about("a slower track is stationary; box heights per second")
+        float, Meta(ge=0), _about("box heights per second below which a track is stationary")
     ] = 0.1
 
 
 class Zone(Section, frozen=True):
     """A named polygon that rules refer to."""
 
-    name: Annotated[Name, _about("what `zones` of a trigger names")]
-    polygon: Annotated[PolygonPoints, _about("corners [x, y] in 0..1 of the picture")]
+    name: Annotated[Name, _about("name to use in `zones` of a trigger")]
+    polygon: Annotated[
+        PolygonPoints,
+        _about(
+            "corners as shares of the picture, x to the right and y down",
+            title="polygon of 3 or more [x, y] with x and y from 0 to 1",
+        ),
+    ]
 
 
 class TriggerRule(Section, frozen=True):
     """When a track becomes an event, and what is captured then."""
 
-    name: Annotated[Name, _about("part of the topic and of the capture's file name")]
+    name: Annotated[Name, _about("name of the rule in topics and file names")]
     labels: Annotated[tuple[str, ...], _about("labels of the model; empty = any")] = ()
-    min_score: Annotated[Share, _about("least score of a look that counts")] = 0.5
+    min_score: Annotated[Share, _about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
         tuple[str, ...],
-        _about("zones that the bottom centre of the box must be in; empty = anywhere"),
+        _about("zones in which the bottom centre of the box must be; empty = anywhere"),
     ] = ()
-    confirm: Annotated[Count, _about("this many of the last `of_last` looks must agree")] = 2
-    of_last: Annotated[Count, _about("looks that are counted for `confirm`")] = 3
-    min_height: Annotated[Share, _about("least height of the box, as a share of the picture")] = 0.0
-    max_height: Annotated[Share, _about("greatest height of the box")] = 1.0
-    moving_only: Annotated[bool, _about("a track must have moved")] = False
-    cooldown_s: Annotated[Seconds, _about("after an event of this rule, no other for so long")] = (
-        10.0
+    confirm: Annotated[Count, _about("number of the last `of_last` looks that must agree")] = 2
+    of_last: Annotated[
+        int, Meta(ge=1, le=LOOKS_KEPT), _about("number of latest looks considered for `confirm`")
+    ] = 3
+    min_height: Annotated[
+        Share, _about("smallest height of the box, as a share of the picture")
+    ] = 0.0
+    max_height: Annotated[Share, _about("largest height of the box, as a share of the picture")] = (
+        1.0
     )
+    moving_only: Annotated[bool, _about("ignore tracks that have not moved yet")] = False
+    cooldown_s: Annotated[Seconds, _about("minimum time between two events of this rule")] = 10.0
     once_per_track: Annotated[bool, _about("a track triggers this rule only once")] = True
     schedule: Annotated[
         tuple[TimeSpan, ...],
-        _about("local times HH:MM-HH:MM, may pass midnight; empty = always"),
+        _about(
+            "local times at which the rule is active, also across midnight; empty = always",
+            title="list of HH:MM-HH:MM",
+        ),
     ] = ()
-    actions: Annotated[tuple[Literal["still", "clip"], ...], _about("what an event captures")] = (
+    actions: Annotated[tuple[CaptureKind, ...], _about("captures that an event makes")] = (
         "still",
         "clip",
     )
     exec: Annotated[
         tuple[str, ...],
-        _about("a command and its arguments that an event runs: no shell, the event on its input"),
+        _about("program and arguments to run on an event, without a shell; the event is its input"),
     ] = ()
     gpio: Annotated[GpioLine, _about("GPIO line (BCM number) that an event pulses; -1 = none")] = (
         NO_LINE
     )
-    gpio_pulse_s: Annotated[float, Meta(gt=0, le=3600), _about("how long that line is high")] = 0.2
+    gpio_pulse_s: Annotated[
+        float, Meta(gt=0, le=3600), _about("time for which the line is high")
+    ] = 0.2
+
+    def problems(self) -> Iterator[Problem]:
+        if self.confirm > self.of_last:
+            yield (
+                "confirm",
+                f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise that",
+            )
+        if self.min_height > self.max_height:
+            yield (
+                "min_height",
+                f"{self.min_height:g} exceeds max_height = {self.max_height:g}, so no object fits; "
+                "lower it or raise that",
+            )
 
 
 class CaptureSettings(Section, frozen=True):
     """Stills and clips on disk."""
 
-    directory: Annotated[str, _about("captures go to <directory>/<camera>/<date>/")] = "captures"
-    pre_roll_s: Annotated[float, Meta(ge=0, le=60), _about("clip: time before the trigger")] = 3.0
-    post_roll_s: Annotated[float, Meta(ge=0, le=300), _about("clip: time after the trigger")] = 5.0
+    directory: Annotated[
+        str, _about("folder for captures; they go to its subfolders CAMERA/DATE")
+    ] = "captures"
+    pre_roll_s: Annotated[
+        float, Meta(ge=0, le=60), _about("length of a clip before the trigger")
+    ] = 3.0
+    post_roll_s: Annotated[
+        float, Meta(ge=0, le=300), _about("length of a clip after its last trigger")
+    ] = 5.0
     max_clip_s: Annotated[
-        float, Meta(gt=0, le=3600), _about("a clip that further triggers lengthen ends here")
+        float, Meta(gt=0, le=3600), _about("longest clip, even if further triggers extend it")
     ] = 60.0
     clip_height_px: Annotated[
-        int, Meta(ge=64, le=4320), _about("clips are encoded at most this high")
+        int, Meta(ge=64, le=4320), _about("largest height of clips; a higher picture is shrunk")
     ] = 720
-    jpeg_quality: Annotated[int, Meta(ge=1, le=100), _about("of stills")] = 90
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100), _about("JPEG quality of stills")] = 90
     max_bytes: Annotated[
-        int, Meta(ge=0), _about("oldest captures go when all exceed this; 0 = no limit")
+        int,
+        Meta(ge=0),
+        _about("delete the oldest captures when all of them exceed this; 0 = no limit"),
     ] = 8_000_000_000
     max_age_days: Annotated[
-        float, Meta(ge=0), _about("captures older than this go; 0 = no limit")
+        float, Meta(ge=0), _about("delete captures older than this; 0 = no limit")
     ] = 0.0
-    min_free_bytes: Annotated[int, Meta(ge=0), _about("space that is left free on the disk")] = (
-        500_000_000
-    )
+    min_free_bytes: Annotated[
+        int, Meta(ge=0), _about("delete the oldest captures to keep this much of the disk free")
+    ] = 500_000_000
+
+    def problems(self) -> Iterator[Problem]:
+        rolls_s = self.pre_roll_s + self.post_roll_s
+        if rolls_s > self.max_clip_s:
+            yield (
+                "max_clip_s",
+                f"{self.max_clip_s:g} s is shorter than pre_roll_s and post_roll_s together "
+                f"({rolls_s:g} s); raise it or lower them",
+            )
 
 
 class BusSettings(Section, frozen=True):
-    """ZeroMQ sockets: events go out of one, commands come into the other."""
+    """ZeroMQ sockets: one publishes events, the other receives commands."""
 
     endpoint: Annotated[
         str,
         Meta(pattern=r"^(ipc|tcp|inproc)://.+"),
-        _about("ipc://PATH, or tcp://HOST:PORT with `keys`"),
+        _about(
+            "address that publishes messages; tcp://HOST:PORT needs `keys`",
+            title="ipc://PATH or tcp://HOST:PORT",
+        ),
     ] = "ipc:///tmp/edge-cam0.ipc"
     control: Annotated[
         str,
         Meta(pattern=r"^(auto|none|(ipc|tcp|inproc)://.+)$"),
-        _about("where commands come in; auto = beside an ipc:// endpoint with `-control`, or none"),
+        _about(
+            "address that receives commands; auto = an ipc:// endpoint plus `-control`, or none",
+            title="auto, none, ipc://PATH or tcp://HOST:PORT",
+        ),
     ] = "auto"
     keys: Annotated[
-        str, _about("folder of `edge keys`: tcp:// is encrypted, and only for allowed clients")
+        str, _about("folder made by `edge keys`; encrypts tcp:// and admits known clients only")
     ] = ""
     high_water_mark: Annotated[
-        Count, _about("messages kept for a subscriber that doesn't read, before its own are lost")
+        Count, _about("messages queued for a slow subscriber before it loses some")
     ] = 1000
     linger_ms: Annotated[
         int,
         Meta(ge=0, le=60_000),
-        _about("how long an ending daemon waits for its subscribers"),
+        _about("longest wait for subscribers when the daemon ends"),
     ] = 1000
     insecure: Annotated[bool, _about("allow tcp:// without encryption and authentication")] = False
-    thumbnails: Annotated[bool, _about("trigger messages carry a small JPEG of the object")] = True
+    thumbnails: Annotated[bool, _about("send a small JPEG of the object with trigger messages")] = (
+        True
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        for key, address in (("endpoint", self.endpoint), ("control", self.control)):
+            if address.startswith("tcp://") and not self.keys and not self.insecure:
+                yield (
+                    key,
+                    "TCP is open to everybody who can reach it; set bus.keys (see `edge keys`), "
+                    "or bus.insecure = true to allow this",
+                )
+        if self.keys and self.insecure:
+            yield "insecure", "it contradicts bus.keys; remove one of them"
+        if self.control == self.endpoint:
+            yield "control", "it equals bus.endpoint; choose another address for commands"
 
 
 class HealthSettings(Section, frozen=True):
-    """What the daemon says of itself."""
+    """Health messages, and how long a fault may last."""
 
-    interval_s: Annotated[float, Meta(gt=0), _about("a health message this often")] = 5.0
+    interval_s: Annotated[float, Meta(gt=0), _about("time between two health messages")] = 5.0
     stall_s: Annotated[
         float,
         Meta(gt=0),
-        _about("a live source without a frame for so long is reopened; a stage is called stalled"),
+        _about("longest pause of a source or stage; then a source is reopened, a stage reported"),
     ] = 5.0
     hang_s: Annotated[
-        float, Meta(gt=0), _about("a stage at one piece of work for so long ends the daemon")
+        float,
+        Meta(gt=0),
+        _about("end the daemon when a stage makes no progress for this long"),
     ] = 30.0
     picture_s: Annotated[
-        Seconds, _about("a black, blocked or blurred picture is told after so long; 0 = never")
+        Seconds,
+        _about("report a picture that is black, blocked or blurred for this long; 0 = never"),
     ] = 10.0
     frozen_s: Annotated[
-        Seconds, _about("a live source is reopened after so long of one picture; 0 = never")
+        Seconds,
+        _about("reopen a live source whose picture stays identical for this long; 0 = never"),
     ] = 20.0
 
 
 class GovernorSettings(Section, frozen=True):
-    """Less work when the SoC is hot or its power weak."""
+    """Less work, step by step, when the SoC is hot or its power supply is weak."""
 
     hot_c: Annotated[
-        float, Meta(ge=0, le=120), _about("temperature from which less is done; 0 = never")
+        float,
+        Meta(ge=0, le=120),
+        _about("SoC temperature at which the daemon begins to reduce its work; 0 = never"),
     ] = 75.0
-    step_c: Annotated[float, Meta(gt=0, le=40), _about("and another step less after so much")] = 2.5
+    step_c: Annotated[
+        float, Meta(gt=0, le=40), _about("further rise of temperature that reduces the work again")
+    ] = 2.5
     hysteresis_c: Annotated[
-        float, Meta(ge=0, le=40), _about("a step is taken back when it is so much cooler")
+        float,
+        Meta(ge=0, le=40),
+        _about("cooling below its threshold that undoes a reduction"),
     ] = 3.0
-    calm_s: Annotated[Seconds, _about("and has been for so long")] = 30.0
+    calm_s: Annotated[
+        Seconds, _about("time the SoC must stay that cool before a reduction is undone")
+    ] = 30.0
 
 
 class HookSettings(Section, frozen=True):
-    """Commands of triggers, and a GPIO line that captures."""
+    """Programs that triggers run, and a GPIO line that captures."""
 
     exec_limit_s: Annotated[
-        float, Meta(gt=0, le=3600), _about("a command that takes longer is killed")
+        float, Meta(gt=0, le=3600), _about("kill a program that runs longer than this")
     ] = 10.0
-    exec_at_once: Annotated[int, Meta(ge=1, le=16), _about("commands that run side by side")] = 2
+    exec_at_once: Annotated[
+        int, Meta(ge=1, le=16), _about("programs that may run at the same time")
+    ] = 2
     exec_waiting: Annotated[
         int,
         Meta(ge=1, le=1000),
-        _about("events that wait for their turn; of more they are dropped"),
+        _about("events that may wait while other programs run; more are dropped"),
     ] = 16
     input_gpio: Annotated[
-        GpioLine, _about("GPIO line (BCM number) that captures when it gets active; -1 = none")
+        GpioLine, _about("GPIO line (BCM number) that captures when active; -1 = none")
     ] = NO_LINE
     input_pull: Annotated[
         Literal["up", "down", "none"],
-        _about("its resistor; up: active when connected to ground, else when high"),
+        _about("pull resistor of the line; up = active when grounded, otherwise when high"),
     ] = "up"
     input_bounce_s: Annotated[
-        float, Meta(ge=0, le=10), _about("changes of the line that are shorter don't count")
+        float, Meta(ge=0, le=10), _about("ignore changes of the line that are shorter than this")
     ] = 0.01
     input_captures: Annotated[
-        tuple[Literal["still", "clip"], ...], Meta(min_length=1), _about("what it captures")
+        tuple[CaptureKind, ...],
+        Meta(min_length=1),
+        _about("captures that the line makes"),
     ] = ("still",)
 
 
 class MqttSettings(Section, frozen=True):
-    """`edge bridge mqtt`: which broker, and what it is told."""
+    """`edge bridge mqtt`: the broker and the messages for it."""
 
     host: Annotated[str, _about("name or address of the broker")] = "localhost"
-    port: Annotated[int, Meta(ge=0, le=65535), _about("0 = 1883, or 8883 with tls")] = 0
-    tls: Annotated[bool, _about("encrypted, and the broker's certificate is checked")] = False
-    ca_file: Annotated[str, _about("who signed it; empty = the system's authorities")] = ""
-    cert_file: Annotated[str, _about("client certificate, where the broker asks for one")] = ""
-    key_file: Annotated[str, _about("its private key")] = ""
-    username: Annotated[str, _about("empty = none")] = ""
-    password_file: Annotated[str, _about("a file whose first line is the password")] = ""
+    port: Annotated[
+        int, Meta(ge=0, le=65535), _about("port of the broker; 0 = 1883, or 8883 with tls")
+    ] = 0
+    tls: Annotated[bool, _about("encrypt, and check the broker's certificate")] = False
+    ca_file: Annotated[
+        str, _about("certificate that signed the broker's; empty = the system's authorities")
+    ] = ""
+    cert_file: Annotated[str, _about("client certificate, if the broker asks for one")] = ""
+    key_file: Annotated[str, _about("private key of the client certificate")] = ""
+    username: Annotated[str, _about("user name at the broker; empty = none")] = ""
+    password_file: Annotated[str, _about("file whose first line is the password")] = ""
     prefix: Annotated[
-        str, Meta(pattern=r"^[^#+$/]+(/[^#+/]+)*$"), _about("topics are <prefix>/<camera>/…")
+        str,
+        Meta(pattern=r"^[^#+$/]+(/[^#+/]+)*$"),
+        _about("topics begin with PREFIX/CAMERA/", title="topic without #, + or a leading $ or /"),
     ] = "edge"
     discovery: Annotated[
-        str, Meta(pattern=r"^[^#+]*$"), _about("Home Assistant's discovery prefix; empty = none")
+        str,
+        Meta(pattern=r"^[^#+]*$"),
+        _about("discovery prefix of Home Assistant; empty = none", title="topic without # or +"),
     ] = "homeassistant"
     off_delay_s: Annotated[
-        float, Meta(ge=1), _about("Home Assistant: a rule's sensor is off so long after a trigger")
+        float,
+        Meta(ge=1),
+        _about("Home Assistant: time after a trigger until the rule's sensor turns off"),
     ] = 30.0
     spool: Annotated[
-        str, _about("file of what the broker hasn't confirmed; empty = beside the captures")
+        str,
+        _about("file for messages not yet confirmed by the broker; empty = beside the captures"),
     ] = ""
     spool_bytes: Annotated[
-        int, Meta(ge=10_000), _about("of that file's messages; the oldest go first")
+        int, Meta(ge=10_000), _about("largest size of those messages; the oldest are dropped")
     ] = 10_000_000
+
+    def problems(self) -> Iterator[Problem]:
+        requirements = (
+            ("password_file", self.password_file, "username", self.username),
+            ("ca_file", self.ca_file, "tls = true", self.tls),
+            ("cert_file", self.cert_file, "tls = true", self.tls),
+            ("key_file", self.key_file, "cert_file", self.cert_file),
+        )
+        for key, value, required, present in requirements:
+            if value and not present:
+                yield key, f"it has no effect without {required}; add that, or remove this key"
 
 
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
-    camera: Annotated[Name, _about("this camera's name in topics and paths")] = "cam0"
+    camera: Annotated[Name, _about("name of this camera in topics and paths")] = "cam0"
     source: SourceSettings = SourceSettings()
     motion: MotionSettings = MotionSettings()
     regions: RegionSettings = RegionSettings()
@@ -375,7 +545,7 @@ class Settings(Section, frozen=True):
 
     @property
     def captures_clips(self) -> bool:
-        """Whether anything but a command may ask for a clip, so that video must be kept."""
+        """Whether a trigger or the GPIO line may ask for a clip, so that video must be kept."""
         captures = [rule.actions for rule in self.triggers]
         if self.hooks.input_gpio != NO_LINE:
             captures.append(self.hooks.input_captures)

@@ -1,19 +1,17 @@
-"""A first configuration: the commented defaults, with what somebody has answered set in it."""
+"""A first configuration: the commented defaults, with a person's answers set in them."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from edge.config.explain import commented
+from edge.config.schema import DEFAULT_MODEL, Settings
+from edge.config.words import toml_value
 
-from edge.config.load import commented
-from edge.config.schema import Settings
-
-DEFAULT_MODEL = "person_ssdlite_mobilenet_v2_int8"
 MANY_CLASSES = "coco_ssd_mobilenet_v1"
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "people": ("person",),
@@ -23,10 +21,15 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "vehicles": ("bicycle", "car", "motorcycle", "bus", "truck", "boat"),
 }  # fmt: skip
 
+Rule = tuple[str, tuple[str, ...]]  # name and labels
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """watch_for: what each rule is about, a name of GROUPS or labels with commas between."""
+    """watch_for: one entry for each rule, with names of GROUPS or labels separated by commas.
+
+    model: None chooses one by the labels.
+    """
 
     source: str
     watch_for: tuple[str, ...] = ("people",)
@@ -36,7 +39,7 @@ class Answers:
 
 
 def likely_source(root: Path = Path("/")) -> str:
-    """The camera that seems to be there, else a drawn scene to begin with."""
+    """The camera that seems to be connected, otherwise a drawn scene to begin with."""
     if importlib.util.find_spec("picamera2") is not None:
         return "picamera2:0"
     devices = sorted(root.glob("dev/video[0-9]*"))
@@ -44,8 +47,8 @@ def likely_source(root: Path = Path("/")) -> str:
 
 
 def model_for(answers: Answers) -> str:
-    """The one asked for; else the smallest that knows what is watched for."""
-    labels = {label for rule in _rules(answers) for label in rule[1]}
+    """The model in the answers, otherwise the smallest that knows all labels."""
+    labels = {label for _, labels in _rules(answers) for label in labels}
     return answers.model or (DEFAULT_MODEL if labels <= {"person"} else MANY_CLASSES)
 
 
@@ -60,22 +63,21 @@ def starter(answers: Answers) -> str:
         ("triggers", "name"): name,
         ("triggers", "labels"): labels,
     }
-    if answers.camera != Settings().camera:  # two cameras of one machine are two endpoints
+    if answers.camera != Settings().camera:  # two cameras of one machine need two endpoints
         values["bus", "endpoint"] = f"ipc:///tmp/edge-{answers.camera}.ipc"
     lines, section = [], ""
     for line in commented().splitlines():
         if header := re.fullmatch(r"#?\[+(\w+)\]+", line):
             section = header.group(1)
-            lines += _more_rules(others) if section == "capture" else []
+            lines += _further_rules(others) if section == "capture" else []
             line = line.removeprefix("#") if section == "triggers" else line
         elif (key := re.match(r"#(\w+) = ", line)) and (section, key.group(1)) in values:
-            line = f"{key.group(1)} = {_toml(values[section, key.group(1)])}"
+            line = f"{key.group(1)} = {toml_value(values[section, key.group(1)])}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
 
-def _rules(answers: Answers) -> list[tuple[str, tuple[str, ...]]]:
-    """Name and labels of each."""
+def _rules(answers: Answers) -> list[Rule]:
     rules = []
     for text in answers.watch_for:
         words = tuple(word.strip() for word in text.split(",") if word.strip())
@@ -84,15 +86,15 @@ def _rules(answers: Answers) -> list[tuple[str, tuple[str, ...]]]:
     return rules
 
 
-def _more_rules(rules: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Sections like the first, without the keys that stay as they are."""
+def _further_rules(rules: Sequence[Rule]) -> list[str]:
+    """Sections for the rules after the first; keys that keep their default are left out."""
     return [
         line
         for name, labels in rules
-        for line in ("[[triggers]]", f"name = {_toml(name)}", f"labels = {_toml(labels)}", "")
+        for line in (
+            "[[triggers]]",
+            f"name = {toml_value(name)}",
+            f"labels = {toml_value(labels)}",
+            "",
+        )
     ]
-
-
-def _toml(value: object) -> str:
-    """JSON's strings and lists of strings are TOML's too."""
-    return msgspec.json.encode(value).decode()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from edge.config.schema import Settings
+from edge.config.words import suggestion
 from edge.errors import ConfigError
 from edge.vision.clock import StageClock, untimed
 from edge.vision.detector import Detector
@@ -45,13 +45,8 @@ def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
     known = list(labels)
     return [
         f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
-        + _suggestion(label, known)
+        + suggestion(label, known)
         for index, rule in enumerate(settings.triggers)
         for label in rule.labels
         if label not in known
     ]
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]}?" if near else ""

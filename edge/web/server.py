@@ -14,11 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from edge.client import CommandError, NoAnswerError
-from edge.config.edit import Change, ConflictError, SettingsFile
+from edge.config.edit import Change
 from edge.errors import BusError, ConfigError, EdgeError, MissingExtraError
 from edge.web.access import Guard, Token
 from edge.web.camera import Camera
 from edge.web.captures import Captures
+from edge.web.settings_file import ConflictError, SettingsFile
 from edge.web.sliders import sliders
 
 try:

@@ -1,4 +1,4 @@
-"""Which motion settings the page has sliders for, and what is said beside each."""
+"""The motion settings that the page shows as sliders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from edge.config.load import explain
+from edge.config.explain import explain
 from edge.config.schema import MotionSettings
 
 
@@ -14,8 +14,8 @@ from edge.config.schema import MotionSettings
 class Slider:
     """One key of `[motion]`.
 
-    low, high: where the slider ends, as values are of use; what is typed may go further, as far as
-    the settings allow. log: equal steps multiply.
+    low, high: the ends of the slider, which cover the useful values; a typed value may lie outside,
+    within the range of the key. log: equal steps of the slider multiply the value.
     """
 
     key: str
@@ -41,10 +41,12 @@ RANGES: Final = {  # label, unit, low, high, log
 
 @cache
 def sliders() -> tuple[Slider, ...]:
-    """In the order of use. The explanations are those of `edge config explain`."""
-    told = {row.key: row.description for row in explain()}
+    """In the order of use, with the descriptions of `edge config explain`."""
+    descriptions = {row.key: row.description for row in explain()}
     defaults = MotionSettings()
     return tuple(
-        Slider(key, label, unit, low, high, log, getattr(defaults, key), told[f"motion.{key}"])
+        Slider(
+            key, label, unit, low, high, log, getattr(defaults, key), descriptions[f"motion.{key}"]
+        )
         for key, (label, unit, low, high, log) in RANGES.items()
     )

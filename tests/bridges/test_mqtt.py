@@ -455,9 +455,9 @@ def test_a_spool_that_can_not_be_written_is_kept_in_memory(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("mqtt.password_file", "/x", "of no use without username"),
-        ("mqtt.ca_file", "/x", "of no use without tls = true"),
-        ("mqtt.prefix", "a/#", "text expected"),
+        ("mqtt.password_file", "/x", "no effect without username"),
+        ("mqtt.ca_file", "/x", "no effect without tls = true"),
+        ("mqtt.prefix", "a/#", "expected a topic without"),
     ],
 )
 def test_contradictions(key: str, value: str, said: str) -> None:

@@ -1,9 +1,10 @@
-"""`edge init` as a new user meets it: by flags, by questions on a terminal, with a trial."""
+"""`edge init` as a new user runs it: by options, by questions on a terminal, with a trial."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge.commands import init as init_module
-from edge.config.load import commented, load
+from edge.config.explain import commented
+from edge.config.load import load
+from edge.config.schema import DEFAULT_MODEL
 from edge.config.starter import Answers, likely_source, model_for, starter
 
 EDGE = [sys.executable, "-m", "edge.cli", "init"]
@@ -27,7 +30,7 @@ def edge_init(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-def test_flags_end_up_in_a_commented_file_that_loads(tmp_path: Path) -> None:
+def test_options_end_up_in_a_commented_file_that_loads(tmp_path: Path) -> None:
     done = edge_init(tmp_path, "--source", "rtsp://cam/1", "--watch-for", "people", "--camera",
                      "door", "--captures", "/var/lib/edge", *QUICK)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -41,14 +44,14 @@ def test_flags_end_up_in_a_commented_file_that_loads(tmp_path: Path) -> None:
     assert [line for line in written if line.startswith("# ")] == comments
 
 
-def test_several_things_to_watch_for_are_several_rules() -> None:
+def test_each_watch_for_becomes_a_rule() -> None:
     answers = Answers("x", ("people", "animals", "cat, dog", "person,vehicles"))
     rules = tomllib.loads(starter(answers))["triggers"]
     assert [rule["name"] for rule in rules] == ["people", "animals", "cat-dog", "person-vehicles"]
     assert rules[2]["labels"] == ["cat", "dog"]
     assert rules[3]["labels"][:2] == ["person", "bicycle"]
     assert model_for(answers) == "coco_ssd_mobilenet_v1"
-    assert model_for(Answers("x")) == "person_ssdlite_mobilenet_v2_int8"
+    assert model_for(Answers("x")) == DEFAULT_MODEL
 
 
 def test_quotes_and_backslashes_survive(tmp_path: Path) -> None:
@@ -65,18 +68,20 @@ def test_questions_on_a_terminal_and_return_takes_the_proposal(tmp_path: Path) -
         cwd=tmp_path,
     )  # fmt: skip
     os.write(ours, b"synthetic:walk\n\n/tmp/c\nporch\n")
-    said, _ = process.communicate(timeout=20)
+    shown, _ = process.communicate(timeout=20)
     os.close(theirs)
     os.close(ours)
-    assert process.returncode == 0, said
+    assert process.returncode == 0, shown
     for question in ("Which camera", "What to watch for", "Where do captures go", "called?"):
-        assert question in said
+        assert question in shown
     settings = load(tmp_path / "edge.toml")
     assert (settings.source.uri, settings.camera) == ("synthetic:walk", "porch")
     assert settings.triggers[0].labels == ("person",)
 
 
-def test_it_is_examined_and_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_system_is_checked_and_the_configuration_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(init_module, "TRIAL_S", 3.0)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(
@@ -86,44 +91,47 @@ def test_it_is_examined_and_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert done.exit_code == 0, done.output
     assert "how to fix it" in done.output
+    assert re.search(r"^ *source +ok", done.output, re.MULTILINE)
+    assert "walk through the picture" in done.output
     assert "trigger people: person" in done.output
     assert "to run it: edge run -c edge.toml" in done.output
     assert list((tmp_path / "captures").rglob("*.jpg"))
 
 
-def test_what_fails_is_to_be_mended_first(tmp_path: Path) -> None:
+def test_a_failed_check_must_be_fixed_first(tmp_path: Path) -> None:
     done = edge_init(tmp_path, "--yes", "--source", "/nowhere.mp4", "--trial")
     assert done.returncode == 1
     assert "fail" in done.stdout
-    assert "mend what failed" in done.stdout
-    assert "trying it" not in done.stdout
+    assert "fix what failed" in done.stdout
+    assert "walk through the picture" not in done.stdout
     assert (tmp_path / "edge.toml").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "problem"),
     [
         (["there.toml"], "--force replaces it"),
         (["--camera", "a b"], "name of letters"),
-        (["--watch-for", "cat", "--model", "person_ssdlite_mobilenet_v2_int8"], "no label 'cat'"),
-        (["/nowhere/edge.toml"], "could not be written"),
+        (["--watch-for", "cat", "--model", DEFAULT_MODEL], "no label 'cat'"),
+        (["/nowhere/edge.toml"], "/nowhere/edge.toml could not be written"),
+        (["/etc/passwd/edge.toml"], "/etc/passwd/edge.toml could not be written"),
+        (["/proc/edge.toml"], "/proc/edge.toml could not be written"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_and_writes_nothing(
-    arguments: list[str], said: str, tmp_path: Path
+def test_an_error_is_one_sentence_and_writes_nothing(
+    arguments: list[str], problem: str, tmp_path: Path
 ) -> None:
     (tmp_path / "there.toml").write_text("x")
     done = edge_init(tmp_path, *arguments, "-y", *QUICK)
     assert done.returncode
-    assert said in done.stderr
+    assert problem in done.stderr
+    assert "capture.directory" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["there.toml"]
     assert (tmp_path / "there.toml").read_text() == "x"
 
 
-def test_the_camera_that_is_there_is_proposed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connected_camera_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)  # no picamera2
     assert likely_source(tmp_path) == "synthetic:people"
     (tmp_path / "dev").mkdir()

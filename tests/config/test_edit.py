@@ -1,34 +1,19 @@
-"""The configuration file as the live view edits it: comments stay, and nothing wrong is written."""
+"""Edits of a configuration file: comments stay, and a wrong result is refused."""
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-import tempfile
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from msgspec import inspect
 
-from edge.config.edit import (
-    Change,
-    ConflictError,
-    MaskEdit,
-    RuleEdit,
-    SettingsFile,
-    ZoneEdit,
-    edited,
-)
-from edge.config.load import commented, explain, loads
-from edge.config.schema import MotionSettings
+from edge.config.edit import Change, MaskEdit, RuleEdit, ZoneEdit, edited
+from edge.config.explain import commented
+from edge.config.load import loads
 from edge.config.starter import Answers, starter
-from edge.errors import ConfigError, PermanentError
-from edge.runtime.files import PartFile
-from edge.web.sliders import sliders
+from edge.errors import ConfigError
 from tests.support.viewing import CONFIGURATION
 
 HERE = Path("edge.toml")
@@ -39,11 +24,11 @@ PATH = ZoneEdit(name="path", was="path", polygon=LEFT)
 MASK = MaskEdit(was=0, polygon=TREE)
 
 
-def change(**what: object) -> Change:
-    return Change(**{"version": "", "zones": (PATH,), "masks": (MASK,)} | what)  # type: ignore[arg-type]
+def change(**parts: object) -> Change:
+    return Change(**{"version": "", "zones": (PATH,), "masks": (MASK,)} | parts)  # type: ignore[arg-type]
 
 
-def test_nothing_changed_is_the_same_text() -> None:
+def test_a_change_of_nothing_gives_the_same_text() -> None:
     assert edited(CONFIGURATION, change(), HERE) == CONFIGURATION
 
 
@@ -82,7 +67,7 @@ def test_each_change_touches_its_own_lines() -> None:
     assert after.index("floor = 20.0") == before.index("#floor = 14.0")
 
 
-def test_what_is_removed_goes_and_the_rest_stays() -> None:
+def test_removed_zones_and_masks_go_and_the_rules_stay() -> None:
     new = loads(edited(CONFIGURATION, change(zones=(), masks=()), HERE))
     assert (new.zones, new.motion.masks) == ((), ())
     assert new.triggers == loads(CONFIGURATION).triggers
@@ -135,7 +120,7 @@ names = st.lists(st.from_regex(r"\A[a-z][a-z0-9_-]{0,8}\Z"), max_size=4, unique=
 
 @settings(max_examples=30, deadline=None, phases=NO_SHRINKING)
 @given(st.data(), names, st.lists(points, max_size=4), st.floats(1, 255))
-def test_whatever_is_drawn_is_what_the_file_says(
+def test_the_file_holds_exactly_the_shapes_that_were_drawn(
     data: st.DataObject, zones: list[str], masks: list[list[tuple[float, float]]], floor: float
 ) -> None:
     """Twice: once from a new file, and again over its own result."""
@@ -166,113 +151,21 @@ def test_whatever_is_drawn_is_what_the_file_says(
         assert "# The gate, seen from the house." in text
 
 
-@pytest.mark.parametrize(
-    ("what", "said"),
-    [
-        ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, number at least 1 and at most"),
-        ({"motion": {"flor": 9.0}}, "motion.flor: unknown key; did you mean floor?"),
-        ({"zones": (ZoneEdit(name="a b", polygon=SQUARE),)}, 'zones[0].name: "a b" found'),
-        ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "'path' is there already"),
-        ({"zones": (ZoneEdit(name="a", polygon=SQUARE[:2]),)}, "zones[0].polygon"),
-        ({"masks": (MaskEdit(polygon=[(0.0, 0.0), (2.0, 0.0), (1.0, 1.0)]),)}, "motion.masks"),
-        ({"rules": (RuleEdit(name="visitor", zones=("paht",)),)}, "did you mean path?"),
-        ({"masks": (MaskEdit(was=7, polygon=SQUARE),)}, "can be edited only by hand"),
-    ],
-)
-def test_what_is_wrong_is_told_by_key_and_the_file_stays(
-    what: dict[str, object], said: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "edge.toml"
-    path.write_text(CONFIGURATION)
-    file = SettingsFile(path)
-    _, version = file.read()
+WRONG = [
+    ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, expected a number from 1 to 255"),
+    ({"motion": {"flor": 9.0}}, "motion.flor: unknown key; did you mean floor?"),
+    ({"zones": (ZoneEdit(name="a b", polygon=SQUARE),)}, 'zones[0].name: "a b" found'),
+    ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "the name 'path' is used twice"),
+    ({"zones": (ZoneEdit(name="a", polygon=SQUARE[:2]),)}, "zones[0].polygon"),
+    ({"masks": (MaskEdit(polygon=[(0.0, 0.0), (2.0, 0.0), (1.0, 1.0)]),)}, "motion.masks"),
+    ({"rules": (RuleEdit(name="visitor", zones=("paht",)),)}, "did you mean path?"),
+    ({"masks": (MaskEdit(was=7, polygon=SQUARE),)}, "can be edited only by hand"),
+]
+
+
+@pytest.mark.parametrize(("parts", "problem"), WRONG)
+def test_a_wrong_change_is_refused_with_its_key(parts: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        file.save(change(version=version, **what))
-    assert said in str(caught.value)
-    assert path.read_text() == CONFIGURATION
-    assert [entry.name for entry in tmp_path.iterdir()] == ["edge.toml"]
-
-
-def test_what_somebody_else_has_changed_is_not_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "edge.toml"
-    path.write_text(CONFIGURATION)
-    file = SettingsFile(path)
-    _, version = file.read()
-    path.write_text(CONFIGURATION + "# and the door\n")
-    with pytest.raises(ConflictError, match="changed by somebody else"):
-        file.save(change(version=version, zones=()))
-    assert path.read_text() == CONFIGURATION + "# and the door\n"
-    _, version = file.read()
-    again = file.save(change(version=version, zones=()))
-    assert path.read_text().endswith("# and the door\n")
-    assert file.read()[1] == again
-
-
-def test_mode_owner_and_a_link_stay(tmp_path: Path) -> None:
-    path, link = tmp_path / "real.toml", tmp_path / "edge.toml"
-    path.write_text(CONFIGURATION)
-    path.chmod(0o640)
-    if os.geteuid() == 0:
-        os.chown(path, 1234, 2345)
-    link.symlink_to("real.toml")
-    before = path.stat()
-    file = SettingsFile(link)
-    file.save(change(version=file.read()[1], zones=()))
-    after = path.stat()
-    assert link.is_symlink()
-    assert after.st_ino != before.st_ino
-    assert stat.S_IMODE(after.st_mode) == 0o640
-    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
-    assert loads(path.read_text()).zones == ()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files can't be given away")
-def test_who_may_write_by_the_group_keeps_the_group() -> None:
-    """As another user, in a process of its own; pytest's folders are closed to others."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o777)
-        path = Path(folder) / "edge.toml"
-        path.write_text(CONFIGURATION)
-        os.chown(path, 0, 2345)
-        path.chmod(0o664)
-        child = os.fork()
-        if child == 0:
-            try:
-                os.setgroups([2345])
-                os.setresgid(1234, 1234, 1234)
-                os.setresuid(1234, 1234, 1234)
-                file = SettingsFile(path)
-                file.save(change(version=file.read()[1], zones=()))
-                os._exit(0)
-            finally:
-                os._exit(1)
-        assert os.waitpid(child, 0)[1] == 0
-        after = path.stat()
-        assert loads(path.read_text()).zones == ()
-    assert (after.st_uid, after.st_gid, stat.S_IMODE(after.st_mode)) == (1234, 2345, 0o664)
-
-
-def test_a_file_that_cannot_be_replaced_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "edge.toml"
-    path.write_text(CONFIGURATION)
-    other = PartFile(path)  # of another view that is just writing
-    file = SettingsFile(path)
-    wanted = change(version=file.read()[1], zones=())
-    with pytest.raises(PermanentError, match=r"edge\.toml can't be written"):
-        file.save(wanted)
-    other.discard()
-    assert path.read_text() == CONFIGURATION
-
-
-def test_each_number_of_motion_has_a_slider_within_its_range() -> None:
-    kinds = {f.name: inspect.type_info(f.type) for f in msgspec.structs.fields(MotionSettings)}
-    bare = {k: v.type if isinstance(v, inspect.Metadata) else v for k, v in kinds.items()}
-    numbers = {key for key, kind in bare.items() if isinstance(kind, inspect.FloatType)}
-    shown = sliders()
-    assert {slider.key for slider in shown} == numbers
-    described = {row.key: row.description for row in explain()}
-    for slider in shown:
-        assert slider.low <= slider.default <= slider.high
-        assert slider.description == described[f"motion.{slider.key}"]
-        for value in (slider.low, slider.high):
-            loads(f"[motion]\n{slider.key} = {value}")
+        edited(CONFIGURATION, change(**parts), HERE)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("edge.toml")

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bench.ground_truth import Objects
-from edge.config.schema import Settings, SourceSettings
+from edge.config.schema import DEFAULT_MODEL, Settings, SourceSettings
 from edge.errors import ConfigError, EdgeError, PermanentError, SourceError
 from edge.sources.scenes.synthetic import SyntheticScene, SyntheticSource
 from mobiledet.cli import commands
@@ -260,7 +260,7 @@ def test_a_drawn_scene_names_itself(tmp_path: Path) -> None:
 def test_a_teacher_labels_real_footage(shared_data: Path, tmp_path: Path) -> None:
     folder = make(
         tmp_path, str(shared_data / "TUD-Campus.mp4"), every_s=0.2, shares=Shares(1, 0, 0),
-        teacher="person_ssdlite_mobilenet_v2_int8", only=frozenset(["person"]),
+        teacher=DEFAULT_MODEL, only=frozenset(["person"]),
     )  # fmt: skip
     found = compare(folder, shared_data / "TUD-Campus.gt.txt")
     assert read_dataset(folder).labels == ("person",)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config.schema import ModelSettings
+from edge.config.schema import DEFAULT_MODEL, ModelSettings
 from edge.errors import ModelError, TemporaryError
 from edge.vision.detector import Detector, read_model
 from edge.vision.detector.catalogue import fetch, find_model, load_catalog, model_info
@@ -29,7 +29,7 @@ from edge.vision.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.vision.geometry import iou, nms
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-PERSON = MODELS / "person_ssdlite_mobilenet_v2_int8.tflite"
+PERSON = MODELS / f"{DEFAULT_MODEL}.tflite"
 COCO_ZIP = "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.zip"
 SCALES = (10.0, 10.0, 5.0, 5.0)
 
@@ -184,7 +184,7 @@ def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_are_found_and_misspelt_ones_explained(tmp_path: Path) -> None:
-    assert find_model("person_ssdlite_mobilenet_v2_int8") == PERSON
+    assert find_model(DEFAULT_MODEL) == PERSON
     assert find_model(str(PERSON)) == PERSON
     with pytest.raises(ModelError, match="did you mean person_ssdlite"):
         find_model("person_ssdlite_mobilenet")

@@ -222,7 +222,7 @@ def test_a_slider_is_saved_and_a_bad_value_is_marked(opened: Page, viewing: View
     written = viewing.file.read_text()
     assert 30 < load(viewing.file).motion.floor < 32
     opened.fill("#number-floor", "999")
-    assert "motion.floor: 999.0 found, number at least 1 and at most 255 expected" in saved(opened)
+    assert "motion.floor: 999.0 found, expected a number from 1 to 255" in saved(opened)
     assert (
         opened.run("document.getElementById('number-floor').getAttribute('aria-invalid')") == "true"
     )

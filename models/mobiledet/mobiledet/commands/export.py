@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commands.options import FILE, FOLDER
+from edge.config.schema import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from mobiledet.export import Figures
 
-DEFAULT_MODEL = "person_ssdlite_mobilenet_v2_int8"
 TUNING_STEPS = 300
 
 

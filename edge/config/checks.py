@@ -1,0 +1,54 @@
+"""Contradictions: values that are valid one by one and wrong together.
+
+Those within a section are found by its own `problems`; those between sections are found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from edge.config.schema import NO_LINE, Problem, Section, Settings
+from edge.config.words import suggestion
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Each as its dotted key and one sentence."""
+    for prefix, section in _sections(settings):
+        for key, sentence in section.problems():
+            yield f"{prefix}.{key}", sentence
+    yield from _missing_zones(settings)
+    yield from _repeated_names([zone.name for zone in settings.zones], "zones")
+    yield from _repeated_names([rule.name for rule in settings.triggers], "triggers")
+    yield from _shared_line(settings)
+
+
+def _sections(settings: Settings) -> Iterator[tuple[str, Section]]:
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Section):
+            yield field.name, value
+        elif isinstance(value, tuple):
+            yield from ((f"{field.name}[{index}]", row) for index, row in enumerate(value))
+
+
+def _missing_zones(settings: Settings) -> Iterator[Problem]:
+    known = [zone.name for zone in settings.zones]
+    for index, rule in enumerate(settings.triggers):
+        for name in rule.zones:
+            if name not in known:
+                hint = suggestion(name, known) or "; add it as a [[zones]] section"
+                yield f"triggers[{index}].zones", f"there is no zone {name!r}{hint}"
+
+
+def _repeated_names(names: Sequence[str], section: str) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f"{section}[{index}].name", f"the name {name!r} is used twice; choose another"
+
+
+def _shared_line(settings: Settings) -> Iterator[Problem]:
+    outputs = [rule.gpio for rule in settings.triggers if rule.gpio != NO_LINE]
+    if settings.hooks.input_gpio in outputs:
+        yield "hooks.input_gpio", "a trigger pulses that line; choose another one"

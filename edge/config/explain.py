@@ -1,0 +1,118 @@
+"""The keys for a person: as rows, a commented file, Markdown tables, or settings as TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from edge.config import words
+from edge.config.schema import Section, Settings, section_of_list
+
+HEAD = """\
+# Configuration of edge. Every key is shown with its default; remove the # to change it.
+# `edge check-config FILE` checks this file, `edge config explain KEY` explains a key.
+# Names end in their unit: _s seconds, _ms milliseconds, _m metres, _c degrees Celsius, _px pixels.
+"""
+EXAMPLES = {  # for keys that have no default
+    "zones[].name": '"path"',
+    "zones[].polygon": "[[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]",
+    "triggers[].name": '"person"',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDoc:
+    """One key of the reference. range: empty without limits. default: empty if it is required."""
+
+    key: str
+    type: str
+    range: str
+    default: str
+    description: str
+
+    @property
+    def name(self) -> str:
+        """The key without its section."""
+        return self.key.rpartition(".")[2]
+
+
+def explain() -> list[KeyDoc]:
+    """Every key in the order of the file; those of lists of sections as `zones[].name`."""
+    return [row for _, rows in _documented() for row in rows]
+
+
+def to_toml(settings: Settings) -> str:
+    """A file that loads to the same settings."""
+    top = [f"camera = {words.toml_value(settings.camera)}"]
+    sections = []
+    for name in (field.name for field in msgspec.structs.fields(settings)):
+        value = getattr(settings, name)
+        if isinstance(value, Section):
+            sections.append(f"\n[{name}]\n{_assignments(value)}")
+        elif isinstance(value, tuple):
+            sections += [f"\n[[{name}]]\n{_assignments(row)}" for row in value]
+            top += [] if value else [f"{name} = []"]
+    return "\n".join(top + sections) + "\n"
+
+
+def commented() -> str:
+    """The defaults as a file to start from: every key is there, commented out."""
+    parts = [HEAD]
+    for header, rows in _documented():
+        if header:
+            parts.append(f"\n{f'#{header}' if header.startswith('[[') else header}\n")
+        for row in rows:
+            limits = f" ({row.range})" if row.range else ""
+            value = row.default or EXAMPLES[row.key]
+            parts.append(f"# {row.description}{limits}\n#{row.name} = {value}\n")
+    return "".join(parts)
+
+
+def markdown() -> str:
+    """The keys as Markdown tables, one for each section."""
+    parts = []
+    for header, rows in _documented():
+        parts.append(f"\n### `{header or 'top level'}`\n\n")
+        parts.append("| key | type | default | meaning |\n| --- | --- | --- | --- |\n")
+        for row in rows:
+            type_ = f"{row.type}, {row.range}" if row.range else row.type
+            default = f"`{row.default}`" if row.default else "required"
+            parts.append(f"| `{row.name}` | {type_} | {default} | {row.description} |\n")
+    return "".join(parts).lstrip("\n")
+
+
+def _documented() -> Iterator[tuple[str, list[KeyDoc]]]:
+    """The header of each section, empty for the top level, with its keys."""
+    top, sections = [], []
+    for field in msgspec.structs.fields(Settings):
+        if element := section_of_list(field.type):
+            sections.append((f"[[{field.name}]]", _keys(element, f"{field.name}[]")))
+        elif isinstance(field.type, type) and issubclass(field.type, Section):
+            sections.append((f"[{field.name}]", _keys(field.type, field.name)))
+        else:
+            top.append(_key_doc(field, field.name))
+    yield "", top
+    yield from sections
+
+
+def _keys(kind: type[Section], section: str) -> list[KeyDoc]:
+    return [_key_doc(field, f"{section}.{field.name}") for field in msgspec.structs.fields(kind)]
+
+
+def _key_doc(field: msgspec.structs.FieldInfo, key: str) -> KeyDoc:
+    kind: Any = field.type
+    return KeyDoc(
+        key,
+        words.type_words(kind),
+        words.range_words(kind),
+        "" if field.required else words.toml_value(field.default),
+        words.description(kind),
+    )
+
+
+def _assignments(section: Section) -> str:
+    values = ((f.name, getattr(section, f.name)) for f in msgspec.structs.fields(section))
+    return "\n".join(f"{name} = {words.toml_value(value)}" for name, value in values)

@@ -1,0 +1,80 @@
+"""The configuration file that the page edits: read, compared and replaced as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from edge.config.edit import Change, edited
+from edge.config.load import loads, read
+from edge.config.schema import Settings
+from edge.errors import PermanentError, TemporaryError
+from edge.runtime.files import PartFile, explain
+
+VERSION_DIGITS = 16  # of 64: enough to notice a change, short enough for a message
+
+
+class ConflictError(TemporaryError):
+    """The file was changed by another program since it was read."""
+
+
+class SettingsFile:
+    """One configuration file, read again on each call. Use it from one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> tuple[Settings, str]:
+        """The settings in the file and the version of its text. Raises ConfigError."""
+        text = self._text()
+        return loads(text, self.path), _version(text)
+
+    def save(self, change: Change) -> str:
+        """Makes the change in the file and returns the new version.
+
+        Raises ConfigError with every problem, ConflictError, or PermanentError if the file can't be
+        written. The file is unchanged then.
+        """
+        text = self._text()
+        if _version(text) != change.version:
+            raise ConflictError(
+                f"{self.path} was changed by somebody else since it was read; load it again"
+            )
+        new = edited(text, change, self.path)
+        if new != text:
+            self._replace(new)
+        return _version(new)
+
+    def _text(self) -> str:
+        return read(self.path, newline="")
+
+    def _replace(self, text: str) -> None:
+        """Writes a temporary file and renames it. Owner and mode stay, and a link stays a link."""
+        final = self.path.resolve()
+        try:
+            part = PartFile(final)
+            try:
+                _keep_owner(part.path, final.stat())
+                shutil.copymode(final, part.path)
+                part.write(text.encode())
+                part.publish(replace=True)
+            except OSError:
+                part.discard()
+                raise
+        except OSError as error:
+            raise PermanentError(f"{final} can't be written: {explain(error)}") from error
+
+
+def _keep_owner(path: Path, before: os.stat_result) -> None:
+    """Sets owner and group as far as this user may: at least the group, if it is one of theirs."""
+    for uid in (before.st_uid, -1):
+        with suppress(PermissionError):
+            os.chown(path, uid, before.st_gid)
+            return
+
+
+def _version(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
