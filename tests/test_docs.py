@@ -16,7 +16,7 @@ import mobiledet.cli
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "models/*.md", "examples/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "models/**/*.md", "examples/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
 )
 CODE = re.compile(r"^ {4}[^\n]*$|^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
