@@ -12,6 +12,7 @@ import pytest
 
 import edge.cli
 import mobiledet.cli
+from scripts.imports import rooms, rooms_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -151,6 +152,15 @@ def test_the_readme_names_every_command() -> None:
 
 def test_no_file_that_exists_is_still_listed_as_coming() -> None:
     assert not [path for path in COMING if (ROOT / path).exists()]
+
+
+def test_the_picture_has_every_room_to_the_right_of_those_that_it_imports() -> None:
+    drawn = re.findall(r'class="room" x="(\d+)"[^>]*>(\w+)<', text_of("docs/design/rooms.svg"))
+    x_of = {room: int(x) for x, room in drawn}
+    assert set(x_of) == set(rooms())
+    pairs = [(room, other) for room in rooms() for other in rooms_of(room)]
+    assert len(pairs) > 30
+    assert [(room, other) for room, other in pairs if x_of[room] <= x_of[other]] == []
 
 
 def test_derived_files_are_up_to_date() -> None:
