@@ -1,4 +1,4 @@
-"""What the pages refer to exists: links, files, names in files, commands, make targets."""
+"""The pages: links, files, names in files, commands and make targets that they name exist."""
 
 from __future__ import annotations
 
