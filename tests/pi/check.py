@@ -124,7 +124,7 @@ def check_both_streams() -> None:
         )
 
 
-def check_that_the_checks_can_fail() -> None:
+def check_that_the_checks_bite() -> None:
     honest = adapter._picture
     adapter._picture = lambda flat, stream: honest(flat, stream | {"stride": stream["size"][0]})
     try:
@@ -462,7 +462,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 5) -> None:
 
 CHECKS = [
     check_both_streams,
-    check_that_the_checks_can_fail,
+    check_that_the_checks_bite,
     check_timestamps,
     check_buffers,
     check_frames_after_close,
