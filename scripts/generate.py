@@ -1,8 +1,15 @@
-"""Writes what is derived from the code: JSON Schemas, the default configuration, the reference."""
+"""Writes the files that are derived from the code, or with `--check` names those that are stale.
+
+They are the JSON Schemas, the default configuration, the reference of its keys and the picture of
+the rooms.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+from draw_rooms import drawing
 
 from edge import messages
 from edge.config import explain as config
@@ -12,7 +19,7 @@ BEGIN, END = "<!-- generated: make schemas -->\n", "<!-- end -->\n"
 
 
 def generated() -> dict[Path, str]:
-    """Every derived file with what it should hold."""
+    """Every derived file with the text that it should hold."""
     schemas = ROOT / "docs" / "schemas"
     files = {schemas / f"{kind}.json": text.decode() for kind, text in messages.schemas().items()}
     files[ROOT / "systemd" / "edge.toml"] = config.commented()
@@ -20,10 +27,22 @@ def generated() -> dict[Path, str]:
     before, _, rest = reference.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     files[reference] = before + BEGIN + config.markdown() + END + after
+    files[ROOT / "docs" / "design" / "rooms.svg"] = drawing()
     return files
 
 
+def stale() -> list[str]:
+    """The derived files that are missing or differ from what they should hold."""
+    return [
+        str(path.relative_to(ROOT))
+        for path, text in generated().items()
+        if not path.is_file() or path.read_text() != text
+    ]
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit("\n".join(f"{name} is stale: run make schemas" for name in stale()) or 0)
     for path, text in generated().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""The unit as systemd's own tools see it. `make test-systemd` boots it."""
+"""The units, checked with systemd's own tools. `make test-systemd` boots them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from edge.config.load import load
 
 ROOT = Path(__file__).resolve().parent.parent
+UNITS = sorted((ROOT / "systemd").glob("*.service"))
 UNIT = ROOT / "systemd" / "edge@.service"
 needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="NO systemd-analyze: the unit is not checked"
+    shutil.which("systemd-analyze") is None, reason="NO systemd-analyze: the units were not checked"
 )
 
 
@@ -24,25 +25,32 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def warnings(unit: Path, tmp_path: Path, addition: str = "") -> str:
+    """The warnings of systemd-analyze, which exits 0, about the instance of a unit for cam0."""
+    instance = tmp_path / unit.name.replace("@", "@cam0")
+    text = unit.read_text().replace("/opt/edge/bin/edge", "/bin/true")
+    instance.write_text(text.replace("[Service]\n", f"[Service]\n{addition}"))
+    printed = analyze("verify", instance).stderr
+    return "\n".join(line for line in printed.splitlines() if instance.stem in line)
+
+
 @needs_systemd
-def test_the_unit_has_no_key_that_systemd_does_not_know(tmp_path: Path) -> None:
-    """It only warns of one, and ends with 0."""
-    unit = tmp_path / "edge@cam0.service"
-    unit.write_text(UNIT.read_text().replace("/opt/edge/bin/edge", "/bin/true"))
-    told = analyze("verify", unit).stderr
-    assert "edge@cam0" not in told, told
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_has_no_key_that_systemd_does_not_know(unit: Path, tmp_path: Path) -> None:
+    assert warnings(unit, tmp_path) == ""
+    assert "Nonsense" in warnings(unit, tmp_path, "Nonsense=1\n")
 
 
 @needs_systemd
 def test_exposure_is_low(tmp_path: Path) -> None:
     done = analyze("security", "--offline=true", "--threshold=20", UNIT)
     assert done.returncode == 0, done.stdout[-200:]
-    loose = tmp_path / "edge@.service"
-    loose.write_text(re.sub(r"(?m)^(Protect|Restrict|SystemCall|Capab).*$", "", UNIT.read_text()))
-    assert analyze("security", "--offline=true", "--threshold=20", loose).returncode != 0
+    weak = tmp_path / "edge@.service"
+    weak.write_text(re.sub(r"(?m)^(Protect|Restrict|SystemCall|Capab).*$", "", UNIT.read_text()))
+    assert analyze("security", "--offline=true", "--threshold=20", weak).returncode != 0
 
 
-def test_an_instances_configuration_is_valid_and_where_the_service_may_write(
+def test_an_instances_configuration_is_valid_and_in_folders_the_service_may_write(
     tmp_path: Path,
 ) -> None:
     done = subprocess.run(

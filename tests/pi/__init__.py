@@ -1,4 +1,4 @@
-"""The camera source against the real picamera2 and libcamera: `make test-picamera2`.
+"""Checks on the real picamera2 and on emulated aarch64; pytest does not collect them.
 
-These run inside a Debian root that scripts/pi/test-picamera2 prepares; pytest doesn't collect them.
+`make test-picamera2`, `make test-arm64` and `make bench-arm64` run them inside Debian roots.
 """

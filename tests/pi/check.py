@@ -1,4 +1,4 @@
-"""`python -m tests.pi.check`: the camera source on the real picamera2, a line per proved fact."""
+"""`python -m tests.pi.check`: the camera source on the real picamera2; a line for each fact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import av
@@ -26,10 +26,9 @@ from edge.config.schema import CaptureSettings, SourceSettings
 from edge.errors import EdgeError, SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
 from edge.sources import picamera2 as adapter
-from edge.sources.base import SourceInfo
 from edge.sources.picamera2 import BUFFERS, Picamera2Source
 from edge.sources.reconnect import Reconnecting
-from edge.vision.types import Frame
+from edge.vision.types import EncodedPacket, Frame, SourceInfo
 from tests.pi.fittings import Layout, Shutter, fit
 
 FULL_SIZE = (2304, 1296)
@@ -65,8 +64,13 @@ def take(source: Picamera2Source) -> Frame:
     return frame
 
 
+def request_of(lease: object) -> Any:
+    """The picamera2 request behind a frame's lease."""
+    return lease._request  # type: ignore[attr-defined]
+
+
 def in_use(source: Picamera2Source) -> int:
-    """Buffers of both streams that are out of the camera's hands."""
+    """Buffers of both streams that the camera does not have."""
     return sum(source._camera.allocator.mapped_buffers_used.values())
 
 
@@ -85,7 +89,7 @@ def pixels_are_the_sensors(layout: Layout) -> None:
         assert (info.main_size, info.live) == ((1280, 720), True)
         for _ in range(20):
             frame = take(source)
-        camera, request = source._camera, frame.lease._request
+        camera, request = source._camera, request_of(frame.lease)
         for name, shown in (("main", frame.main.planes), ("lores", (frame.luma,))):
             stream = camera.camera_configuration()[name]
             width, height = stream["size"]
@@ -113,7 +117,7 @@ def pixels_are_the_sensors(layout: Layout) -> None:
 def check_both_streams() -> None:
     for layout in LAYOUTS:
         pixels_are_the_sensors(layout)
-        made = "" if layout == Layout() else " (laid out so by the test, from libcamera's NV12)"
+        made = "" if layout == Layout() else " (laid out by the test from libcamera's NV12)"
         proved(
             f"{layout.format}, {layout.padding} bytes of padding: main and lores of one exposure "
             f"are views on the camera's memory, exact in every plane{made}"
@@ -140,7 +144,7 @@ def check_timestamps() -> None:
         for _ in range(200):
             before_ns = time.monotonic_ns()
             frame = take(source)
-            sensor_ns = frame.lease._request.get_metadata()["SensorTimestamp"]
+            sensor_ns = request_of(frame.lease).get_metadata()["SensorTimestamp"]
             assert frame.timestamp_ns == sensor_ns
             assert last_ns < frame.timestamp_ns < time.monotonic_ns()
             assert before_ns - frame.timestamp_ns < NS_PER_S
@@ -150,7 +154,7 @@ def check_timestamps() -> None:
     boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     assert 0 <= time.monotonic_ns() - adapter._monotonic_ns(boot_ns) < 50_000_000
     proved(
-        "sensor times are monotonic nanoseconds, whichever clock a driver takes "
+        "sensor times are monotonic nanoseconds, whichever clock a driver uses "
         f"(CLOCK_BOOTTIME was {apart_ns / NS_PER_S:.0f} s ahead of CLOCK_MONOTONIC)"
     )
 
@@ -166,7 +170,7 @@ def check_buffers() -> None:
         np.testing.assert_array_equal(row, value)
         del row
         wait_for(lambda: in_use(source) <= 4)
-    proved("a row kept from a frame that is gone still shows its exposure: the buffer waits for it")
+    proved("a row kept after its frame is gone still shows its exposure: the buffer is not reused")
 
 
 def hold_six_frames(buffers: int) -> None:
@@ -188,8 +192,8 @@ def hold_six_frames(buffers: int) -> None:
         wait_for(lambda: in_use(source) <= 4)
         assert all(take(source).lease is not None for _ in range(100))
     proved(
-        f"2,000 frames, six held at a time, of {granted} buffers: none ran out ({views} were "
-        f"views, the others copies), all came back, {grown} kB more memory; {fps:.0f} frames/s"
+        f"2,000 frames, six held at a time, with {granted} buffers: there was always one ({views} "
+        f"views, the rest copies), all came back, {grown} kB more memory; {fps:.0f} frames/s"
     )
 
 
@@ -200,11 +204,11 @@ def check_frames_after_close() -> None:
     np.testing.assert_array_equal(frame.luma, luma)
     lease = frame.lease
     del frame
-    assert lease._request.ref_count == 1
-    request = lease._request
+    request = request_of(lease)
+    assert request.ref_count == 1
     del lease
     assert request.ref_count == 0
-    proved("a frame outlives its camera, and is given back without an error")
+    proved("a frame outlives its camera, and its release raises no error")
 
 
 def check_reopening() -> None:
@@ -223,7 +227,7 @@ def check_reopening() -> None:
 
 
 def check_field_of_view() -> None:
-    """picamera2's own choice of a sensor's mode, among those of an IMX708 (Camera Module 3)."""
+    """The mode that picamera2 chooses among those of an IMX708 (Camera Module 3)."""
     camera = fit().Picamera2
     plain = camera._is_rpi_camera, camera._make_libcamera_config
     chosen: list[tuple[int, int]] = []
@@ -242,8 +246,8 @@ def check_field_of_view() -> None:
         camera._is_rpi_camera, camera._make_libcamera_config = plain
     assert chosen == [(2304, 1296), (1536, 864)], chosen
     proved(
-        "of an IMX708's modes picamera2 is made to take 2304x1296, the whole field of view; by "
-        "itself it takes 1536x864, the middle two thirds"
+        "among an IMX708's modes picamera2 takes 2304x1296, the whole field of view; "
+        "without edge's choice it takes 1536x864, the middle two thirds"
     )
 
 
@@ -254,6 +258,7 @@ def check_busy_and_unknown() -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     refused(SourceLostError, "picamera2:0")
     files = open_files()
@@ -265,8 +270,8 @@ def check_busy_and_unknown() -> None:
     with opened() as (source, _):
         take(source)
     proved(
-        f"busy, as another process holds it: {sentence!r}; 20 tries leave no file open, and the "
-        "next succeeds once it is free"
+        f"busy in another process: {sentence!r}; 20 tries leave no file open, and a try after its "
+        "release succeeds"
     )
 
 
@@ -282,7 +287,7 @@ def refused(kind: type[EdgeError], uri: str = "picamera2:0", **settings: Any) ->
 
 
 def check_mounting_and_focus() -> None:
-    """The virtual camera grants any turn, though it makes none, and has no lens to move."""
+    """The virtual camera grants any rotation but does none, and has no lens to move."""
     with opened(upside_down=True) as (source, _):
         take(source)
         granted = source._camera.camera_configuration()["transform"]
@@ -291,11 +296,11 @@ def check_mounting_and_focus() -> None:
     assert "no motor" in sentence, sentence
     with opened() as (source, _):
         take(source)
-    proved(f"upside down: libcamera is asked for both flips; focus: {sentence!r}")
+    proved(f"upside down: libcamera gets both flips; focus: {sentence!r}")
 
 
 def check_absent() -> None:
-    """As a user sees it: the command, its exit code, and all that it prints."""
+    """The command as a user runs it: its exit code and everything that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.pi.edge", "run", "--source", "picamera2:0"],
         env=os.environ | {"LIBCAMERA_PIPELINES_MATCH_LIST": "simple"},
@@ -305,7 +310,7 @@ def check_absent() -> None:
     assert done.returncode == 1, printed
     assert len(printed) == 1, printed
     assert "no camera is connected" in printed[0]
-    proved(f"absent: `edge run` says {printed[0]!r}, and nothing else of it; exit code 1")
+    proved(f"absent: `edge run` prints only {printed[0]!r}; exit code 1")
 
 
 def check_unplugged() -> None:
@@ -317,12 +322,14 @@ def check_unplugged() -> None:
     source.open()
     frames = [source.read() for _ in range(10)]
     last = frames[-1]
+    assert last is not None
     frames.clear()
     shutter.open = False
     threading.Timer(2.0, lambda: setattr(shutter, "open", True)).start()
     started_s = time.monotonic()
     while not events:  # an exposure may have been made before
         again = source.read()
+    assert again is not None
     assert again.index > last.index
     assert again.timestamp_ns > last.timestamp_ns
     assert "no frame for 0.5 s" in events[0]
@@ -360,21 +367,21 @@ def check_still_and_clips() -> None:
 
 
 def check_hardware_encoder() -> None:
-    """picamera2's other H.264 encoder, of the same interface, stands for the Pi's own."""
+    """picamera2's software encoder, which has the same interface, replaces the Pi's encoder."""
     library = fit()
     library.encoders.H264Encoder = library.encoders.LibavH264Encoder
     with opened(Layout("YUV420", 64), clip_height_px=720, fps=30) as (source, info):
         assert info.encoded is not None
-        times: set[int] = set()  # of all exposures, also of those that nobody reads
+        times: set[int] = set()  # of all exposures, also of those that are never read
         source._camera.pre_callback = lambda request: times.add(
             request.get_metadata()["SensorTimestamp"] // 1000
         )
-        packets = []
+        packets: list[EncodedPacket] = []
         while len(packets) < 100:
             frame = take(source)
             packets += frame.packets
         known = [packet.timestamp_ns // 1000 in times for packet in packets]
-        assert sum(known) > 90  # the first were exposed before anybody noted it
+        assert sum(known) > 90  # the first were exposed before the callback was set
         assert all(known[-50:])
         del frame
         _, clip = record(source, info)
@@ -384,7 +391,7 @@ def check_hardware_encoder() -> None:
         "packets of picamera2's encoder carry the times of their frames; a clip of "
         f"{frames} frames starts {before_s:.1f} s before its trigger and plays"
     )
-    # One that hangs: it keeps each frame and gives nothing.
+    # An encoder that hangs: it keeps each frame and gives no packet.
     library.encoders.H264Encoder._encode = lambda encoder, stream, request: request.acquire()
     with opened(Layout("YUV420"), stall_s=1, clip_height_px=720) as (source, info):
         assert info.encoded is not None
@@ -396,39 +403,38 @@ def check_hardware_encoder() -> None:
         assert "hardware encoder" in sentence
         source.close()
         assert source.open().encoded is None
-    proved(f"an encoder that gives nothing is given up: {sentence!r}")
+    proved(f"an encoder that gives nothing is abandoned: {sentence!r}")
 
 
 def record(source: Picamera2Source, info: SourceInfo) -> tuple[CaptureResult, CaptureResult]:
-    """A still and a clip with 2 s of pre-roll and 1 s of post-roll, of a trigger after 3 s.
+    """A still and a clip with 2 s of pre-roll and 1 s of post-roll, from a trigger after 3 s.
 
-    These are seconds of exposures, or of their packets, so that a slow machine only takes longer.
+    The seconds are those of exposures or packets, so that a slow machine only takes longer.
     """
     results: list[CaptureResult] = []
-    with TemporaryDirectory(delete=False) as folder:
-        settings = CaptureSettings(directory=folder, pre_roll_s=2, post_roll_s=1)
-        recorder = Recorder(settings, on_capture=results.append, on_error=fail)
-        recorder.start()
-        recorder.begin_stream(info)
-        first_ns, newest_ns, trigger_ns = None, 0, None
-        while trigger_ns is None or newest_ns < trigger_ns + 1.5 * NS_PER_S:
-            frame = take(source)
-            recorder.offer(frame)
-            if info.encoded is None:
-                newest_ns = frame.timestamp_ns
-            elif frame.packets:
-                newest_ns = frame.packets[-1].timestamp_ns
-            first_ns = first_ns or newest_ns
-            if trigger_ns is None and newest_ns > first_ns + 3 * NS_PER_S:
-                trigger_ns = frame.timestamp_ns
-                request = CaptureRequest(
-                    "1", "check", "cam0", frame.wall_ns, trigger_ns,
-                    ("still", "clip"), frame.detached(),
-                )  # fmt: skip
-                assert recorder.trigger(request)
-            del frame
-            time.sleep(0.03)
-        recorder.stop(20)
+    settings = CaptureSettings(directory=mkdtemp(), pre_roll_s=2, post_roll_s=1)
+    recorder = Recorder(settings, on_capture=results.append, on_error=fail)
+    recorder.start()
+    recorder.begin_stream(info)
+    first_ns, newest_ns, trigger_ns = None, 0, None
+    while trigger_ns is None or newest_ns < trigger_ns + 1.5 * NS_PER_S:
+        frame = take(source)
+        recorder.offer(frame)
+        if info.encoded is None:
+            newest_ns = frame.timestamp_ns
+        elif frame.packets:
+            newest_ns = frame.packets[-1].timestamp_ns
+        first_ns = first_ns or newest_ns
+        if trigger_ns is None and newest_ns > first_ns + 3 * NS_PER_S:
+            trigger_ns = frame.timestamp_ns
+            request = CaptureRequest(
+                "1", "check", "cam0", frame.wall_ns, trigger_ns,
+                ("still", "clip"), frame.detached(),
+            )  # fmt: skip
+            assert recorder.trigger(request)
+        del frame
+        time.sleep(0.03)
+    recorder.stop(20)
     by_kind = {result.kind: result for result in results}
     return by_kind["still"], by_kind["clip"]
 
@@ -438,11 +444,11 @@ def fail(sentence: str) -> None:
 
 
 def played(clip: CaptureResult) -> tuple[float, int]:
-    """Seconds before the trigger at which a clip begins, and how many frames can be decoded."""
+    """Seconds from the beginning of a clip to its trigger, and the number of decoded frames."""
     with av.open(str(clip.path)) as container:
         frames = list(container.decode(video=0))
     assert len(frames) == clip.frames > 10
-    seconds = float(frames[-1].time - frames[0].time)
+    seconds = float((frames[-1].time or 0) - (frames[0].time or 0))
     assert 2.5 < seconds < 5, seconds
     return seconds - 1, len(frames)
 
@@ -450,7 +456,7 @@ def played(clip: CaptureResult) -> tuple[float, int]:
 def wait_for(condition: Callable[[], bool], timeout_s: float = 5) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline_s, "it did not come about"
+        assert time.monotonic() < deadline_s, "the condition was not met in time"
         time.sleep(0.01)
 
 
@@ -472,18 +478,19 @@ CHECKS = [
 
 
 def main(names: list[str]) -> int:
-    """How many checks failed; an exception in a thread or a destructor is a failure, too."""
-    failed, unheard = 0, []
-    threading.excepthook = lambda told: unheard.append(told.exc_value)
-    sys.unraisablehook = lambda told: unheard.append(told.exc_value)
+    """The number of failed checks; an exception in a thread or a destructor is a failure too."""
+    failed = 0
+    errors: list[BaseException | None] = []
+    threading.excepthook = lambda hook: errors.append(hook.exc_value)
+    sys.unraisablehook = lambda hook: errors.append(hook.exc_value)
     for check in CHECKS:
         if names and check.__name__ not in names:
             continue
         started_s = time.monotonic()
         try:
             check()
-            if unheard:
-                raise unheard.pop()
+            if errors:
+                raise errors.pop() or RuntimeError("an exception without a value")
             print(f"        ({check.__name__}: {time.monotonic() - started_s:.1f} s)")
         except Exception:
             failed += 1

@@ -1,10 +1,10 @@
-"""What the parts cost in instructions of the processor, counted by `scripts/pi/count.c`.
+"""Cost of the parts in instructions of the processor, counted by `scripts/pi/count.c`.
 
     python -m tests.pi.cost COUNTERS [VIDEO]
 
-Runs under the emulator that counts into the file COUNTERS; without footage only invocations are
-counted. Each figure is a slope over frames: the count at the end less that after the first frames,
-by the frames between; all of it several times.
+Runs in the emulator, which counts into the file COUNTERS. Without footage, only invocations are
+counted. Each figure is a slope over frames: the count at the end, less that after the first frames,
+divided by the frames between, several times.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from edge.bench.clock import CpuClock
@@ -33,7 +34,7 @@ MILLION = 1e6
 
 
 class Instructions:
-    """The emulator's counters, mapped: one a thread, the first is the main thread's."""
+    """The emulator's counters, mapped: one for each thread, that of the main thread first."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -48,18 +49,18 @@ class Instructions:
         return sum(self._counters)
 
 
-def told(name: str, values: list[float]) -> None:
-    """A line of the table: median in millions, and how far the repetitions lie apart."""
+def report(name: str, values: list[float]) -> None:
+    """Prints a line of the table: median in millions, and half the range of the repetitions."""
     middle = statistics.median(values)
     spread = (max(values) - min(values)) / middle if middle else 0.0
     print(f"  {name:34}{middle / MILLION:10.3f} M   +-{spread / 2:.2%}", flush=True)
 
 
 def invocations(instructions: Instructions) -> None:
-    """Of the default model by each runtime, on one canvas."""
+    """Counts an invocation of the default model by each runtime, on one canvas."""
     canvas = np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)
     for runtime in installed_runtimes():
-        settings = ModelSettings(runtime=runtime, threads=1)
+        settings = msgspec.convert({"runtime": runtime, "threads": 1}, ModelSettings)
         detector = Detector(settings, find_model(settings.file))
         detector.detect(canvas)
         values = []
@@ -67,11 +68,11 @@ def invocations(instructions: Instructions) -> None:
             start = instructions.of_all()
             detector.detect(canvas)
             values.append(float(instructions.of_all() - start))
-        told(f"an invocation, {runtime}", values)
+        report(f"an invocation, {runtime}", values)
 
 
 def still(settings: Settings, instructions: Instructions) -> None:
-    """A scene in which nothing happens, beside MOG2 and the three calls of any differencing."""
+    """Counts a scene without motion, MOG2, and the three calls of any differencing."""
     detector = CountingDetector(build_detector(settings))
     rows = rows_of(settings, detector)
     del rows["whole-frame"]
@@ -83,11 +84,11 @@ def still(settings: Settings, instructions: Instructions) -> None:
     }
     taken = interleaved(rows, drawn_frames("still"), ROUNDS, instructions.of_all)
     for name, values in taken.items():
-        told(names[name], values)
+        report(names[name], values)
 
 
 def busy(settings: Settings, instructions: Instructions) -> None:
-    """Real footage, stage by stage; decoding is left out."""
+    """Counts real footage stage by stage, without decoding."""
     footage = preload(settings)
     clock = CpuClock(instructions.of_this_thread)
     detector = build_detector(settings)
@@ -111,11 +112,11 @@ def busy(settings: Settings, instructions: Instructions) -> None:
     length = BUSY_FRAMES // PARTS
     print(f"  busy: invocations a frame {sum(looks[-PARTS:]) / BUSY_FRAMES:.2f}")
     for name in STAGES:
-        told(f"busy: {name}", [part[name] / length for part in parts[-PARTS:]])
-    told("busy: all but invocations", [
+        report(f"busy: {name}", [part[name] / length for part in parts[-PARTS:]])
+    report("busy: all but invocations", [
         sum(part[name] for name in STAGES) / length for part in parts[-PARTS:]
     ])  # fmt: skip
-    told("busy: all", [sum(part.values()) / length for part in parts[-PARTS:]])
+    report("busy: all", [sum(part.values()) / length for part in parts[-PARTS:]])
 
 
 def main(counters: str, video: str = "") -> None:
@@ -132,7 +133,7 @@ def main(counters: str, video: str = "") -> None:
     busy(settings, instructions)
     status = Path("/proc/self/status").read_text()
     peak_kb = int(status.split("VmHWM:")[1].split()[0])
-    print(f"  resident at most {peak_kb / 1000:.0f} MB, the emulator and the footage included")
+    print(f"  at most {peak_kb / 1000:.0f} MB resident, including the emulator and the footage")
 
 
 if __name__ == "__main__":

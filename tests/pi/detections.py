@@ -4,9 +4,9 @@
     python -m tests.pi.detections find FRAMES.mp4 >HERE.json
     python -m tests.pi.detections compare HERE.json THERE.json
 
-Decoding, crops, model and its decoder are the project's own, with each runtime that is installed.
-The frames are encoded anew in H.264, whose decoding is defined to the bit; that of the footage,
-MPEG-4, is not. `compare` exits 1 where the second differs from the first.
+Decoding, crops, model and decoder are those of the project, with each installed runtime. The frames
+are encoded again in H.264, whose decoding is defined to the bit; decoding of the footage's MPEG-4
+is not. `compare` exits 1 if the second differs from the first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from edge.config.schema import ModelSettings, SourceSettings
 from edge.sources.video import VideoSource
@@ -30,15 +32,15 @@ from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.detector.runtime import installed_runtimes
 
-FRAMES, STEP = 20, 39  # all over the 795 of PETS 2009 S2.L1
-CROP_XYXY = (234, 138, 534, 438)  # as large as the model's input, on the path where people walk
-# How far, in px and score, a runtime's answers may be off those on another processor.
-# ai-edge-litert has one arithmetic for both; tflite-runtime's aarch64 kernels round their own way.
+FRAMES, STEP = 20, 39  # spread over the 795 of PETS 2009 S2.L1
+CROP_XYXY = (234, 138, 534, 438)  # the size of the model's input, on the path where people walk
+# Largest difference of a runtime's detections between two processors, in px and score.
+# ai-edge-litert has the same arithmetic on both; tflite-runtime rounds differently on aarch64.
 TOLERANCE = {"ai-edge-litert": (0.01, 1e-4), "tflite-runtime": (2.0, 0.1)}
 
 
 def choose(video: str, chosen: str, count: int = FRAMES, step: int = STEP, rate: int = 10) -> None:
-    """Writes `count` frames of the footage, each `step`-th, to be played `rate` a second."""
+    """Writes `count` frames of the footage, every `step`-th, with a frame rate of `rate`."""
     with av.open(video) as footage, av.open(chosen, "w") as out:
         given = footage.streams.video[0]
         stream = out.add_stream("libx264", rate=rate, options={"crf": "12", "bf": "0"})
@@ -49,7 +51,7 @@ def choose(video: str, chosen: str, count: int = FRAMES, step: int = STEP, rate:
         out.mux(stream.encode())
 
 
-def crops(video: str) -> Iterator[np.ndarray]:
+def crops(video: str) -> Iterator[npt.NDArray[np.uint8]]:
     """(300, 300, 3) RGB uint8."""
     source = VideoSource(SourceSettings(uri=video, fast=True))
     source.open()
@@ -59,32 +61,33 @@ def crops(video: str) -> Iterator[np.ndarray]:
 
 
 def find(video: str) -> dict[str, Any]:
-    """What each runtime finds in each crop: rows of x0, y0, x1, y1, score."""
+    """Detections of each runtime in each crop: rows of x0, y0, x1, y1, score."""
     pictures = list(crops(video))
-    found = {}
+    detections = {}
     for runtime in installed_runtimes():
-        detector = Detector(ModelSettings(runtime=runtime), find_model(ModelSettings().file))
+        settings = msgspec.convert({"runtime": runtime}, ModelSettings)
+        detector = Detector(settings, find_model(settings.file))
         results = [detector.detect(picture) for picture in pictures]
-        found[runtime] = [np.column_stack([r.boxes_xyxy, r.scores]).tolist() for r in results]
+        detections[runtime] = [np.column_stack([r.boxes_xyxy, r.scores]).tolist() for r in results]
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "crops": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
-        "found": found,
+        "detections": detections,
     }
 
 
 def compare(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    """Prints what is alike; returns what is not."""
+    """Prints how near the two are; returns a sentence for each difference that is too large."""
     wrong = []
     same_crops = sum(a == b for a, b in zip(here["crops"], there["crops"], strict=True))
     print(f"{there['machine']}: {same_crops} of {FRAMES} decoded crops equal to the bit")
     if not same_crops == len(here["crops"]) == FRAMES:
         wrong.append("decoded pictures differ")
-    for runtime, theirs in there["found"].items():
-        reference = runtime if runtime in here["found"] else "ai-edge-litert"
-        pairs = list(zip(here["found"][reference], theirs, strict=True))
+    for runtime, theirs in there["detections"].items():
+        reference = runtime if runtime in here["detections"] else "ai-edge-litert"
+        pairs = list(zip(here["detections"][reference], theirs, strict=True))
         if any(len(ours) != len(other) for ours, other in pairs) or not any(theirs):
-            wrong.append(f"{runtime} finds another number of objects")
+            wrong.append(f"{runtime} detects another number of objects")
             continue
         off = np.abs(np.concatenate([np.reshape(np.subtract(a, b), (-1, 5)) for a, b in pairs]))
         px, score = off[:, :4].max(), off[:, 4].max()
@@ -94,13 +97,14 @@ def compare(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
             f"{score:.6f} of score off {reference} on {here['machine']}"
         )
         if px > TOLERANCE[runtime][0] or score > TOLERANCE[runtime][1]:
-            wrong.append(f"{runtime} answers differently")
+            wrong.append(f"{runtime} differs by more than its tolerance")
     return wrong
 
 
 def main(command: str, *files: str) -> int:
     if command == "choose":
-        choose(*files[:2], *map(int, files[2:]))
+        video, chosen, *numbers = files
+        choose(video, chosen, *map(int, numbers))
         return 0
     if command == "find":
         json.dump(find(*files), sys.stdout)

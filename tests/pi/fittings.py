@@ -1,17 +1,17 @@
-"""What the real picamera2 and libcamera lack on a machine that is no Raspberry Pi.
+"""Replacements for hardware that picamera2 and libcamera lack on a machine other than a Pi.
 
-None of it takes the place of what edge calls: picamera2's own classes, threads, requests and jobs
-run, and libcamera's `virtual` pipeline gives the frames.
+They replace nothing that edge calls: picamera2's classes, threads, requests and jobs run, and
+libcamera's `virtual` pipeline gives the frames.
 
-- picamera2 takes buffers from a dma-heap; here they are memory files, of two planes as the virtual
-  pipeline wants them for NV12.
-- It asks each camera for its raw modes, of which the virtual one has none: it is given an IMX708's.
-- It imports `pykms` (previews on a screen) and `pidng` (raw files), of which nothing is used.
-- The virtual pipeline gives unpadded NV12 only; `Layout` lays the picture out as a Pi does before
-  picamera2 hands it on, and `fit` tells so in the configuration that it grants.
-- It lets two processes have the camera; a Pi's locks the media device (`_lock`).
-- It gives frames as fast as buffers come back: `Shutter` paces it, and stops it as a pulled cable
-  does.
+- picamera2 takes buffers from a dma-heap. Here they are memory files of two planes, as the virtual
+  pipeline needs them for NV12.
+- picamera2 asks each camera for its raw modes. The virtual one has none, and gets an IMX708's.
+- picamera2 imports `pykms` (previews on a screen) and `pidng` (raw files), which are not used.
+- The virtual pipeline gives only unpadded NV12. `Layout` lays the picture out as a Pi does before
+  picamera2 passes it on, and `fit` enters that in the configuration that it grants.
+- The virtual pipeline lets two processes use the camera. A Pi locks the media device (`_lock`).
+- The virtual pipeline gives frames as fast as buffers come back. `Shutter` paces it, and stops it
+  as a pulled cable does.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
+import numpy.typing as npt
 
 IMX708 = [(1536, 864), (2304, 1296), (4608, 2592)]  # Camera Module 3; the first is a crop
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a camera lays out its pictures. padding: bytes after each row of luma.
+    """Memory layout of a camera's pictures. padding: bytes after each row of luma.
 
-    buffers: of each stream; 0 = as libcamera grants, which are four for its virtual camera.
+    buffers: for each stream; 0 = as libcamera grants, four for its virtual camera.
     """
 
     format: str = "NV12"
@@ -45,7 +46,7 @@ class Layout:
     buffers: int = 8
 
     def grant(self, stream: dict[str, Any]) -> None:
-        """Says in picamera2's configuration what `fill` will do."""
+        """Enters in picamera2's configuration the layout that `fill` makes."""
         stream["format"] = self.format
         stream["stride"] += self.padding
         stream["framesize"] = stream["stride"] * stream["size"][1] * 3 // 2
@@ -53,8 +54,10 @@ class Layout:
     def size(self, width: int, height: int) -> int:
         return (width + self.padding) * height * 3 // 2
 
-    def fill(self, shown: np.ndarray, nv12: np.ndarray, width: int, height: int) -> None:
-        """From the pipeline's plain NV12 into what picamera2 maps; the padding is noise."""
+    def fill(
+        self, shown: npt.NDArray[np.uint8], nv12: npt.NDArray[np.uint8], width: int, height: int
+    ) -> None:
+        """Copies plain NV12 into the memory that picamera2 maps, and fills the padding."""
         stride, luma = width + self.padding, width * height
         shown[:] = 0xA5
         rows = shown[: stride * height].reshape(height, stride)
@@ -81,8 +84,8 @@ def fit(layout: Layout | None = None) -> Any:
         {"format": "SBGGR10_CSI2P", "size": size} for size in IMX708
     ]
 
-    def granted(self: Any, stream: dict[str, Any], told: Any) -> None:
-        original(self, stream, told)
+    def granted(self: Any, stream: dict[str, Any], config: Any) -> None:
+        original(self, stream, config)
         (layout or Layout()).grant(stream)
 
     original = getattr(camera._update_stream_config, "original", camera._update_stream_config)
@@ -93,7 +96,7 @@ def fit(layout: Layout | None = None) -> Any:
 
 
 def _lock() -> None:
-    """One process at a time, with the error that libcamera's own lock of a media device makes."""
+    """Allows one process at a time, with the error of libcamera's lock of a media device."""
     import libcamera
 
     acquire, release = libcamera.Camera.acquire, libcamera.Camera.release
@@ -119,28 +122,33 @@ def _lock() -> None:
     libcamera.Camera.acquire, libcamera.Camera.release = locked_acquire, unlocked_release
 
 
-def _memory_files(layout: Layout) -> type:
-    """picamera2's allocator, its books included, on memory files instead of a dma-heap."""
+def _memory_files(layout: Layout) -> type[Any]:
+    """picamera2's allocator with its accounting, on memory files instead of a dma-heap."""
     import libcamera
     from picamera2.allocators import DmaAllocator
 
     class Access:
-        """Ordinary memory needs no hand-over between camera and processor."""
+        """Ordinary memory needs no synchronization between camera and processor."""
 
         def __init__(self, allocator: Any, buffer: Any, write: bool) -> None:
             self.allocator, self.buffer = allocator, buffer
 
         def __enter__(self) -> mmap.mmap:
-            return self.allocator.mapped_buffers[self.buffer]
+            mapped: mmap.mmap = self.allocator.mapped_buffers[self.buffer]
+            return mapped
 
         def __exit__(self, *_: object) -> None:
             pass
 
-    class MemoryFiles(DmaAllocator):
+    class MemoryFiles(DmaAllocator):  # type: ignore[misc]  # picamera2 has no types
         def __init__(self) -> None:
             self.dmaHeap = SimpleNamespace(close=lambda: None)
-            self.mapped_buffers, self.mapped_buffers_used, self.given = {}, {}, {}
-            self.frame_buffers, self.open_fds, self.libcamera_fds = {}, [], []
+            self.mapped_buffers: dict[Any, mmap.mmap] = {}
+            self.mapped_buffers_used: dict[int, bool] = {}
+            self.given: dict[Any, tuple[mmap.mmap, int, int]] = {}
+            self.frame_buffers: dict[Any, list[Any]] = {}
+            self.open_fds: list[int] = []
+            self.libcamera_fds: list[int] = []
             self.sync = Access
 
         def allocate(self, libcamera_config: Any, _: Any) -> None:
@@ -184,10 +192,10 @@ def _memory_files(layout: Layout) -> type:
 
 
 class Shutter:
-    """Exposes when it is time, not as soon as a buffer is free; or, closed, not at all.
+    """Exposes at its rate instead of as soon as a buffer is free; not at all while closed.
 
-    The virtual pipeline completes a request at once when it is queued: so each is queued in its
-    turn, from a thread. One for a process.
+    The virtual pipeline completes a request as soon as it is queued. A thread therefore queues
+    each one when it is due. One for a process.
     """
 
     def __init__(self, fps: float) -> None:
@@ -195,7 +203,7 @@ class Shutter:
 
         self.fps = fps
         self.open = True
-        self._session = 0  # what was queued before a stop is never exposed
+        self._session = 0  # requests queued before a stop are never exposed
         self._lock = threading.Lock()
         self._waiting: queue.SimpleQueue[tuple[int, Any, Any]] = queue.SimpleQueue()
         self._expose, self._stop = libcamera.Camera.queue_request, libcamera.Camera.stop

@@ -1,0 +1,172 @@
+"""The pages: links, files, names in files, commands and make targets that they name exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge.cli
+import mobiledet.cli
+from scripts.imports import rooms, rooms_of
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "models/**/*.md", "examples/*.md", "tests/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+CODE = re.compile(r"^ {4}[^\n]*$|^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(
+    r"^[ `]*(?:sudo |\.venv/bin/)?(edge|edge-train|make) (?:[A-Z]+=\S+ )?([a-z][a-z0-9-]*)",
+    re.MULTILINE,
+)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+# A path with a folder of the project in front, or a page at the top; `:NAME` is a name in the file.
+FOLDERS = ("dashboards", "docs", "edge", "examples", "models", "scripts", "systemd", "tests")
+FILE = re.compile(
+    rf"((?:(?:{'|'.join(FOLDERS)})/[\w@./*-]*|[A-Z]+\.md|pyproject\.toml|Makefile))(?::([\w.]+))?"
+)
+MODULE = re.compile(r"edge(?:\.\w+)+(?<!\.toml)")
+PROGRAMS = {
+    "edge": set(edge.cli.COMMANDS),
+    "edge-train": set(mobiledet.cli.COMMANDS),
+    "make": set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)),
+}
+# The daemon is being split: pages name these files already. Delete a name when the file exists.
+COMING = {
+    "edge/daemon/acquisition.py",
+    "edge/daemon/analysis.py",
+    "edge/daemon/daemon.py",
+    "edge/daemon/sight.py",
+    "edge/daemon/supervisor.py",
+}
+# The history names files that have moved since.
+NAMES_OLD_FILES = {"CHANGELOG.md"}
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def spans(page: str) -> list[str]:
+    return SPAN.findall(re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S))
+
+
+def commands(page: str) -> list[tuple[str, str]]:
+    """(program, command) of each call of a program of the project, or of make."""
+    return COMMAND.findall("\n".join(CODE.findall(text_of(page))))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = (heading.replace("`", "").lower() for heading in HEADING.findall(page.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in headings}
+
+
+def has_name(path: Path, dotted: str) -> bool:
+    """Whether a Python file defines a name: a function, class, method, field or constant."""
+    body: list[ast.stmt] = ast.parse(path.read_text()).body
+    for name in dotted.split("."):
+        matching = [node for node in body if name in defined(node)]
+        if not matching:
+            return False
+        body = getattr(matching[0], "body", [])
+    return True
+
+
+def defined(node: ast.stmt) -> set[str]:
+    """The names that a statement defines where it stands."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return {node.name}
+        case ast.Assign():
+            names = [name for target in node.targets for name in ast.walk(target)]
+            return {name.id for name in names if isinstance(name, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()
+
+
+def exists(span: str) -> bool:
+    """Whether `path`, `path:name` or a dotted module of the project is there."""
+    if match := FILE.fullmatch(span):
+        path, name = match.groups()
+        if "*" in path:
+            return any(ROOT.glob(path))
+        return (ROOT / path).exists() and (not name or has_name(ROOT / path, name))
+    parts = span.split(".")
+    base = ROOT.joinpath(*parts)
+    if base.is_dir() or base.with_suffix(".py").is_file():
+        return True
+    module = ROOT.joinpath(*parts[:-1]).with_suffix(".py")
+    if not module.is_file():
+        module = ROOT.joinpath(*parts[:-1], "__init__.py")
+    return module.is_file() and re.search(rf"\b{parts[-1]}\b", module.read_text()) is not None
+
+
+def test_there_are_pages_and_the_patterns_find_something() -> None:
+    assert {"README.md", "docs/bus.md", "docs/design/architecture.md"} <= set(PAGES)
+    files = {span for page in PAGES for span in spans(page) if FILE.fullmatch(span)}
+    assert len(files) > 50
+    assert any(":" in span for span in files)
+    assert not exists("edge/vision/absent.py")
+    assert not exists("edge/vision/pipeline.py:Pipeline.absent")
+    assert not exists("edge.vision.absent")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in LINK.findall(CODE.sub("", text_of(page))):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - NAMES_OLD_FILES))
+def test_files_and_modules_named_in_a_page_exist(page: str) -> None:
+    named = [span for span in spans(page) if FILE.fullmatch(span) or MODULE.fullmatch(span)]
+    assert [span for span in named if not exists(span) and span not in COMING] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_named_in_a_page_exist(page: str) -> None:
+    assert [call for call in commands(page) if call[1] not in PROGRAMS[call[0]]] == []
+
+
+def test_the_readme_names_every_command() -> None:
+    assert {name for program, name in commands("README.md") if program == "edge"} == (
+        PROGRAMS["edge"]
+    )
+
+
+def test_no_file_that_exists_is_still_listed_as_coming() -> None:
+    assert not [path for path in COMING if (ROOT / path).exists()]
+
+
+def test_the_picture_has_every_room_to_the_right_of_those_that_it_imports() -> None:
+    drawn = re.findall(r'class="room" x="(\d+)"[^>]*>(\w+)<', text_of("docs/design/rooms.svg"))
+    x_of = {room: int(x) for x, room in drawn}
+    assert set(x_of) == set(rooms())
+    pairs = [(room, other) for room in rooms() for other in rooms_of(room)]
+    assert len(pairs) > 30
+    assert [(room, other) for room, other in pairs if x_of[room] <= x_of[other]] == []
+
+
+def test_derived_files_are_up_to_date() -> None:
+    """Schemas, default configuration, key reference and the picture of the rooms."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "generate.py", "--check"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
