@@ -9,35 +9,35 @@ DESTDIR ?=
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
-help: ## This list
+help: ## List of targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
-run: $(VENV)/ready ## Watch the Pi's camera, or real footage where there is none
+run: $(VENV)/ready ## Run on the Pi's camera, or on real footage if there is none
 	@scripts/run-demo $(BIN)/edge
 
-test: $(VENV)/ready ## Everything that can be tested here
+test: $(VENV)/ready ## Run everything that can be tested here
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-test-train: $(VENV)-train/ready ## Trains, exports and runs small networks; Python 3.11, as TensorFlow needs
+test-train: $(VENV)-train/ready ## Train, export and run small networks (Python 3.11)
 	$(VENV)-train/bin/python -m pytest tests/mobiledet
 
-lint: $(VENV)/ready ## Style and types
+lint: $(VENV)/ready ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/ready ## CPU of a frame by stage, and over the least it can cost, measured in one run
+bench: $(VENV)/ready ## Measure CPU per frame by stage, and relative to plain frame differencing
 	$(BIN)/edge bench idle
 	$(BIN)/edge bench stages
 
-fault: $(VENV)/ready ## Each fault of the matrix 20 times in a real daemon; as root also full disks
+fault: $(VENV)/ready ## Inject each fault of the matrix 20 times into a real daemon (root: also full disks)
 	$(BIN)/python -m tests.faults.matrix
 	EDGE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/bus/test_control.py -k no_command
 
-soak: $(VENV)/ready ## 2,000,000 frames of drawn activity: memory, open files, counters
+soak: $(VENV)/ready ## Analyse 2,000,000 drawn frames; check memory, open files and counters
 	$(BIN)/python -m tests.faults.soak
 
-install: ## On a Pi, as root: the service edge@, its user, and the command `edge`
+install: ## Install service, user and command `edge` (on a Pi, as root)
 	$(PYTHON) -m venv --system-site-packages $(PREFIX)
 	$(PREFIX)/bin/pip install --quiet --require-hashes -r requirements.run.lock
 	$(PREFIX)/bin/pip install --quiet --no-deps .
@@ -46,7 +46,7 @@ install: ## On a Pi, as root: the service edge@, its user, and the command `edge
 	  systemd-tmpfiles --create edge.conf && systemctl daemon-reload; fi
 	@echo "edit /etc/edge/cam0.toml, then: systemctl enable --now edge@cam0"
 
-uninstall: ## On a Pi, as root: all but configuration and captures
+uninstall: ## Remove everything but configuration and captures (as root)
 	if [ -d /run/systemd/system ]; then systemctl stop 'edge-mqtt@*' 'edge@*'; fi
 	rm -rf $(PREFIX) /usr/lib/systemd/system/edge@.service.d
 	rm -f /usr/bin/edge /usr/lib/systemd/system/edge@.service \
@@ -56,31 +56,31 @@ uninstall: ## On a Pi, as root: all but configuration and captures
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "kept: /etc/edge and /var/lib/edge"
 
-deb: $(VENV)/ready ## A Debian package for this machine's release, in dist/
+deb: $(VENV)/ready ## Build a Debian package for this release in dist/
 	scripts/build-deb $(BIN)
 
-test-systemd: deb ## The package under a real systemd: install, watchdog, reload, upgrade, purge (root)
+test-systemd: deb ## Test the package under a real systemd: install, watchdog, reload, upgrade, purge (root)
 	scripts/test-systemd dist/edge-trigger_*.deb
 
-test-picamera2: ## The camera source on the real picamera2 and libcamera, in a Debian root (root)
+test-picamera2: ## Test the camera source on the real picamera2 and libcamera (root)
 	scripts/pi/test-picamera2
 
-test-arm64: $(VENV)/ready ## The tests on emulated aarch64, Python 3.11 and 3.13, and detections compared (root)
+test-arm64: $(VENV)/ready ## Run the tests on emulated aarch64 with Python 3.11 and 3.13 (root)
 	scripts/pi/test-arm64 $(BIN)
 
-bench-arm64: ## Cost on aarch64 in instructions, which depends on no machine's speed (root)
+bench-arm64: ## Count the cost on aarch64 in instructions (root)
 	scripts/pi/bench-arm64
 
-test-arm64-system: $(VENV)/ready ## The package in an emulated arm64 machine: service, watchdog, power cut (root)
+test-arm64-system: $(VENV)/ready ## Test the package in an emulated arm64 machine: service, watchdog, power cut (root)
 	scripts/pi/test-arm64-system $(BIN)
 
-lock: $(VENV)/ready ## Resolve the dependencies anew, for all supported Pythons and machines
+lock: $(VENV)/ready ## Resolve the dependencies again for all supported Pythons and machines
 	scripts/lock $(BIN)
 
-schemas: $(VENV)/ready ## Write what is generated: schemas, default configuration, key reference
+schemas: $(VENV)/ready ## Write derived files: schemas, default configuration, key reference, picture of the rooms
 	$(BIN)/python scripts/generate.py
 
-clean: ## Remove the environment and caches
+clean: ## Remove environments and caches
 	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/ready: requirements.lock pyproject.toml models/mobiledet/pyproject.toml

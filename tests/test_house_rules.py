@@ -21,10 +21,17 @@ def modules(package: str) -> list[Path]:
     return found
 
 
-def nodes(package: str, *kinds: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
+def functions(package: str) -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for path in modules(package):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, kinds):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node
+
+
+def classes(package: str) -> Iterator[tuple[Path, ast.ClassDef]]:
+    for path in modules(package):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
                 yield path, node
 
 
@@ -43,7 +50,7 @@ def attributes_of(node: ast.AST) -> set[str]:
 def test_functions_are_short(package: str) -> None:
     long = [
         f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
-        for path, node in nodes(package, ast.FunctionDef, ast.AsyncFunctionDef)
+        for path, node in functions(package)
         if (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
     ]
     assert not long
@@ -53,7 +60,7 @@ def test_functions_are_short(package: str) -> None:
 def test_classes_have_few_attributes(package: str) -> None:
     large = [
         f"{path.relative_to(ROOT)}: {node.name} has {len(names)} attributes"
-        for path, node in nodes(package, ast.ClassDef)
+        for path, node in classes(package)
         if len(names := attributes_of(node)) > MAX_ATTRIBUTES
     ]
     assert not large

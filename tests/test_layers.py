@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import subprocess
 import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-EDGE = Path(__file__).resolve().parent.parent / "edge"
+from scripts.imports import EDGE, imports, names, rooms, rooms_of
 
 # A room imports rooms to its left only, and none of its own group.
 LAYERS = (
@@ -49,60 +45,11 @@ WITHOUT_CV2 = (
     "messages.py",
     "config",
 )
-DOTTED = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*\.?")
-
-
-def imported_by_name(tree: ast.AST) -> set[str]:
-    """Texts that look like modules, in a module that imports by name (f-strings: their start)."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    if not any("import_module" in ast.dump(call.func) for call in calls):
-        return set()
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return {text.rstrip(".") for text in texts if isinstance(text, str) and DOTTED.fullmatch(text)}
-
-
-@cache
-def imports(path: Path) -> frozenset[str]:
-    """Dotted names that a module imports, inside its functions and by name too."""
-    tree = ast.parse(path.read_text())
-    found = imported_by_name(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
-
-
-def modules(place: str) -> list[Path]:
-    """The files of a folder, or the one file; never none."""
-    path = EDGE / place
-    found = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-    assert found
-    assert all(module.is_file() for module in found), place
-    return found
-
-
-def names(place: str) -> set[str]:
-    return {name for path in modules(place) for name in imports(path)}
-
-
-def rooms_of(place: str) -> set[str]:
-    """Rooms of `edge` that a room imports, itself left out."""
-    parts = (name.split(".") for name in names(place) if name.startswith("edge."))
-    return {part[1] for part in parts if part[1] in ROOMS} - {place}
-
-
 ROOMS = [room for group in LAYERS for room in group]
 
 
 def test_every_room_is_in_the_list() -> None:
-    there = {
-        path.stem
-        for path in EDGE.iterdir()
-        if path.suffix == ".py" or (path / "__init__.py").is_file()
-    }
-    assert there - {"__init__"} == set(ROOMS)
+    assert set(rooms()) == set(ROOMS)
 
 
 def test_the_listing_is_short() -> None:

@@ -25,12 +25,12 @@ class ServiceThread:
     """
 
     def __init__(
-        self, name: str, run: Callable[[], None], wake: Callable[[], None] | None = None
+        self, name: str, run: Callable[[], object], wake: Callable[[], object] | None = None
     ) -> None:
         """wake: ends whatever `run` waits for, so that it sees `stopping`; any thread calls it."""
         self.name = name
         self.error: BaseException | None = None
-        self._run: Callable[[], None] | None = run
+        self._run: Callable[[], object] | None = run
         self._wake = wake
         self._stop = threading.Event()
         self._stage = Stage()
