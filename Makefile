@@ -78,7 +78,7 @@ lock: $(VENV)/ready ## Resolve the dependencies again for all supported Pythons 
 	scripts/lock $(BIN)
 
 schemas: $(VENV)/ready ## Write derived files: schemas, default configuration, key reference, picture of the rooms
-	$(BIN)/python scripts/generate.py
+	$(BIN)/python -m scripts.generate
 
 clean: ## Remove environments and caches
 	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

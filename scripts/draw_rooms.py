@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 
-from imports import EDGE, modules, rooms, rooms_of
+from scripts.imports import EDGE, modules, rooms, rooms_of
 
 # All in pixels. The width of the letters is an estimate for any sans-serif font.
 BOX_WIDTH, COLUMN_GAP, ROW_GAP, MARGIN = 144, 56, 16, 16

@@ -9,10 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from draw_rooms import drawing
-
 from edge import messages
 from edge.config import explain as config
+from scripts.draw_rooms import drawing
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make schemas -->\n", "<!-- end -->\n"
