@@ -14,8 +14,9 @@ import av
 from av.stream import Stream
 
 from edge.capture.annexb import AnnexB
+from edge.capture.disk import capturing
 from edge.errors import CaptureError
-from edge.runtime.files import PartFile, capturing, part_of
+from edge.runtime.files import PartFile, part_of
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import EncodedPacket, EncodedStream
 

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from edge.capture.cutter import ClipCutter
+from edge.capture.disk import check_directory
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.writer import CaptureGroup, CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import check_directory
 from edge.runtime.worker import Job, Worker
 from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 

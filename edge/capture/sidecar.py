@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from edge.capture.disk import capturing, write
 from edge.capture.naming import local_time
 from edge.capture.request import CaptureRequest
-from edge.runtime.files import capturing, write_whole
 
 WRITER: Final = "edge-trigger"
 
@@ -60,7 +60,7 @@ class Sidecar(msgspec.Struct, kw_only=True):
     def write(self, path: Path) -> int:
         """Replaces the one before, if any; returns its bytes. Raises CaptureError."""
         data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-        write_whole(path, data, replace=True)
+        write(path, data, replace=True)
         return len(data)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.capture.disk import capturing
 from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, SUFFIXES
 from edge.capture.sidecar import read_sidecar
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import capturing, make_folder, remove_stale
+from edge.runtime.files import PART_SUFFIX, make_folder, remove_stale
+from edge.runtime.machine import free_bytes
 
 _SCAN_VALID_S = 3600.0
 _S_PER_DAY = 86_400.0
@@ -51,7 +52,7 @@ class StorageGuard:
         """Reads the whole folder and removes what killed writers left. Raises CaptureError."""
         with capturing(self._root, "read"):
             make_folder(self._root)
-            remove_stale(self._root)
+            remove_stale(self._root.glob(f"*/*/.*{PART_SUFFIX}"))
             self._kept = dict(_captures(self._root))
         self.bytes = sum(kept.bytes for kept in self._kept.values())
         self._scanned_s = time.monotonic()
@@ -122,8 +123,10 @@ class StorageGuard:
     def _free(self) -> int:
         with capturing(self._root):
             make_folder(self._root)
-            disk = os.statvfs(self._root)
-        return disk.f_bavail * disk.f_frsize
+        free = free_bytes(self._root)
+        if free is None:
+            raise CaptureError(f"{self._root}: its free space is unknown: the folder has gone")
+        return free
 
     def _delete(self, sidecar: Path) -> bool:
         """The sidecar last: until then what is left of the group is known as ours.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.capture.clip import ClipWriter
+from edge.capture.disk import capturing, write
 from edge.capture.naming import CLIP_SUFFIX, SIDECAR_SUFFIX, STILL_SUFFIX, folder_of, free_stem
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
@@ -14,7 +15,7 @@ from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import capturing, make_folder, write_whole
+from edge.runtime.files import make_folder
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _STEP_BYTES = 4 << 20  # a growing clip asks for room in such steps
@@ -85,7 +86,7 @@ class CaptureWriter:
         path = group.path(STILL_SUFFIX)
         with self.guard.holding(group.sidecar_path):
             self.guard.admit(len(jpeg) + _SIDECAR_BYTES)
-            write_whole(path, jpeg)
+            write(path, jpeg)
             entry = FileEntry(
                 name=path.name,
                 kind="still",

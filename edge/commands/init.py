@@ -83,7 +83,7 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     from edge.config.load import load, loads
     from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
-    from edge.runtime.files import write_whole
+    from edge.runtime.files import write_file
     from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
@@ -100,7 +100,7 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
         problems, missing = [], f"the model is to be fetched: edge models fetch {model}"
     if problems:
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
-    write_whole(file, text.encode(), replace=force)
+    write_file(file, text.encode(), replace=force)
     click.echo(f"{file} written: {answers.source}, {', '.join(_names(settings))}, model {model}")
     if missing:
         click.echo(missing)

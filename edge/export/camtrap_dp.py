@@ -65,7 +65,7 @@ class Tables:
 def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables:
     """The package as a new folder `out`, whole or not at all; media are hard links where possible.
 
-    Raises ConfigError where a camera's location isn't known, and CaptureError for the disk.
+    Raises ConfigError where a camera's location isn't known, and FileError for the disk.
     """
     tables = tables_of(list(groups), about)
     with whole_folder(out) as folder:

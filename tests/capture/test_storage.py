@@ -221,11 +221,13 @@ def test_a_folder_that_vanished_is_made_again(tmp_path):
     assert root.is_dir()
 
 
-def test_stale_parts_go_with_the_first_scan(tmp_path):
+def test_files_of_a_killed_writer_go_with_the_first_scan_and_nothing_else(tmp_path):
     folder = capture(tmp_path, "c").parent
-    (folder / ".d.mp4.edge-part").write_bytes(b"half")
+    others = [".hidden", "notes.edge-part", ".x.part", "c.jpg", "c.json", "c.mp4"]
+    for name in (*others[:3], ".d.mp4.edge-part"):
+        (folder / name).write_bytes(b"half")
     guard(tmp_path)
-    assert not (folder / ".d.mp4.edge-part").exists()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(others)
 
 
 def test_the_sidecar_reads_as_plain_json(tmp_path):

@@ -107,6 +107,7 @@ def test_what_fails_is_to_be_mended_first(tmp_path: Path) -> None:
         (["--camera", "a b"], "name of letters"),
         (["--watch-for", "cat", "--model", "person_ssdlite_mobilenet_v2_int8"], "no label 'cat'"),
         (["/nowhere/edge.toml"], "could not be written"),
+        (["/etc/passwd/edge.toml"], "written: part of the path is a file, not a folder\n"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_writes_nothing(
