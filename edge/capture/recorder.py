@@ -15,6 +15,7 @@ from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.writer import CaptureGroup, CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
+from edge.runtime.service_thread import StuckThreadError
 from edge.runtime.worker import Job, Worker
 from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 
@@ -127,10 +128,17 @@ class Recorder:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Completes what is open. Raises CaptureError where the disk needs longer than this."""
-        deadline_s = time.monotonic() + timeout_s
+        try:
+            self._stop_threads(time.monotonic() + timeout_s)
+        except StuckThreadError as error:
+            raise CaptureError(
+                f"{error}: the disk is too slow, and files in the making stay unfinished"
+            ) from error
+
+    def _stop_threads(self, deadline_s: float) -> None:
         try:
             self._encoding.submit(self._cutter.end_clip)
-            self._encoding.stop(timeout_s)
+            self._encoding.stop(max(0.0, deadline_s - time.monotonic()))
         finally:
             self._write(self._writer.end_clip)  # it is still open only if the encoding failed
             self._writing.stop(max(0.0, deadline_s - time.monotonic()))
