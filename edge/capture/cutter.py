@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from edge.capture.encoder import FrameEncoder
+from edge.capture.group import CaptureGroup
 from edge.capture.request import CaptureRequest
 from edge.capture.ring import PacketRing
 from edge.capture.window import ClipWindow
-from edge.capture.writer import CaptureGroup
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_S

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from edge.capture.disk import capturing, write
 from edge.capture.naming import local_time
-from edge.capture.request import CaptureRequest
+from edge.capture.request import CaptureKind, CaptureRequest
 
 WRITER: Final = "edge-trigger"
 
@@ -38,7 +38,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`time` is of the still, or of the clip's first frame."""
 
     name: str
-    kind: Literal["still", "clip"]
+    kind: CaptureKind
     bytes: int
     width: int
     height: int

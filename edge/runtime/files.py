@@ -80,8 +80,10 @@ class PartFile:
         return size
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._descriptor)
 
 
 def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = ANYBODY) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from edge.capture.encoder import FrameEncoder
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_MS
 from edge.vision.types import EncodedPacket, EncodedStream
-from tests.support.captures import SECOND, START_NS, WALL_NS, frame, packets, play
+from tests.support.captures import SECOND, START_NS, WALL_NS, files_at_most, frame, packets, play
 
 STREAM = EncodedStream(320, 240, b"")
 OFFSET_NS = WALL_NS - START_NS
@@ -26,17 +24,6 @@ def write(path: Path, stream: list[EncodedPacket], described: EncodedStream = ST
     for packet in stream:
         writer.feed(packet)
     return writer.finish()
-
-
-@contextmanager
-def files_at_most(bytes_: int):
-    """A real write error from the kernel, as a full disk gives one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def avcc(stream: list[EncodedPacket]) -> tuple[list[EncodedPacket], EncodedStream]:

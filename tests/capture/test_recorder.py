@@ -21,48 +21,28 @@ from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError, PermanentError
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 from tests.support.captures import (
+    FPS,
     SECOND,
-    START_NS,
     WALL_NS,
     Captures,
+    at,
+    encoded_frame,
     footage,
     frame,
+    offer,
     packets,
     play,
     request,
+    settle,
     source_info,
     wall,
 )
 
-FPS = 10
-
-
-def at(index: float) -> int:
-    return START_NS + int(index * SECOND / FPS)
-
-
-def offer(captures: Captures, indices: Iterable[int], **size: int) -> None:
-    for n in indices:
-        assert captures.recorder.offer(frame(n, **size), wait=True)
-
-
-def settle(captures: Captures) -> None:
-    """Returns when all that was handed in is done, by a job that goes through both threads."""
-    done = threading.Event()
-    recorder = captures.recorder
-    recorder._encoding.submit(lambda: recorder._writing.submit(done.set) and None)
-    assert done.wait(20)
-
 
 def offer_packets(captures: Captures, indices: Iterable[int], wait: bool = True) -> list[bool]:
-    """Frames of a source that delivers its own H.264, one packet each."""
+    """Frames of a source that gives H.264 by itself, one packet each."""
     stream = packets(max(indices) + 1)
     return [captures.recorder.offer(encoded_frame(n, stream[n]), wait=wait) for n in indices]
-
-
-def encoded_frame(n: int, packet: EncodedPacket) -> Frame:
-    plain = frame(n)
-    return Frame(n, at(n), plain.wall_ns, plain.luma, plain.main, packets=(packet,))
 
 
 def sidecar(path: Path) -> dict:
@@ -294,7 +274,7 @@ def test_frames_that_find_the_queue_full_are_dropped_and_counted(tmp_path):
 def test_a_slow_disk_costs_no_frames(tmp_path):
     captures = Captures(tmp_path)
     slow = threading.Event()
-    captures.recorder._on_capture = lambda result: slow.wait() and captures.results.append(result)
+    captures.on_capture = lambda result: slow.wait() and captures.results.append(result)
     with captures:
         offer(captures, range(20))
         captures.recorder.trigger(request(at(19), actions=("still", "clip"), still=frame(19)))
@@ -416,7 +396,7 @@ def test_a_clip_without_any_video_is_a_sentence(tmp_path):
 def test_stop_takes_no_longer_than_it_is_given(tmp_path):
     captures = Captures(tmp_path, clips=False)
     hanging = threading.Event()
-    captures.recorder._on_capture = lambda _: hanging.wait() and None
+    captures.on_capture = lambda _: hanging.wait() and None
     captures.recorder.start()
     captures.recorder.trigger(request(at(0), actions=("still",), still=frame(0)))
     started = time.monotonic()
@@ -445,7 +425,7 @@ def test_a_bug_in_a_callback_comes_out_where_the_recorder_is_used(tmp_path):
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    captures.recorder._on_capture = broken
+    captures.on_capture = broken
     captures.recorder.start()
     captures.recorder.trigger(request(at(0), actions=("still",), still=frame(0)))
     with pytest.raises(ZeroDivisionError):
