@@ -137,7 +137,7 @@ def _row(
 
 
 def _frames(settings: Settings) -> Iterator[tuple[Frame, int | None]]:
-    source = open_source(settings.source)
+    source = open_source(settings.source, recording=True)
     info = source.open()
     try:
         while (frame := source.read()) is not None:

@@ -16,8 +16,8 @@ from edge.vision.types import Frame, SourceInfo
 FIRST_PAUSE_S = 1.0
 JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
 
-Listener = Callable[[str], None]
-Resumed = Callable[[SourceInfo], None]
+OnEvent = Callable[[str], None]
+OnResume = Callable[[SourceInfo], None]
 
 
 class Reconnecting:
@@ -35,8 +35,8 @@ class Reconnecting:
         self,
         source: Source,
         settings: SourceSettings,
-        on_event: Listener | None = None,
-        on_resume: Resumed | None = None,
+        on_event: OnEvent | None = None,
+        on_resume: OnResume | None = None,
     ) -> None:
         self._source = source
         self._settings = settings

@@ -62,7 +62,7 @@ def replay(
     it is known, their number. Raises EdgeError.
     """
     detector = Detector(settings.model, find_model(settings.model.file))
-    source = open_source(settings.source)
+    source = open_source(settings.source, recording=True)
     info = source.open()
     if info.live:
         source.close()

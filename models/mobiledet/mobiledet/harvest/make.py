@@ -85,7 +85,7 @@ def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) 
             raise ConfigError(f"{uri} is named twice")
         if uri in store.sources():
             raise ConfigError(f"{out} holds {uri} already; choose another --out")
-        open_source(harvesting(settings, uri).source)
+        open_source(harvesting(settings, uri).source, recording=True)
 
 
 def _teacher(settings: Settings, options: Options) -> Callable[[Source], Teacher] | None:
