@@ -13,7 +13,6 @@ from typing import TypeAlias
 import av
 from av.stream import Stream
 
-from edge.capture.annexb import AnnexB
 from edge.capture.disk import capturing
 from edge.errors import CaptureError
 from edge.runtime.files import PartFile, part_of
@@ -49,7 +48,6 @@ class ClipWriter:
         self.bytes = 0
         self.frames = 0
         self._path = path
-        self._annexb = AnnexB(stream)
         self._wall_offset_ns = wall_offset_ns
         self._first_ns = 0
         self._last_tick = -1
@@ -72,13 +70,10 @@ class ClipWriter:
             return
         if not self.frames:
             self._begin(packet.timestamp_ns)
-            data = self._annexb.first_packet(packet.data)
-        else:
-            data = self._annexb.packet(packet.data)
         with self._failing():
-            self._container.mux_one(self._timed(av.Packet(data), packet))
+            self._container.mux_one(self._timed(av.Packet(packet.data), packet))
         self.frames += 1
-        self.bytes += len(data)
+        self.bytes += len(packet.data)
 
     def finish(self) -> ClipInfo:
         """Completes the file and gives it its name. A clip without a frame is an error."""

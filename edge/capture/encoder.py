@@ -57,7 +57,7 @@ class FrameEncoder:
     ) -> None:
         self._takes = (width, height, pixel_format)
         size = clip_size(width, height, max_height)
-        self.stream = EncodedStream(*size, extradata=b"")
+        self.stream = EncodedStream(*size)
         self._canvas = _Canvas(*size, pixel_format)
         self._context = _open_encoder(self._canvas.frame, fps or _DEFAULT_FPS)
         self._pending: deque[int] = deque()

@@ -26,7 +26,7 @@ class HardwareH264:
         self, library: Any, camera: Any, fps: float, monotonic_ns: Callable[[int], int]
     ) -> None:
         main = camera.camera_configuration()["main"]
-        self.stream = EncodedStream(main["size"][0], main["size"][1], extradata=b"")
+        self.stream = EncodedStream(*main["size"])
         if library.get_platform() is not library.Platform.VC4 or not self._fits():
             raise SourceError(f"no encoder for {self.stream.width}x{self.stream.height} pixels")
         self.answers = False

@@ -7,7 +7,6 @@ from pathlib import Path
 import av
 import pytest
 
-from edge.capture.annexb import AnnexB, has_parameter_sets
 from edge.capture.clip import ClipWriter
 from edge.capture.encoder import FrameEncoder
 from edge.errors import CaptureError
@@ -15,7 +14,7 @@ from edge.runtime.times import NS_PER_MS
 from edge.vision.types import EncodedPacket, EncodedStream
 from tests.support.captures import SECOND, START_NS, WALL_NS, files_at_most, frame, packets, play
 
-STREAM = EncodedStream(320, 240, b"")
+STREAM = EncodedStream(320, 240)
 OFFSET_NS = WALL_NS - START_NS
 
 
@@ -24,30 +23,6 @@ def write(path: Path, stream: list[EncodedPacket], described: EncodedStream = ST
     for packet in stream:
         writer.feed(packet)
     return writer.finish()
-
-
-def avcc(stream: list[EncodedPacket]) -> tuple[list[EncodedPacket], EncodedStream]:
-    """The same packets length-prefixed, with the parameter sets in an avcC record alone."""
-
-    def units(data: bytes) -> list[bytes]:
-        parts = data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]
-        return [part for part in parts if part]
-
-    sets = [unit for unit in units(stream[0].data) if unit[0] & 31 in (7, 8)]
-    sps, pps = sets
-    record = b"\1" + sps[1:4] + b"\xff\xe1" + len(sps).to_bytes(2, "big") + sps
-    record += b"\1" + len(pps).to_bytes(2, "big") + pps
-    prefixed = [
-        EncodedPacket(
-            b"".join(
-                len(u).to_bytes(4, "big") + u for u in units(p.data) if u[0] & 31 not in (7, 8)
-            ),
-            p.timestamp_ns,
-            p.keyframe,
-        )
-        for p in stream
-    ]
-    return prefixed, EncodedStream(320, 240, record)
 
 
 def test_all_frames_play_in_order(tmp_path):
@@ -94,32 +69,6 @@ def test_the_index_is_in_front_and_says_when(tmp_path):
     with av.open(str(path)) as container:
         created = datetime.fromisoformat(container.metadata["creation_time"])
     assert created.timestamp() == pytest.approx(WALL_NS / 1e9, abs=1)
-
-
-@pytest.mark.parametrize("form", ["avcC", "Annex B beside the packets"])
-def test_parameter_sets_beside_the_packets(tmp_path, form):
-    stream, described = avcc(packets(15))
-    if form != "avcC":
-        annexb = AnnexB(described)
-        stream = [EncodedPacket(annexb.packet(p.data), p.timestamp_ns, p.keyframe) for p in stream]
-        described = EncodedStream(320, 240, annexb.parameter_sets)
-        assert not has_parameter_sets(stream[0].data)
-    info = write(tmp_path / "clip.mp4", stream, described)
-    assert play(info.path).marks == list(range(15))
-
-
-def test_parameter_sets_are_not_said_twice():
-    key = packets(1)[0].data
-    assert AnnexB(EncodedStream(320, 240, b"\0\0\0\1\x67sps")).first_packet(key) == key
-
-
-def test_a_cut_off_record_is_a_sentence(tmp_path):
-    _, described = avcc(packets(1))
-    for length in range(1, 8):
-        broken = EncodedStream(320, 240, described.extradata[:length])
-        with pytest.raises(CaptureError, match="avcC"):
-            ClipWriter(tmp_path / "clip.mp4", broken)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_bears_the_name_before_it_is_complete(tmp_path):

@@ -44,7 +44,7 @@ def fat_packets(count: int, size: int) -> list[EncodedPacket]:
 
 
 def begin_packets(captures: Captures) -> None:
-    captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+    captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
 
 
 def test_captures_that_come_are_no_failures(tmp_path: Path) -> None:

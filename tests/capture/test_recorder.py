@@ -228,7 +228,7 @@ def test_nothing_is_encoded_where_no_rule_wants_clips(tmp_path):
 
 def test_packets_of_the_source_are_not_encoded_again(tmp_path):
     with Captures(tmp_path, pre_roll_s=1, post_roll_s=1) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         assert all(offer_packets(captures, range(60)))
         captures.recorder.trigger(request(at(55)))
         assert captures.recorder._cutter._encoder is None
@@ -239,7 +239,7 @@ def test_packets_of_the_source_are_not_encoded_again(tmp_path):
 
 def test_lost_packets_cost_the_rest_of_their_group_only(tmp_path):
     with Captures(tmp_path, pre_roll_s=6) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         busy = threading.Event()
         captures.recorder._encoding.submit(lambda: busy.wait() and None)
         taken = offer_packets(captures, range(45), wait=False)
@@ -322,7 +322,7 @@ def test_a_disk_that_fails_is_a_sentence_and_recording_goes_on(tmp_path):
 def test_a_full_store_ends_a_clip_and_keeps_what_it_has(tmp_path):
     filler = b"\0\0\1\x0c" + os.urandom(100_000).replace(b"\0", b"\1")  # a unit without meaning
     with Captures(tmp_path, max_bytes=5_000_000, max_clip_s=600) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         for n, packet in enumerate(packets(60)):
             fat = EncodedPacket(packet.data + filler, packet.timestamp_ns, packet.keyframe)
             captures.recorder.offer(encoded_frame(n, fat), wait=True)
