@@ -40,11 +40,16 @@ def open_source(
         raise SourceError(_unknown(settings.uri))
     if not recording and (problems := check(settings)):
         raise ConfigError(problems)
+    source = _source(kind, settings, stall_s, clip_height_px)
+    return Reconnecting(source, settings, on_event, on_resume) if kind.live else source
+
+
+def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:
+    """Imports the module of this kind only: picamera2, for one, is on a Pi alone."""
     if kind is Kind.PICAMERA2:
         from edge.sources.picamera2 import Picamera2Source
 
-        camera = Picamera2Source(settings, stall_s, clip_height_px)
-        return Reconnecting(camera, settings, on_event, on_resume)
+        return Picamera2Source(settings, stall_s, clip_height_px)
     if kind is Kind.SCENE:
         from edge.sources.scenes.synthetic import SyntheticSource
 
@@ -55,8 +60,7 @@ def open_source(
         return ImagesSource(settings)
     from edge.sources.video import VideoSource
 
-    video = VideoSource(settings, stall_s)
-    return Reconnecting(video, settings, on_event, on_resume) if kind.live else video
+    return VideoSource(settings, stall_s)
 
 
 def _unknown(uri: str) -> str:

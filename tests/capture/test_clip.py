@@ -34,7 +34,7 @@ def test_all_frames_play_in_order(tmp_path):
     assert info.wall_ns == WALL_NS
 
 
-def test_irregular_times_come_out_true(tmp_path):
+def test_irregular_times_are_kept(tmp_path):
     encoder = FrameEncoder(320, 240, 25, 720)
     times = [0, 40, 80, 333, 334, 1200, 1201.5, 5000]
     stream = [
@@ -62,7 +62,7 @@ def test_it_begins_with_the_first_key_frame(tmp_path):
     assert info.wall_ns == WALL_NS + SECOND
 
 
-def test_the_index_is_in_front_and_says_when(tmp_path):
+def test_the_index_is_in_front_and_holds_the_time_of_creation(tmp_path):
     path = write(tmp_path / "clip.mp4", packets(12)).path
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
@@ -71,7 +71,7 @@ def test_the_index_is_in_front_and_says_when(tmp_path):
     assert created.timestamp() == pytest.approx(WALL_NS / 1e9, abs=1)
 
 
-def test_nothing_bears_the_name_before_it_is_complete(tmp_path):
+def test_no_file_has_the_final_name_before_it_is_complete(tmp_path):
     writer = ClipWriter(tmp_path / "clip.mp4", STREAM)
     for packet in packets(12):
         writer.feed(packet)
@@ -101,16 +101,16 @@ def test_a_clip_without_video_is_an_error(tmp_path):
 def test_an_existing_file_is_not_overwritten(tmp_path):
     writer = ClipWriter(tmp_path / "clip.mp4", STREAM)
     writer.feed(packets(1)[0])
-    (tmp_path / "clip.mp4").write_bytes(b"somebody's")
+    (tmp_path / "clip.mp4").write_bytes(b"another")
     with pytest.raises(CaptureError, match="in the way"):
         writer.finish()
     writer.abort()
-    assert (tmp_path / "clip.mp4").read_bytes() == b"somebody's"
+    assert (tmp_path / "clip.mp4").read_bytes() == b"another"
     assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("room", [20, 20_000, 200_000])
-def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path, room):
+def test_a_full_disk_is_one_sentence(tmp_path, room):
     noise = os.urandom(30_000)
     stream = [EncodedPacket(p.data + noise, p.timestamp_ns, p.keyframe) for p in packets(20)]
     writer = ClipWriter(tmp_path / "clip.mp4", STREAM)
@@ -126,6 +126,6 @@ def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path, room):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_is_a_sentence(tmp_path):
+def test_a_missing_folder_is_one_sentence(tmp_path):
     with pytest.raises(CaptureError, match="could not be written"):
         ClipWriter(tmp_path / "gone" / "clip.mp4", STREAM)

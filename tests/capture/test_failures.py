@@ -47,7 +47,7 @@ def begin_packets(captures: Captures) -> None:
     captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
 
 
-def test_captures_that_come_are_no_failures(tmp_path: Path) -> None:
+def test_finished_captures_are_not_failures(tmp_path: Path) -> None:
     with Captures(tmp_path) as captures:
         offer(captures, range(21))
         captures.recorder.trigger(both(20, "a"))
@@ -85,7 +85,7 @@ def test_a_request_after_the_end_fails(tmp_path: Path) -> None:
     assert {f.reason for f in captures.failures} == {"recording has stopped"}
 
 
-def test_a_clip_without_video_a_still_without_picture_and_a_clip_where_none_are_kept(
+def test_a_request_that_cannot_be_met_fails_with_its_reason(
     tmp_path: Path,
 ) -> None:
     with Captures(tmp_path) as captures:
@@ -101,7 +101,7 @@ def test_a_clip_without_video_a_still_without_picture_and_a_clip_where_none_are_
     assert captures.errors == []
 
 
-def test_a_disk_that_can_not_be_written_fails_all_and_the_next_clip_comes(tmp_path: Path) -> None:
+def test_a_disk_that_cannot_be_written_fails_all_until_it_can(tmp_path: Path) -> None:
     root = tmp_path / "captures"
     with Captures(root, pre_roll_s=1, post_roll_s=1) as captures:
         offer(captures, range(21))
@@ -122,10 +122,10 @@ def test_a_disk_that_can_not_be_written_fails_all_and_the_next_clip_comes(tmp_pa
         for kind in ("clip", "still")
     ]
     assert all("a file of that name is in the way" in f.reason for f in captures.failures)
-    assert len(captures.errors) == 3  # the failure of the clip is reported once
+    assert len(captures.errors) == 3  # the clip is one error, and each still another
 
 
-def test_no_room_fails_the_clip_and_those_that_would_join_it(tmp_path: Path) -> None:
+def test_no_room_fails_the_clip_and_the_events_that_would_join_it(tmp_path: Path) -> None:
     with Captures(tmp_path, max_bytes=1000) as captures:
         offer(captures, range(21))
         captures.recorder.trigger(request(at(20), "a"))
@@ -151,7 +151,7 @@ def test_a_disk_that_fills_up_fails_all_events_of_the_clip(tmp_path: Path) -> No
     assert captures.results == []
 
 
-def test_a_clip_that_ends_early_comes_and_those_that_would_join_it_fail(tmp_path: Path) -> None:
+def test_a_clip_that_ends_early_is_a_result_and_later_events_fail(tmp_path: Path) -> None:
     with Captures(tmp_path, max_bytes=5_000_000, max_clip_s=600) as captures:
         begin_packets(captures)
         for n, packet in enumerate(fat_packets(60, 100_000)):
@@ -165,7 +165,7 @@ def test_a_clip_that_ends_early_comes_and_those_that_would_join_it_fail(tmp_path
 
 
 @pytest.mark.parametrize("blocked", [".mp4", ".json"])
-def test_a_clip_that_can_not_be_completed_fails_for_all_its_events(
+def test_a_clip_that_cannot_be_completed_fails_for_all_its_events(
     tmp_path: Path, blocked: str
 ) -> None:
     with Captures(tmp_path, post_roll_s=1) as captures:
@@ -203,7 +203,7 @@ def refuse() -> None:
     raise CaptureError("the disk is mounted read-only")
 
 
-def test_stop_fails_the_captures_that_it_can_not_wait_for(tmp_path: Path) -> None:
+def test_stop_fails_the_captures_that_it_cannot_wait_for(tmp_path: Path) -> None:
     captures = Captures(tmp_path, clips=False)
     going_on = threading.Event()
     captures.on_capture = lambda result: captures.results.append(result) or going_on.wait()

@@ -155,7 +155,7 @@ def test_a_stopped_worker_is_freed() -> None:
         gc.enable()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: a thread has no priority there")
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: a thread has no own priority")
 def test_jobs_run_with_a_lower_priority(worker: Worker) -> None:
     niceness = list[int]()
     worker.submit(lambda: niceness.append(os.getpriority(os.PRIO_PROCESS, 0)))
