@@ -109,7 +109,7 @@ def _play(
     """All frames of a video through one strategy."""
     motmetrics = needs("motmetrics")
     played = _Played(motmetrics.MOTAccumulator(auto_id=False))
-    source = open_source(settings.source)
+    source = open_source(settings.source, recording=True)
     info = source.open()
     step = strategies()[name](settings, detector, info, label)
     try:

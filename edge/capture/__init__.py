@@ -1,1 +1,1 @@
-"""Stills and clips: the pre-roll ring, the writers and the storage guard."""
+"""Stills and clips: pre-roll, encoder, writers and the limits of the storage."""

@@ -13,14 +13,14 @@ from typing import TypeAlias
 import av
 from av.stream import Stream
 
-from edge.capture.annexb import AnnexB
+from edge.capture.disk import capturing
 from edge.errors import CaptureError
-from edge.runtime.files import PartFile, capturing, part_of
+from edge.runtime.files import PartFile, part_of
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import EncodedPacket, EncodedStream
 
-_TICKS_PER_S = 90_000
-_LONE_FRAME_TICKS = _TICKS_PER_S // 25
+_TICKS_PER_S = 90_000  # the clock of MPEG streams: whole ticks for all usual frame rates
+_LONE_FRAME_TICKS = _TICKS_PER_S // 25  # duration of a clip with one frame, as of 25 fps
 
 _Muxed: TypeAlias = "av.Packet[Stream]"
 
@@ -40,15 +40,14 @@ class ClipWriter:
     """Muxes packets to an MP4 whose frames have the times of their packets.
 
     The file has its index in front (faststart), so that it plays while it is still being loaded,
-    and bears its name only when it is complete. `wall_offset_ns` is Unix time minus the packets'
-    clock. Every method raises CaptureError; after that only `abort` may follow.
+    and gets its name only when it is complete. wall_offset_ns: Unix time minus the packets' clock.
+    Every method raises CaptureError; after that only `abort` may follow.
     """
 
     def __init__(self, path: Path, stream: EncodedStream, wall_offset_ns: int = 0) -> None:
         self.bytes = 0
         self.frames = 0
         self._path = path
-        self._annexb = AnnexB(stream)
         self._wall_offset_ns = wall_offset_ns
         self._first_ns = 0
         self._last_tick = -1
@@ -66,23 +65,20 @@ class ClipWriter:
             self._part = PartFile(path)
 
     def feed(self, packet: EncodedPacket) -> None:
-        """Packets in order of time; what comes before the first key frame is left away."""
+        """Packets in order of time; those before the first key frame are left out."""
         if not self.frames and not packet.keyframe:
             return
         if not self.frames:
             self._begin(packet.timestamp_ns)
-            data = self._annexb.first_packet(packet.data)
-        else:
-            data = self._annexb.packet(packet.data)
         with self._failing():
-            self._container.mux_one(self._timed(av.Packet(data), packet))
+            self._container.mux_one(self._timed(av.Packet(packet.data), packet))
         self.frames += 1
-        self.bytes += len(data)
+        self.bytes += len(packet.data)
 
     def finish(self) -> ClipInfo:
-        """Completes the file and gives it its name. A clip without a frame is an error."""
+        """Completes the file under its name. A clip without a frame is an error."""
         if not self.frames:
-            raise CaptureError(f"{self._path} was not written: no video came in its time")
+            raise CaptureError(f"{self._path} was not written: no video came in its time span")
         with self._failing():
             self._container.close()
             size = self._part.publish()
@@ -95,7 +91,7 @@ class ClipWriter:
         )
 
     def abort(self) -> None:
-        """Leaves nothing behind."""
+        """Removes all that was written."""
         with suppress(OSError):
             self._part.discard()
         with suppress(OSError, av.FFmpegError):
@@ -109,7 +105,7 @@ class ClipWriter:
 
     def _timed(self, muxed: _Muxed, packet: EncodedPacket) -> _Muxed:
         elapsed = round((packet.timestamp_ns - self._first_ns) * _TICKS_PER_S / NS_PER_S)
-        tick = max(self._last_tick + 1, elapsed)  # MP4 has no two frames at one time
+        tick = max(self._last_tick + 1, elapsed)  # times in an MP4 must rise
         if self.frames:
             self._duration_ticks = tick - self._last_tick
         self._last_tick = tick

@@ -1,4 +1,4 @@
-"""From frames and triggers to clips: what begins a clip, belongs to it and ends it."""
+"""From frames and requests to clips: which packets each clip gets, and when it ends."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from edge.capture.encoder import FrameEncoder
+from edge.capture.group import CaptureGroup
 from edge.capture.request import CaptureRequest
 from edge.capture.ring import PacketRing
 from edge.capture.window import ClipWindow
-from edge.capture.writer import CaptureGroup
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
+# Bounds the pre-roll in memory: 60 s, the longest that can be configured, at 6.7 Mbit/s.
 _MAX_RING_BYTES = 48 << 20
-_TRIGGER_DELAY_S = 3.0  # the ring is longer than the pre-roll, as triggers come after their frame
+# The ring is longer than the pre-roll, as a trigger comes after its frame. By 3 s: a track is
+# confirmed within a second or two, and requests may wait.
+_TRIGGER_DELAY_S = 3.0
 
 
 class ClipSink(Protocol):
-    """Where clips go: `CaptureWriter`, or something that hands on to it."""
+    """Writes the clips: `CaptureWriter`, or an object that passes the calls on to it."""
 
     def start_clip(
         self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
@@ -34,7 +37,7 @@ class ClipSink(Protocol):
 
 
 class ClipCutter:
-    """Keeps the pre-roll and cuts clips out of the stream by frame time; knows no other clock.
+    """Keeps the pre-roll and cuts clips out of the stream, by frame time alone.
 
     Belongs to one thread.
     """
@@ -49,9 +52,9 @@ class ClipCutter:
         self._fps = 0.0
 
     def begin_stream(self, fps: float, encoded: EncodedStream | None) -> None:
-        """encoded: set where packets will come, None where frames will.
+        """Completes the open clip; no packet of the stream before goes into a later clip.
 
-        Completes the open clip; nothing of the stream before goes into a later one.
+        encoded: set where the source gives packets, None where frames are to be encoded.
         """
         self.end_clip()
         self._ring.clear()
@@ -60,13 +63,13 @@ class ClipCutter:
         self._fps = fps
 
     def end_clip(self) -> None:
-        """Completes the open clip, if any; a late trigger may still cut one from the ring."""
+        """Completes the open clip, if any. A late request may still get a clip from the ring."""
         if self._window is not None:
             self._window = None
             self._sink.end_clip()
 
     def frame(self, frame: Frame) -> None:
-        """Encodes it. A new picture size or format begins a new stream."""
+        """Encodes a frame. Another picture size or format begins a new stream."""
         picture = frame.main
         if self._encoder is None or not self._encoder.takes(picture):
             self.begin_stream(self._fps, None)
@@ -81,6 +84,7 @@ class ClipCutter:
         self.packets(self._encoder.encode(frame))
 
     def packets(self, packets: Sequence[EncodedPacket]) -> None:
+        """Packets in order of time, from the encoder or from the source itself."""
         for packet in packets:
             self._ring.add(packet)
             if self._window is None:
@@ -93,8 +97,8 @@ class ClipCutter:
     def trigger(self, group: CaptureGroup, request: CaptureRequest) -> None:
         """Joins the open clip, or starts one for this group.
 
-        All frames up to the trigger's have come before it, so that a window which ended earlier
-        gets no more of them. Raises CaptureError where there is no video at all.
+        All frames up to the request's have come before, so that a window which ended earlier is
+        complete. Raises CaptureError where there is no video at all.
         """
         if self._window is not None and request.timestamp_ns in self._window:
             self._window.lengthen(request.timestamp_ns)
@@ -107,10 +111,10 @@ class ClipCutter:
 
     def _start_clip(self, group: CaptureGroup, stream: EncodedStream, trigger_ns: int) -> None:
         start_ns = trigger_ns - int(self._settings.pre_roll_s * NS_PER_S)
-        held = self._ring.since(start_ns)
-        first_ns = held[0].timestamp_ns if held else trigger_ns
+        kept = self._ring.since(start_ns)
+        first_ns = kept[0].timestamp_ns if kept else trigger_ns
         self._window = ClipWindow.after(trigger_ns, first_ns, self._settings)
-        pre_roll = [packet for packet in held if packet.timestamp_ns in self._window]
+        pre_roll = [packet for packet in kept if packet.timestamp_ns in self._window]
         self._sink.start_clip(group, stream, pre_roll)
-        if len(pre_roll) < len(held):  # the trigger came so late that its post-roll is over
+        if len(pre_roll) < len(kept):  # the request came so late that its post-roll is over
             self.end_clip()

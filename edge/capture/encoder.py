@@ -1,4 +1,4 @@
-"""H.264 in software, for sources that deliver pictures only."""
+"""H.264 in software, for sources that give pictures only."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.picture import Picture, PixelFormat
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
-_TICKS_PER_S = 90_000
-_KEYFRAME_INTERVAL_NS = NS_PER_S
-_DEFAULT_FPS = 25.0
-_CRF = 25
+_TICKS_PER_S = 90_000  # the clock of MPEG streams
+_KEYFRAME_INTERVAL_NS = NS_PER_S  # so a pre-roll is at most 1 s longer than configured
+_DEFAULT_FPS = 25.0  # for the rate control alone, where the source states no rate
+_CRF = 25  # x264's constant quality: its default is 23, and 6 more halves the size
 _MAX_BITS_PER_PIXEL_S = 8  # 7 Mbit/s at 720p: a ceiling for noisy nights, not for usual scenes
-_FRAMES_WITHOUT_KEYFRAME = 10_000  # key frames are asked for by time, as frames may be dropped
+_FRAMES_WITHOUT_KEYFRAME = 10_000  # key frames are requested by time, as frames may be dropped
 
 Plane = npt.NDArray[np.uint8]
 
 
 def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
-    """Size of the encoded picture: scaled down only if higher, and always even."""
+    """(width, height) of the encoded picture: scaled down only if higher, and always even."""
     if height <= max_height:
         return width & ~1, height & ~1
     even_height = max_height & ~1
@@ -38,11 +38,11 @@ def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
 
 
 class FrameEncoder:
-    """Frames of one size and pixel format to H.264 packets, one for each at once.
+    """Encodes frames of one size and pixel format to H.264: one packet for each, at once.
 
     libx264 without look-ahead and B-frames; a key frame about every second of frame time, with
-    its parameter sets in band. Frames may come at irregular times: each packet carries the
-    timestamp of its frame. Not for two threads at once.
+    its parameter sets in band. Frames may come at irregular times: each packet has the timestamp
+    of its frame. Not for two threads at once.
 
     Raises PermanentError where this build of PyAV has no libx264.
     """
@@ -57,7 +57,7 @@ class FrameEncoder:
     ) -> None:
         self._takes = (width, height, pixel_format)
         size = clip_size(width, height, max_height)
-        self.stream = EncodedStream(*size, extradata=b"")
+        self.stream = EncodedStream(*size)
         self._canvas = _Canvas(*size, pixel_format)
         self._context = _open_encoder(self._canvas.frame, fps or _DEFAULT_FPS)
         self._pending: deque[int] = deque()
@@ -66,10 +66,11 @@ class FrameEncoder:
         self._next_key_ns = 0
 
     def takes(self, picture: Picture) -> bool:
+        """Whether the picture has the size and format that this encoder was made for."""
         return self._takes == (picture.width, picture.height, picture.format)
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """The picture is copied or scaled once, into the buffer that the encoder reads."""
+        """Copies or scales the picture once, into the buffer that the encoder reads."""
         if self._first_ns is None:
             self._first_ns = self._next_key_ns = frame.timestamp_ns
         self._canvas.draw(frame.main)
@@ -83,11 +84,11 @@ class FrameEncoder:
         return self._packets(image)
 
     def flush(self) -> list[EncodedPacket]:
-        """What the encoder still holds (nothing, as it is set up); it takes no frame after this."""
+        """The packets that the encoder still holds: none, as it is set up. No frame may follow."""
         return self._packets(None)
 
     def _tick(self, elapsed_ns: int) -> int:
-        """The encoder wants times that rise; two frames of one instant get neighbouring ticks."""
+        """The encoder needs times that rise: two frames of one instant get neighbouring ticks."""
         self._last_tick = max(self._last_tick + 1, elapsed_ns * _TICKS_PER_S // NS_PER_S)
         return self._last_tick
 
@@ -103,7 +104,7 @@ class _Canvas:
     """The one buffer that frames are drawn into and the encoder reads.
 
     It is reused for every frame: x264 has copied the picture when `encode` returns. NV12 stays
-    NV12, which is what x264 works on; the other formats become I420.
+    NV12, the format that x264 works on; the others become I420.
     """
 
     def __init__(self, width: int, height: int, pixel_format: PixelFormat) -> None:
@@ -129,7 +130,7 @@ class _Canvas:
                 _scale(source, target)
 
     def _draw_rgb(self, plane: Plane, code: int) -> None:
-        """Scaled first, so that only what is encoded is converted."""
+        """Scales first, so that only the pixels that are encoded are converted."""
         height, width = self._planes[0].shape
         small = plane
         if plane.shape[:2] != (height, width):
@@ -149,12 +150,12 @@ def _plane_view(plane: VideoPlane) -> Plane:
 
 
 def _scale(source: Plane, target: Plane) -> None:
-    """Into the target's own memory; an odd last row or column is left away, not squeezed."""
+    """Into the target's memory; an odd last row or column is cut off."""
     height, width = target.shape[:2]
     if source.shape[0] - height in (0, 1) and source.shape[1] - width in (0, 1):
         np.copyto(target, source[:height, :width])
         return
-    # Linear reads two pixels each way, which is enough down to half the size, and is the fastest.
+    # Linear reads two pixels each way: enough down to half the size, and the fastest.
     area = source.shape[0] > 2 * height
     cv2.resize(
         source,
@@ -180,7 +181,7 @@ def _open_encoder(image: av.VideoFrame, fps: float) -> av.VideoCodecContext:
     context.thread_count = 1
     context.gop_size = _FRAMES_WITHOUT_KEYFRAME
     context.max_b_frames = 0
-    # Picture's YUV is BT.601, limited range; unsaid, players take HD for BT.709.
+    # Picture's YUV is BT.601 in limited range; without this, players take HD as BT.709.
     context.colorspace = Colorspace.ITU601
     context.color_range = ColorRange.MPEG
     max_bits_per_s = _MAX_BITS_PER_PIXEL_S * image.width * image.height

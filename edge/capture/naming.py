@@ -1,4 +1,4 @@
-"""Where captures lie and what they are called: camera/date/time_rule_track, in local time."""
+"""Folders and names of captures: camera/date/time_rule_track, in local time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ DATE_FOLDER: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def local_time(wall_ns: int) -> datetime:
-    """With this machine's zone, whole milliseconds, exact: no float has seen the nanoseconds."""
+    """In this machine's time zone, to the microsecond; exact, as no float is involved."""
     seconds, rest_ns = divmod(wall_ns, NS_PER_S)
     return datetime.fromtimestamp(seconds).astimezone().replace(microsecond=rest_ns // 1000)
 
 
 def folder_of(root: Path, camera: str, wall_ns: int) -> Path:
-    """One folder a day: captures/<camera>/<YYYY-MM-DD>."""
+    """The folder of a day: captures/<camera>/<YYYY-MM-DD>."""
     return root / sanitized(camera) / f"{local_time(wall_ns):%Y-%m-%d}"
 
 
 def free_stem(folder: Path, wall_ns: int, rule: str, track_id: int | None) -> str:
-    """One name an event: <HHMMSS.mmm>_<rule>_<track id>; then -2, -3 … if that is taken."""
+    """A name for one event: <HHMMSS.mmm>_<rule>_<track id>, with -2, -3 … if that is taken."""
     milliseconds = wall_ns % NS_PER_S // NS_PER_MS
     stem = f"{local_time(wall_ns):%H%M%S}.{milliseconds:03d}_{sanitized(rule)}"
     if track_id is not None:
@@ -40,7 +40,7 @@ def free_stem(folder: Path, wall_ns: int, rule: str, track_id: int | None) -> st
 
 
 def sanitized(name: str) -> str:
-    """Safe as a part of a path on any file system."""
+    """The name as a part of a path that any file system takes; at most 64 characters."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64] or "-"
 
 

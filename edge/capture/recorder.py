@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from edge.capture.counts import Counts
 from edge.capture.cutter import ClipCutter
-from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.writer import CaptureGroup, CaptureWriter
+from edge.capture.disk import check_directory
+from edge.capture.group import CaptureGroup
+from edge.capture.intake import FrameIntake
+from edge.capture.pending import PendingCaptures
+from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
+from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import check_directory
+from edge.runtime.service_thread import StuckThreadError
 from edge.runtime.worker import Job, Worker
 from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 
-_MAX_FRAMES = 4  # each may hold a camera buffer, of which there are few
-_MAX_TRIGGERS = 16
-_MAX_BACKLOG_BYTES = 32 << 20  # how far a slow card may be behind
-_TIDY_INTERVAL_S = 600.0
+# Frames that wait for the encoder. Each may hold one of the 8 buffers of picamera2's source.
+_MAX_FRAMES = 4
+# Requests that wait for the encoding thread: more than any scene has objects that trigger at once.
+_MAX_REQUESTS = 16
+# How far a slow card may be behind: 3 s at the 10 MB/s that an SD card of class 10 guarantees.
+_MAX_BACKLOG_BYTES = 32 << 20
+_TIDY_INTERVAL_S = 600.0  # between two checks of `max_age_days`, which counts days
 
 
 class Recorder:
-    """Takes frames and triggers, writes stills and clips, and tells of each finished file.
+    """Takes frames and requests, writes stills and clips, and reports the outcome of each request.
 
-    Two threads: one encodes and keeps the pre-roll, one writes, so that a card that stalls costs
-    no frames. A frame that finds the queue full is dropped and counted, so the newest goes and
-    what waits is without gaps; the clip then shows the frame before for longer. Of a source's own
-    packets, all up to the next key frame go with the first. A trigger within an open clip
-    lengthens it and is listed in its sidecar.
+    Two threads: one encodes and keeps the pre-roll, one writes, so that a slow card costs no
+    frames. A request within an open clip lengthens the clip and is listed in its sidecar.
 
-    `on_capture` and `on_error` are called from these threads. A file that can't be written is one
-    sentence to `on_error`, and recording goes on. Any other exception comes out of the next
-    `offer`, `trigger` or `stop`.
+    Every event and kind of capture that was requested has exactly one outcome: `on_capture` gets
+    the finished file, or `on_failure` the reason why there is none. `on_error` gets one sentence
+    for each file that could not be written, and recording goes on. The callbacks run in these two
+    threads; `on_failure` also in the one that calls `trigger` or `stop`. Any other exception is
+    raised by the next `offer`, `trigger` or `stop`.
 
     clips: whether any rule wants clips; if not, nothing is ever encoded.
     """
@@ -46,24 +52,22 @@ class Recorder:
         *,
         on_capture: Callable[[CaptureResult], None],
         on_error: Callable[[str], None],
+        on_failure: Callable[[CaptureFailure], None] = lambda _: None,
         model: str = "",
         clips: bool = True,
     ) -> None:
         self._directory = Path(settings.directory)
-        self._model = model
         self._clips = clips
-        self._on_capture = on_capture
         self._on_error = on_error
-        self._counts: Counter[str] = Counter()
-        self._counts_lock = threading.Lock()
-        self._triggers_waiting = 0
-        self._passthrough = False
-        self._needs_key_frame = False
+        self._counts = Counts()
+        self._pending = PendingCaptures(on_capture, on_failure)
+        self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
-        self._writer = CaptureWriter(settings, self._captured)
+        self._writer = CaptureWriter(settings, model, self._finished, self._pending.fail)
         self._cutter = ClipCutter(settings, _Deferred(self._writer, self._write))
         self._encoding = Worker("capture-encode", _MAX_FRAMES)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)
+        self._intake = FrameIntake(self._encoding, self._cutter, self._counts)
 
     def start(self) -> None:
         """Raises PermanentError where captures can't be written at all."""
@@ -74,38 +78,36 @@ class Recorder:
 
     def begin_stream(self, info: SourceInfo) -> None:
         """Each time a source has been opened, from the thread that offers its frames."""
-        self._passthrough = info.encoded is not None
-        self._needs_key_frame = False
-        self._encoding.submit(partial(self._cutter.begin_stream, info.fps, info.encoded))
+        self._intake.begin_stream(info)
 
     def end_stream(self) -> None:
-        """A source was lost or has ended: an open clip is completed now."""
+        """Completes an open clip now, as a source was lost or has ended."""
         self._encoding.submit(self._cutter.end_clip)
 
     def offer(self, frame: Frame, *, wait: bool = False) -> bool:
-        """Never blocks, unless told to `wait` instead of dropping. False where it was dropped."""
+        """Never blocks, except with `wait`. Returns False where the frame was dropped."""
         if time.monotonic() >= self._tidy_due_s:
             self._tidy_due_s = time.monotonic() + _TIDY_INTERVAL_S
             self._write(self._writer.guard.expire)
-        if not self._clips:
-            return True
-        if self._passthrough:
-            return self._offer_packets(frame.packets, wait)
-        taken = self._encoding.submit(partial(self._cutter.frame, frame), 1, wait=wait)
-        self._count("frames" if taken else "frames_dropped")
-        return taken
+        return self._intake.offer(frame, wait=wait) if self._clips else True
 
     def trigger(self, request: CaptureRequest) -> bool:
-        """Never blocks. False where too many triggers were waiting and this one was dropped."""
-        with self._counts_lock:
-            taken = self._triggers_waiting < _MAX_TRIGGERS
-            self._triggers_waiting += taken
-        self._count("triggers" if taken else "triggers_dropped")
-        return taken and self._encoding.submit(partial(self._trigger, request))
+        """Never blocks. Returns False where the request failed already, as it can't be taken."""
+        self._pending.add(request)
+        if not self._room.acquire(blocking=False):
+            self._counts.add("triggers_dropped")
+            self._refuse(request, f"{_MAX_REQUESTS} requests for captures were waiting already")
+            return False
+        self._counts.add("triggers")
+        if not self._encoding.submit(partial(self._begin, request)):
+            self._room.release()
+            self._refuse(request, "recording has stopped")
+            return False
+        return True
 
     @property
     def error(self) -> BaseException | None:
-        """What ended one of the threads, so that no more captures come of it."""
+        """The exception that ended one of the threads, after which nothing is captured."""
         return self._encoding.error or self._writing.error
 
     def busy_s(self) -> float:
@@ -113,12 +115,10 @@ class Recorder:
         return max(self._encoding.busy_s(), self._writing.busy_s())
 
     def stats(self) -> dict[str, int]:
-        """Counters since the start, and what waits now."""
-        names = ("frames", "triggers", "stills", "clips", "errors")
-        with self._counts_lock:
-            counts = {name: self._counts[name] for name in names}
-            counts |= {f"{name}_dropped": self._counts[f"{name}_dropped"] for name in names[:2]}
-        return counts | {
+        """Counters since the start, and the present lengths of the queues."""
+        names = ("frames", "triggers", "stills", "clips", "errors", "frames_dropped",
+                 "triggers_dropped")  # fmt: skip
+        return {name: self._counts[name] for name in names} | {
             "captures_deleted": self._writer.guard.deleted,
             "bytes_kept": self._writer.guard.bytes,
             "encoding_waiting": self._encoding.waiting,
@@ -126,56 +126,76 @@ class Recorder:
         }
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Completes what is open. Raises CaptureError where the disk needs longer than this."""
-        deadline_s = time.monotonic() + timeout_s
+        """Completes the open clip and all that waits. Requests without an outcome fail.
+
+        Raises CaptureError where the disk needs longer than `timeout_s`.
+        """
+        try:
+            self._stop_threads(time.monotonic() + timeout_s)
+        except StuckThreadError as error:
+            raise CaptureError(
+                f"{error}: the disk is too slow, and files in the making stay unfinished"
+            ) from error
+        finally:
+            self._pending.fail_all("recording stopped before it was written")
+
+    def _stop_threads(self, deadline_s: float) -> None:
         try:
             self._encoding.submit(self._cutter.end_clip)
-            self._encoding.stop(timeout_s)
+            self._encoding.stop(max(0.0, deadline_s - time.monotonic()))
         finally:
             self._write(self._writer.end_clip)  # it is still open only if the encoding failed
             self._writing.stop(max(0.0, deadline_s - time.monotonic()))
 
-    def _offer_packets(self, packets: Sequence[EncodedPacket], wait: bool) -> bool:
-        """After a loss nothing can be decoded before the next key frame."""
-        if self._needs_key_frame:
-            keys = [index for index, packet in enumerate(packets) if packet.keyframe]
-            packets = packets[keys[0] :] if keys else ()
-            self._needs_key_frame = not keys
-        if not packets:
-            taken = not self._needs_key_frame
-        else:
-            taken = self._encoding.submit(partial(self._cutter.packets, packets), 1, wait=wait)
-            self._needs_key_frame = not taken
-        self._count("frames" if taken else "frames_dropped")
-        return taken
+    def _begin(self, request: CaptureRequest) -> None:
+        """In the encoding thread, after all frames up to the request's."""
+        self._room.release()
+        group = self._writer.group(request)
+        if "still" in request.actions:
+            self._begin_still(group, request)
+        if "clip" in request.actions:
+            self._begin_clip(group, request)
 
-    def _trigger(self, request: CaptureRequest) -> None:
-        with self._counts_lock:
-            self._triggers_waiting -= 1
-        group = CaptureGroup(request, self._model)
-        if "still" in request.actions and request.still is not None:
-            weight = sum(plane.nbytes for plane in request.still.main.planes)
-            self._write(partial(self._writer.still, group, request.still), weight)
-        if "clip" in request.actions and self._clips:
-            self._attempt(partial(self._cutter.trigger, group, request))
+    def _begin_still(self, group: CaptureGroup, request: CaptureRequest) -> None:
+        if request.still is None:
+            self._pending.fail("still", (request.event_id,), "no picture came with the request")
+            return
+        weight = sum(plane.nbytes for plane in request.still.main.planes)
+        self._write(partial(self._writer.still, group, request.still), weight)
+
+    def _begin_clip(self, group: CaptureGroup, request: CaptureRequest) -> None:
+        reason = "no video is kept, as no rule captures clips"
+        if self._clips:
+            try:
+                self._cutter.trigger(group, request)
+            except CaptureError as error:
+                reason = str(error)
+                self._report(error)
+            else:
+                return
+        self._pending.fail("clip", (request.event_id,), reason)
+
+    def _refuse(self, request: CaptureRequest, reason: str) -> None:
+        for kind in request.actions:
+            self._pending.fail(kind, (request.event_id,), reason)
 
     def _write(self, job: Job, weight: int = 0) -> None:
+        """Runs a job in the writing thread; it is dropped once that thread should end."""
         self._writing.submit(partial(self._attempt, job), weight, wait=True)
 
     def _attempt(self, job: Job) -> None:
         try:
             job()
         except CaptureError as error:
-            self._count("errors")
-            self._on_error(str(error))
+            self._report(error)
 
-    def _captured(self, result: CaptureResult) -> None:
-        self._count(f"{result.kind}s")
-        self._on_capture(result)
+    def _report(self, error: CaptureError) -> None:
+        self._counts.add("errors")
+        self._on_error(str(error))
 
-    def _count(self, name: str) -> None:
-        with self._counts_lock:
-            self._counts[name] += 1
+    def _finished(self, result: CaptureResult) -> None:
+        self._counts.add(f"{result.kind}s")
+        self._pending.finish(result)
 
 
 class _Deferred:

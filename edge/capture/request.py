@@ -1,4 +1,4 @@
-"""What goes into the recorder and what comes out of it."""
+"""Requests to the recorder, and the results and failures that it reports."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 
 from edge.vision.types import Frame
 
-Action = Literal["still", "clip"]
+CaptureKind = Literal["still", "clip"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
-    """The object that an event is about, as its sidecar tells it.
+    """The object of an event, as its sidecar describes it.
 
     box_xyxy_px: pixels of the main picture. box_xyxy: the same box in 0..1.
     """
@@ -27,8 +27,9 @@ class TrackInfo:
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequest:
-    """One trigger event that asks for files.
+    """One event that asks for files.
 
+    event_id: unique among the requests to a recorder.
     timestamp_ns: of the frame that triggered, on the clock of `Frame.timestamp_ns`.
     wall_ns: Unix time of the same instant; it names the files.
     still: the picture to keep, already detached from the camera; None without the action "still".
@@ -41,7 +42,7 @@ class CaptureRequest:
     camera: str
     wall_ns: int
     timestamp_ns: int
-    actions: tuple[Action, ...]
+    actions: tuple[CaptureKind, ...]
     still: Frame | None = None
     track: TrackInfo | None = None
     latency_ms: float = 0.0
@@ -56,7 +57,7 @@ class CaptureResult:
     duration_s, frames: of a clip; 0 and 1 for a still.
     """
 
-    kind: Action
+    kind: CaptureKind
     camera: str
     rule: str
     event_ids: tuple[str, ...]
@@ -66,3 +67,19 @@ class CaptureResult:
     wall_ns: int
     duration_s: float = 0.0
     frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFailure:
+    """A capture that was requested and does not come.
+
+    event_ids: all events that asked for it, that of `rule` first. reason: one sentence.
+    wall_ns: Unix time of the first of these events.
+    """
+
+    kind: CaptureKind
+    camera: str
+    rule: str
+    event_ids: tuple[str, ...]
+    reason: str
+    wall_ns: int

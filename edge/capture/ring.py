@@ -11,9 +11,9 @@ from edge.vision.types import EncodedPacket
 class PacketRing:
     """Whole groups of pictures, each from its key frame on.
 
-    The oldest group goes as soon as the rest still covers `seconds` back from the newest packet,
-    or when all exceed `max_bytes`. A group that alone exceeds `max_bytes` goes too, and the ring
-    stays empty until the next key frame. Not for two threads at once.
+    The oldest group is dropped when the others cover `seconds` back from the newest packet, or
+    when all together exceed `max_bytes`. A group that exceeds `max_bytes` alone is dropped too,
+    and the ring stays empty until the next key frame. Not for two threads at once.
     """
 
     def __init__(self, seconds: float, max_bytes: int) -> None:
@@ -27,7 +27,7 @@ class PacketRing:
         return sum(map(len, self._groups))
 
     def add(self, packet: EncodedPacket) -> None:
-        """Packets come in order of time; what comes before the first key frame is of no use."""
+        """Packets in order of time; those before the first key frame are left out."""
         if packet.keyframe:
             self._groups.append([])
             self._group_bytes.append(0)
@@ -39,7 +39,7 @@ class PacketRing:
         self._trim(packet.timestamp_ns - self._span_ns)
 
     def since(self, timestamp_ns: int) -> list[EncodedPacket]:
-        """All packets from the last key frame at or before the time; all there are if none is."""
+        """All packets from the last key frame at or before the time, or from the first there is."""
         first = 0
         for index, group in enumerate(self._groups):
             if group[0].timestamp_ns <= timestamp_ns:

@@ -1,15 +1,15 @@
-"""The JSON beside each capture: what triggered it and which files belong to it."""
+"""The JSON beside each capture: the events that triggered it, and its files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from edge.capture.disk import capturing, write
 from edge.capture.naming import local_time
-from edge.capture.request import CaptureRequest
-from edge.runtime.files import capturing, write_whole
+from edge.capture.request import CaptureKind, CaptureRequest
 
 WRITER: Final = "edge-trigger"
 
@@ -38,7 +38,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`time` is of the still, or of the clip's first frame."""
 
     name: str
-    kind: Literal["still", "clip"]
+    kind: CaptureKind
     bytes: int
     width: int
     height: int
@@ -48,7 +48,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sidecar(msgspec.Struct, kw_only=True):
-    """One group of files under one stem. The first event named it; the others lengthened it."""
+    """One group of files under one name, which the first event gave; the others joined it."""
 
     written_by: str = WRITER
     schema_version: int = 1
@@ -58,14 +58,14 @@ class Sidecar(msgspec.Struct, kw_only=True):
     files: list[FileEntry] = msgspec.field(default_factory=list)
 
     def write(self, path: Path) -> int:
-        """Replaces the one before, if any; returns its bytes. Raises CaptureError."""
+        """Replaces the sidecar that is there, if any; returns the size. Raises CaptureError."""
         data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
-        write_whole(path, data, replace=True)
+        write(path, data, replace=True)
         return len(data)
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """None for a file that isn't one of ours. Raises CaptureError where it can't be read."""
+    """None for a file that edge did not write. Raises CaptureError where it can't be read."""
     with capturing(path, "read"):
         data = path.read_bytes()
     try:
@@ -76,6 +76,7 @@ def read_sidecar(path: Path) -> Sidecar | None:
 
 
 def event_entry(request: CaptureRequest) -> EventEntry:
+    """The event of a request, rounded for people."""
     track = request.track
     return EventEntry(
         event_id=request.event_id,
@@ -95,6 +96,7 @@ def event_entry(request: CaptureRequest) -> EventEntry:
 
 
 def iso_time(wall_ns: int) -> str:
+    """ISO 8601 in local time with its zone, to the millisecond."""
     return local_time(wall_ns).isoformat(timespec="milliseconds")
 
 

@@ -1,21 +1,22 @@
-"""Keeps captures within a size, an age and what must stay free on the disk."""
+"""Keeps captures within the limits of their size, their age and the free space."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.capture.disk import capturing
 from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, SUFFIXES
 from edge.capture.sidecar import read_sidecar
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import capturing, make_folder, remove_stale
+from edge.runtime.files import PART_SUFFIX, make_folder, remove_stale
+from edge.runtime.machine import free_bytes
 
-_SCAN_VALID_S = 3600.0
+_SCAN_VALID_S = 3600.0  # people delete captures too, and reading all sidecars takes seconds
 _S_PER_DAY = 86_400.0
 
 
@@ -28,14 +29,14 @@ class _Kept:
 
 
 class StorageGuard:
-    """Deletes the oldest captures when a limit asks for it, and only captures.
+    """Deletes the oldest captures when a limit requires it, and only captures.
 
-    A group of files counts as a capture by its sidecar: `<stem>.json` written by this software,
-    with `<stem>.jpg` and `<stem>.mp4` beside it. Everything else in the folder is left alone and
-    counts only as space that isn't free. Groups that are held (in the making) are left alone too.
+    A group of files is a capture by its sidecar: `<stem>.json` written by this software, with
+    `<stem>.jpg` and `<stem>.mp4` beside it. All other files are left alone, and count only as space
+    that isn't free. Groups that are held, as they are being written, are left alone too.
 
-    The folder is read at `scan` and then kept count of; a count older than an hour is renewed
-    before anything is deleted by it. Not for two threads at once.
+    `scan` reads the folder; after that the sizes are counted. A count older than an hour is
+    renewed before anything is deleted by it. Not for two threads at once.
     """
 
     def __init__(self, settings: CaptureSettings) -> None:
@@ -48,18 +49,18 @@ class StorageGuard:
         self.deleted = 0
 
     def scan(self) -> None:
-        """Reads the whole folder and removes what killed writers left. Raises CaptureError."""
+        """Reads the folder and removes the files of killed writers. Raises CaptureError."""
         with capturing(self._root, "read"):
             make_folder(self._root)
-            remove_stale(self._root)
+            remove_stale(self._root.glob(f"*/*/.*{PART_SUFFIX}"))
             self._kept = dict(_captures(self._root))
         self.bytes = sum(kept.bytes for kept in self._kept.values())
         self._scanned_s = time.monotonic()
 
     def admit(self, bytes_: int) -> None:
-        """Makes room for so many more bytes, oldest captures first.
+        """Makes room for this many bytes, by deleting the oldest captures.
 
-        Raises CaptureError, and deletes nothing, where even deleting all would not be enough.
+        Raises CaptureError, and deletes nothing, where deleting all would not be enough.
         """
         self.expire()
         excess = self._excess(bytes_)
@@ -76,7 +77,7 @@ class StorageGuard:
             raise CaptureError(self._refusal(bytes_))
 
     def expire(self) -> None:
-        """Deletes what is older than `max_age_days`."""
+        """Deletes captures older than `max_age_days`."""
         if not self._settings.max_age_days:
             return
         oldest_s = time.time() - self._settings.max_age_days * _S_PER_DAY
@@ -86,6 +87,7 @@ class StorageGuard:
             self._delete(sidecar)
 
     def hold(self, sidecar: Path) -> None:
+        """Protects a group of files from being deleted, until `release`."""
         self._held.add(sidecar)
 
     def release(self, sidecar: Path) -> None:
@@ -93,6 +95,7 @@ class StorageGuard:
 
     @contextmanager
     def holding(self, sidecar: Path) -> Iterator[None]:
+        """Holds a group for a while; one that was held before stays held."""
         already = sidecar in self._held
         self.hold(sidecar)
         try:
@@ -102,14 +105,14 @@ class StorageGuard:
                 self.release(sidecar)
 
     def record(self, sidecar: Path, bytes_: int) -> None:
-        """Tells how many bytes a group has now; 0 forgets it."""
+        """Sets the size of a group; 0 removes it from the count."""
         before = self._kept.pop(sidecar, None)
         self.bytes += bytes_ - (before.bytes if before else 0)
         if bytes_:
             self._kept[sidecar] = _Kept(time.time(), bytes_)
 
     def _excess(self, bytes_: int) -> int:
-        """By how much a limit would be broken after so many bytes more; not above 0: it fits."""
+        """By how much these bytes would exceed a limit; at most 0 where they fit."""
         excess = bytes_ + self._settings.min_free_bytes - self._free()
         if self._settings.max_bytes:
             excess = max(excess, self.bytes + bytes_ - self._settings.max_bytes)
@@ -122,13 +125,15 @@ class StorageGuard:
     def _free(self) -> int:
         with capturing(self._root):
             make_folder(self._root)
-            disk = os.statvfs(self._root)
-        return disk.f_bavail * disk.f_frsize
+        free = free_bytes(self._root)
+        if free is None:
+            raise CaptureError(f"{self._root}: its free space is unknown: the folder has gone")
+        return free
 
     def _delete(self, sidecar: Path) -> bool:
-        """The sidecar last: until then what is left of the group is known as ours.
+        """The sidecar last, by which the rest of a half-deleted group is recognised.
 
-        False where that isn't permitted; the group is then left alone from now on.
+        False where the files can't be deleted; the group is left alone from now on.
         """
         try:
             for path in _group_files(sidecar):
@@ -154,7 +159,7 @@ class StorageGuard:
             )
         return (
             f"no room for a capture of {_megabytes(bytes_)} in {self._root}: {limit}, and the "
-            "captures that may be deleted are too few; free some space or change the limit"
+            "captures that may be deleted are too small; free some space or change the limit"
         )
 
 
@@ -162,7 +167,7 @@ def _captures(root: Path) -> Iterator[tuple[Path, _Kept]]:
     for sidecar in root.glob(f"*/*/*{SIDECAR_SUFFIX}"):
         if not DATE_FOLDER.fullmatch(sidecar.parent.name):
             continue
-        with suppress(CaptureError, OSError):  # it went, or it isn't for us to read
+        with suppress(CaptureError, OSError):  # it was deleted, or this user may not read it
             if read_sidecar(sidecar) is not None:
                 sizes = [path.stat().st_size for path in _group_files(sidecar) if path.exists()]
                 yield sidecar, _Kept(sidecar.stat().st_mtime, sum(sizes))

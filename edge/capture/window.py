@@ -1,4 +1,4 @@
-"""How long a clip lasts, reckoned in frame time alone."""
+"""The time span of a clip, in frame time alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.runtime.times import NS_PER_S
 
 @dataclass(slots=True)
 class ClipWindow:
-    """Up to the post-roll of its last trigger.
+    """Ends with the post-roll of the clip's last trigger.
 
     A trigger within the window lengthens it, but not beyond `limit_ns`.
     """
@@ -21,7 +21,7 @@ class ClipWindow:
 
     @classmethod
     def after(cls, trigger_ns: int, first_ns: int, settings: CaptureSettings) -> ClipWindow:
-        """`first_ns` is the time of the clip's first frame, from which `max_clip_s` counts."""
+        """first_ns: time of the clip's first frame, from which `max_clip_s` counts."""
         post_roll_ns = int(settings.post_roll_s * NS_PER_S)
         limit_ns = first_ns + int(settings.max_clip_s * NS_PER_S)
         return cls(trigger_ns + post_roll_ns, limit_ns, post_roll_ns)

@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from edge.capture.clip import ClipWriter
-from edge.capture.naming import CLIP_SUFFIX, SIDECAR_SUFFIX, STILL_SUFFIX, folder_of, free_stem
-from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
+from edge.capture.clip import ClipInfo, ClipWriter
+from edge.capture.disk import write
+from edge.capture.group import CaptureGroup
+from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
+from edge.capture.request import CaptureKind, CaptureRequest, CaptureResult
+from edge.capture.sidecar import FileEntry, iso_time
 from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
-from edge.runtime.files import capturing, make_folder, write_whole
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
-_STEP_BYTES = 4 << 20  # a growing clip asks for room in such steps
-_SIDECAR_BYTES = 4096
+# A growing clip asks for room in steps: each is 4 s of video at 8 Mbit/s.
+_STEP_BYTES = 4 << 20
+_SIDECAR_BYTES = 4096  # room for a sidecar: one block of the usual file systems
 
-
-class CaptureGroup:
-    """The files of one event under one stem. It has a name from its first file on."""
-
-    def __init__(self, request: CaptureRequest, model: str) -> None:
-        self.camera, self.rule = request.camera, request.rule
-        self.wall_ns = request.wall_ns
-        self.wall_offset_ns = request.wall_ns - request.timestamp_ns
-        self.track_id = request.track.id if request.track else None
-        self.sidecar = Sidecar(camera=request.camera, model=model, events=[event_entry(request)])
-        self._base: Path | None = None
-
-    def claim(self, root: Path) -> None:
-        """Chooses a free name and makes its folder. Raises CaptureError."""
-        if self._base is None:
-            folder = folder_of(root, self.camera, self.wall_ns)
-            with capturing(folder):
-                make_folder(folder)
-                self._base = folder / free_stem(folder, self.wall_ns, self.rule, self.track_id)
-
-    def path(self, suffix: str) -> Path:
-        assert self._base is not None, "claim comes first"
-        return self._base.with_name(self._base.name + suffix)
-
-    @property
-    def sidecar_path(self) -> Path:
-        return self.path(SIDECAR_SUFFIX)
-
-    @property
-    def media_bytes(self) -> int:
-        return sum(file.bytes for file in self.sidecar.files)
+OnFailure: TypeAlias = Callable[[CaptureKind, Iterable[str], str], None]
 
 
 @dataclass(slots=True)
@@ -64,43 +38,98 @@ class _OpenClip:
 class CaptureWriter:
     """Writes one clip at a time and any number of stills. Belongs to one thread.
 
-    Every method may raise CaptureError: that file is then given up, and the next may be tried.
-    A sidecar is written after each file of its group, so that it always lists what is there.
+    `on_capture` gets each finished file. `on_failure` gets the kind of a capture that failed, the
+    events that asked for it and the reason. Every method raises CaptureError where a file could
+    not be written; the next may be tried. A sidecar is written after each file of its group, so
+    that it always lists the files that are there.
     """
 
     def __init__(
-        self, settings: CaptureSettings, on_capture: Callable[[CaptureResult], None]
+        self,
+        settings: CaptureSettings,
+        model: str,
+        on_capture: Callable[[CaptureResult], None],
+        on_failure: OnFailure,
     ) -> None:
-        self._settings = settings
-        self._root = Path(settings.directory)
-        self._on_capture = on_capture
-        self._clip: _OpenClip | None = None
         self.guard = StorageGuard(settings)
+        self._root = Path(settings.directory)
+        self._jpeg_quality = settings.jpeg_quality
+        self._model = model
+        self._on_capture = on_capture
+        self._on_failure = on_failure
+        self._clip: _OpenClip | None = None
+        self._clip_ended = ""  # the reason, if the last clip ended before its window
+
+    def group(self, request: CaptureRequest) -> CaptureGroup:
+        """A group of files for this request, without a name yet."""
+        return CaptureGroup(request, self._model)
 
     def still(self, group: CaptureGroup, frame: Frame) -> None:
-        """A full-resolution JPEG."""
-        picture = frame.main
-        jpeg = encode_jpeg(picture, self._settings.jpeg_quality)
-        group.claim(self._root)
-        path = group.path(STILL_SUFFIX)
-        with self.guard.holding(group.sidecar_path):
-            self.guard.admit(len(jpeg) + _SIDECAR_BYTES)
-            write_whole(path, jpeg)
-            entry = FileEntry(
-                name=path.name,
-                kind="still",
-                bytes=len(jpeg),
-                width=picture.width,
-                height=picture.height,
-                time=iso_time(frame.wall_ns),
-            )
-            self._complete(group, entry, frame.wall_ns)
+        """A JPEG in full resolution."""
+        with self._failing("still", group.event_id):
+            picture = frame.main
+            jpeg = encode_jpeg(picture, self._jpeg_quality)
+            group.claim(self._root)
+            path = group.path(STILL_SUFFIX)
+            with self.guard.holding(group.sidecar_path):
+                self.guard.admit(len(jpeg) + _SIDECAR_BYTES)
+                write(path, jpeg)
+                entry = FileEntry(
+                    name=path.name,
+                    kind="still",
+                    bytes=len(jpeg),
+                    width=picture.width,
+                    height=picture.height,
+                    time=iso_time(frame.wall_ns),
+                )
+                self._complete(group, entry, frame.wall_ns)
 
     def start_clip(
         self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
     ) -> None:
-        """Packets before the first key frame are left away."""
+        """Packets before the first key frame are left out."""
         admitted = sum(len(packet.data) for packet in pre_roll) + _STEP_BYTES
+        with self._failing("clip", group.event_id):
+            self._open_clip(group, stream, admitted)
+        for packet in pre_roll:
+            self.feed(packet)
+
+    def join_clip(self, request: CaptureRequest) -> None:
+        """Another event that the open clip shows; it fails where that clip has ended early."""
+        if self._clip is not None:
+            self._clip.group.join(request)
+        else:
+            self._on_failure("clip", (request.event_id,), self._clip_ended)
+
+    def feed(self, packet: EncodedPacket) -> None:
+        """Does nothing where there is no clip, or its file has failed."""
+        if (clip := self._clip) is None:
+            return
+        try:
+            clip.writer.feed(packet)
+        except CaptureError as error:
+            self._abandon(clip, error)
+            raise
+        if clip.writer.bytes > clip.admitted:
+            self._make_more_room(clip)
+
+    def end_clip(self) -> None:
+        """Completes the open clip, if any."""
+        if (clip := self._clip) is None:
+            return
+        try:
+            info = clip.writer.finish()
+        except CaptureError as error:
+            self._abandon(clip, error)
+            raise
+        self._clip = None
+        try:
+            with self._failing("clip", *clip.group.event_ids):
+                self._complete(clip.group, _clip_entry(info, clip.stream), info.wall_ns)
+        finally:
+            self.guard.release(clip.group.sidecar_path)
+
+    def _open_clip(self, group: CaptureGroup, stream: EncodedStream, admitted: int) -> None:
         group.claim(self._root)
         self.guard.hold(group.sidecar_path)
         try:
@@ -110,90 +139,61 @@ class CaptureWriter:
             self.guard.release(group.sidecar_path)
             raise
         self._clip = _OpenClip(group, writer, stream, admitted)
-        for packet in pre_roll:
-            self.feed(packet)
-
-    def join_clip(self, request: CaptureRequest) -> None:
-        """Another event that the open clip shows."""
-        if self._clip is not None:
-            self._clip.group.sidecar.events.append(event_entry(request))
-
-    def feed(self, packet: EncodedPacket) -> None:
-        """Does nothing where there is no clip, or its file has failed."""
-        if (clip := self._clip) is None:
-            return
-        try:
-            clip.writer.feed(packet)
-        except CaptureError:
-            self._give_up(clip)
-            raise
-        if clip.writer.bytes > clip.admitted:
-            self._make_more_room(clip)
-
-    def end_clip(self) -> None:
-        if (clip := self._clip) is None:
-            return
-        try:
-            info = clip.writer.finish()
-        except CaptureError:
-            self._give_up(clip)
-            raise
-        self._clip = None
-        entry = FileEntry(
-            name=info.path.name,
-            kind="clip",
-            bytes=info.bytes,
-            width=clip.stream.width,
-            height=clip.stream.height,
-            time=iso_time(info.wall_ns),
-            duration_s=round(info.duration_s, 3),
-            frames=info.frames,
-        )
-        try:
-            self._complete(clip.group, entry, info.wall_ns)
-        finally:
-            self.guard.release(clip.group.sidecar_path)
 
     def _make_more_room(self, clip: _OpenClip) -> None:
-        """Where there is none, the clip ends here: what it has is worth keeping."""
+        """Where there is none, the clip ends here: the part that is written is worth keeping."""
         clip.admitted = clip.writer.bytes + _STEP_BYTES
         written = clip.group.media_bytes + clip.writer.bytes
         self.guard.record(clip.group.sidecar_path, written)
         try:
             self.guard.admit(_STEP_BYTES)
-        except CaptureError:
+        except CaptureError as error:
+            self._clip_ended = str(error)
             self.end_clip()
             raise
 
-    def _give_up(self, clip: _OpenClip) -> None:
+    def _abandon(self, clip: _OpenClip, error: CaptureError) -> None:
         self._clip = None
+        self._clip_ended = str(error)
         clip.writer.abort()
         self.guard.record(clip.group.sidecar_path, clip.group.media_bytes)
         self.guard.release(clip.group.sidecar_path)
+        self._on_failure("clip", clip.group.event_ids, str(error))
 
     def _complete(self, group: CaptureGroup, entry: FileEntry, wall_ns: int) -> None:
-        """The sidecar comes last; a file that it can't list doesn't stay."""
-        path = group.sidecar_path.with_name(entry.name)
+        """The sidecar comes last; a file that it can't list is removed."""
         group.sidecar.files.append(entry)
         try:
             sidecar_bytes = group.sidecar.write(group.sidecar_path)
         except CaptureError:
             group.sidecar.files.pop()
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the disk may take no change any more
+                group.sidecar_path.with_name(entry.name).unlink(missing_ok=True)
             self.guard.record(group.sidecar_path, group.media_bytes)
             raise
         self.guard.record(group.sidecar_path, group.media_bytes + sidecar_bytes)
-        self._on_capture(
-            CaptureResult(
-                kind=entry.kind,
-                camera=group.camera,
-                rule=group.rule,
-                event_ids=tuple(event.event_id for event in group.sidecar.events),
-                path=path,
-                sidecar=group.sidecar_path,
-                bytes=entry.bytes,
-                wall_ns=wall_ns,
-                duration_s=entry.duration_s or 0.0,
-                frames=entry.frames or 1,
-            )
-        )
+        self._on_capture(group.result(entry, wall_ns))
+
+    @contextmanager
+    def _failing(self, kind: CaptureKind, *event_ids: str) -> Iterator[None]:
+        """Reports a CaptureError as the failure of these events, and passes it on."""
+        try:
+            yield
+        except CaptureError as error:
+            if kind == "clip":
+                self._clip_ended = str(error)
+            self._on_failure(kind, event_ids, str(error))
+            raise
+
+
+def _clip_entry(info: ClipInfo, stream: EncodedStream) -> FileEntry:
+    return FileEntry(
+        name=info.path.name,
+        kind="clip",
+        bytes=info.bytes,
+        width=stream.width,
+        height=stream.height,
+        time=iso_time(info.wall_ns),
+        duration_s=round(info.duration_s, 3),
+        frames=info.frames,
+    )

@@ -15,6 +15,7 @@ def check_config(file: Path | None) -> None:
     """Checks a configuration and lists every problem in it."""
     from edge.config.load import load
     from edge.errors import ConfigError, ModelError
+    from edge.sources import check as check_source
     from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
@@ -24,7 +25,7 @@ def check_config(file: Path | None) -> None:
         labels = read_model(find_model(settings.model.file)).labels
     except ModelError as error:
         raise ConfigError(str(error)) from error
-    problems = check_labels(settings, labels)
+    problems = [*check_source(settings.source), *check_labels(settings, labels)]
     if problems:
         raise ConfigError(problems)
     click.echo("configuration is valid")

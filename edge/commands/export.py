@@ -102,7 +102,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
     import io
 
     from edge.export.table import write_csv
-    from edge.runtime.files import write_whole
+    from edge.runtime.files import write_file
 
     if str(out) == "-":
         write_csv(sys.stdout, groups, root)
@@ -110,7 +110,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
         return
     text = io.StringIO()
     rows = write_csv(text, groups, root)
-    write_whole(out, text.getvalue().encode(), replace=True)
+    write_file(out, text.getvalue().encode())
     click.echo(f"{out}: {rows} events")
 
 
@@ -121,8 +121,8 @@ def coco(groups: Iterator[Group], root: Path, out: Path) -> None:
     """Export stills and their boxes to OUT as COCO annotations."""
     from edge.export.coco import coco as document_of
     from edge.export.coco import encode_coco
-    from edge.runtime.files import write_whole
+    from edge.runtime.files import write_file
 
     document = document_of(groups, root)
-    write_whole(out, encode_coco(document), replace=True)
+    write_file(out, encode_coco(document))
     click.echo(f"{out}: {len(document['images'])} images, {len(document['annotations'])} boxes")

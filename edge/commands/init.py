@@ -100,6 +100,7 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     from edge.config.load import load, loads
     from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
+    from edge.runtime.files import write_file
     from edge.vision.build import check_labels
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
@@ -116,32 +117,12 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
         problems, missing = [], f"the model is not here yet; fetch it: edge models fetch {model}"
     if problems:
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
-    _write(file, text, replace=force)
+    write_file(file, text.encode(), replace=force)
     rules = ", ".join(f"rule {rule.name}" for rule in settings.triggers)
     click.echo(f"{file} written: {answers.source}, {rules}, model {model}")
     if missing:
         click.echo(missing)
     return load(file)
-
-
-def _write(file: Path, text: str, *, replace: bool) -> None:
-    """Raises PermanentError, which names the file."""
-    from edge.errors import PermanentError
-    from edge.runtime.files import PartFile
-
-    try:
-        part = PartFile(file)
-        try:
-            part.write(text.encode())
-            part.publish(replace=replace)
-        except OSError:
-            part.discard()
-            raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise PermanentError(
-            f"{file} could not be written: {reason}; name a file in a folder that you may write to"
-        ) from error
 
 
 def _healthy(settings: Settings) -> bool:

@@ -70,7 +70,7 @@ def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables
     """Writes the package as a new folder `out`; on an error no folder remains.
 
     Media are hard links where the file system allows them. Raises ConfigError where the position of
-    a camera is unknown, PermanentError where `out` exists, and CaptureError if writing fails.
+    a camera is unknown, PermanentError where `out` exists, and FileError if writing fails.
     """
     tables = tables_of(list(groups), about)
     with whole_folder(out) as folder:

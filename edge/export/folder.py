@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import PermanentError
-from edge.runtime.files import PART_SUFFIX, capturing, sync_directory
+from edge.runtime.files import PART_SUFFIX, file_errors, sync_directory
 
 
 @contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
     """Gives a temporary folder that becomes `final` at the end, or is deleted on an error.
 
-    Raises PermanentError where `final` exists, and CaptureError if writing fails.
+    Raises PermanentError where `final` exists, and FileError if writing fails.
     """
     if final.exists():
         raise PermanentError(f"{final} already exists: choose another name or remove it")
     part = final.with_name(f".{final.name}{PART_SUFFIX}")
-    with capturing(final):
+    with file_errors(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()

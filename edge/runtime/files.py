@@ -1,72 +1,68 @@
-"""Files that appear whole or not at all, and what their failures mean."""
+"""Files that appear whole or not at all, and the operating system's errors in plain words."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge.errors import CaptureError, PermanentError
+from edge.errors import TemporaryError
 
 PART_SUFFIX: Final = ".edge-part"
+ANYBODY: Final = 0o666  # mode of a new file, less the process's umask, as `open` makes it
 
-_HINTS = {
-    errno.ENOSPC: "the disk is full: delete something, or lower capture.max_bytes",
-    errno.EDQUOT: "the disk quota is used up: delete something, or lower capture.max_bytes",
-    errno.EFBIG: "the file would be larger than is allowed: lower capture.max_clip_s",
-    errno.EROFS: "the disk is mounted read-only: remount it writable, or set capture.directory",
-    errno.EACCES: "this user may not write there: change the owner, or set capture.directory",
-    errno.EPERM: "this user may not write there: change the owner, or set capture.directory",
-    errno.ENOTDIR: "part of the path is a file, not a folder: set capture.directory",
-    errno.EEXIST: "a file of that name is in the way: move it, or set capture.directory",
+_MEANINGS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota of this user is used up",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.EROFS: "the disk is mounted read-only",
+    errno.EACCES: "this user has no permission",
+    errno.EPERM: "this user has no permission",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.EEXIST: "a file of that name is in the way",
+    errno.EAGAIN: "another process is writing it",
     errno.EIO: "the disk failed: check the card or its cable",
 }
 
 
+class FileError(TemporaryError):
+    """A file could not be read or written."""
+
+
 def explain(error: OSError) -> str:
-    """What is wrong and what would mend it, as the end of a sentence."""
-    return _HINTS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    """What the operating system's error means, as the end of a sentence."""
+    return _MEANINGS.get(error.errno or 0) or (error.strerror or str(error)).lower()
 
 
 @contextmanager
-def capturing(path: Path, done: str = "written") -> Iterator[None]:
-    """Turns a failure of the file system into a CaptureError that names the file."""
+def file_errors(path: Path, done: str = "written") -> Iterator[None]:
+    """Turns an OSError into a FileError: "<path> could not be <done>: <reason>"."""
     try:
         yield
     except OSError as error:
-        raise CaptureError(f"{path} could not be {done}: {explain(error)}") from error
-
-
-def check_directory(directory: Path) -> None:
-    """Makes the folder for captures and tries it. Raises PermanentError in one sentence."""
-    probe = directory / f".probe-{os.getpid()}{PART_SUFFIX}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise PermanentError(
-            f"captures can't be written to {directory.absolute()}: {explain(error)}"
-        ) from error
+        raise FileError(f"{path} could not be {done}: {explain(error)}") from error
 
 
 class PartFile:
     """A file in the making, under a temporary name beside its final one.
 
-    `publish` makes it durable and gives it its name; `discard` removes it. It is locked as long as
-    its writer lives, so that `remove_stale` knows what a killed process left behind from what
-    another one is writing. Raises OSError, as all its methods do.
+    `publish` makes it durable and renames it; `discard` removes it. It is locked while its writer
+    lives, so that `remove_stale` can tell what a killed process left from what another one is
+    writing. The constructor and all methods raise OSError.
     """
 
-    def __init__(self, final: Path) -> None:
+    def __init__(self, final: Path, mode: int = ANYBODY) -> None:
         self.final = final.absolute()
         self.path = part_of(self.final)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, mode)
         _lock(self._descriptor)
+        os.ftruncate(self._descriptor, 0)  # only now: another process may have been writing it
 
     def write(self, data: bytes) -> None:
         with open(self._descriptor, "wb", closefd=False) as stream:
@@ -84,36 +80,48 @@ class PartFile:
         return size
 
     def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-
-
-def write_whole(path: Path, data: bytes, *, replace: bool = False) -> None:
-    """Writes a small file at once. Raises CaptureError."""
-    with capturing(path):
-        part = PartFile(path)
         try:
-            part.write(data)
-            part.publish(replace=replace)
-        except OSError:
-            part.discard()
-            raise
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._descriptor)
+
+
+def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = ANYBODY) -> None:
+    """Writes a file that appears with all its data, durably, or not at all.
+
+    mode: permissions of the new file, less the process's umask. Raises OSError: FileExistsError
+    where a file is there and may not be replaced.
+    """
+    part = PartFile(path, mode)
+    try:
+        part.write(data)
+        part.publish(replace=replace)
+    except OSError:
+        part.discard()
+        raise
+
+
+def write_file(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """As `write_atomic`, for programs that show an error as it is. Raises FileError."""
+    with file_errors(path):
+        write_atomic(path, data, replace=replace)
 
 
 def part_of(final: Path) -> Path:
+    """The temporary name of a file in the making."""
     return final.with_name(f".{final.name}{PART_SUFFIX}")
 
 
-def remove_stale(root: Path) -> int:
-    """Removes temporary files in camera/date that nobody writes any more; returns how many."""
+def remove_stale(parts: Iterable[Path]) -> int:
+    """Removes those of the temporary files that no process is writing; returns how many."""
     removed = 0
-    for path in root.glob(f"*/*/.*{PART_SUFFIX}"):
+    for path in parts:
         try:
             with path.open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
                 removed += 1
-        except OSError:  # being written, or not ours to remove
+        except OSError:  # it is being written, or this user may not remove it
             continue
     return removed
 
@@ -128,7 +136,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """A rename is durable only when its directory is."""
+    """Makes a rename within it durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -145,5 +153,5 @@ def _lock(descriptor: int) -> None:
     except BlockingIOError:
         os.close(descriptor)
         raise
-    except OSError:  # a file system without locks: then only tidying up is less careful
+    except OSError:  # a file system without locks: `remove_stale` can't recognise live files there
         pass

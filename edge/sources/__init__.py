@@ -1,4 +1,4 @@
-"""Where frames come from: cameras, files, streams and synthetic scenes."""
+"""Sources of frames: cameras, files, streams and drawn scenes."""
 
 from __future__ import annotations
 
@@ -6,68 +6,58 @@ import difflib
 from pathlib import Path
 
 from edge.config.schema import SourceSettings
-from edge.errors import SourceError
+from edge.errors import ConfigError, SourceError
 from edge.sources.base import Source
-from edge.sources.reconnect import Listener, Reconnecting, Resumed
+from edge.sources.kinds import SCHEMES, Kind, check, kind_of
+from edge.sources.reconnect import OnEvent, OnResume, Reconnecting
 from edge.vision.types import SourceInfo
 
-__all__ = ["Source", "SourceInfo", "open_source"]
-
-STREAMS = ("rtsp", "rtsps", "http", "https")
-SCHEMES = ("picamera2", "v4l2", "synthetic", *STREAMS)
+__all__ = ["Source", "SourceInfo", "check", "open_source"]
 
 
 def open_source(
     settings: SourceSettings,
     stall_s: float = 5.0,
-    on_event: Listener | None = None,
-    on_resume: Resumed | None = None,
+    on_event: OnEvent | None = None,
+    on_resume: OnResume | None = None,
     clip_height_px: int = 0,
+    *,
+    recording: bool = False,
 ) -> Source:
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
-    stall_s: a live source that gives no frame for so long is lost. on_event: hears one sentence
-    when a source is lost and when it is back. on_resume: is told what it then is. clip_height_px: a
-    camera with an encoder of its own encodes pictures up to this height; 0 = none.
-    Raises SourceError for a URI of no known kind.
+    stall_s: a live source that gives no frame for this long is lost. on_event: gets one sentence
+    when a source is lost and when it is back. on_resume: gets the source's information when it is
+    back. clip_height_px: a camera with an encoder of its own encodes pictures up to this height;
+    0 = never. recording: the settings are those of the camera that made this recording, so that
+    settings which only a camera follows are ignored rather than refused.
+
+    Raises SourceError for a URI of no known kind, and ConfigError for settings that the source
+    can't follow.
     """
-    scheme, separator, _ = settings.uri.partition(":")
-    if not separator or scheme not in SCHEMES:
-        return _local(settings, stall_s, on_event, on_resume)
-    match scheme:
-        case "picamera2":
-            from edge.sources.picamera2 import Picamera2Source
-
-            camera = Picamera2Source(settings, stall_s, clip_height_px)
-            return Reconnecting(camera, settings, on_event, on_resume)
-        case "synthetic":
-            from edge.sources.scenes.synthetic import SyntheticSource
-
-            return SyntheticSource(settings)
-        case _:
-            from edge.sources.video import VideoSource
-
-            return Reconnecting(VideoSource(settings, stall_s), settings, on_event, on_resume)
+    kind = kind_of(settings.uri)
+    if kind is Kind.VIDEO and not Path(settings.uri).expanduser().exists():
+        raise SourceError(_unknown(settings.uri))
+    if not recording and (problems := check(settings)):
+        raise ConfigError(problems)
+    source = _source(kind, settings, stall_s, clip_height_px)
+    return Reconnecting(source, settings, on_event, on_resume) if kind.live else source
 
 
-def _local(
-    settings: SourceSettings,
-    stall_s: float,
-    on_event: Listener | None,
-    on_resume: Resumed | None,
-) -> Source:
-    """A path: of a device, of a folder of images or of a video file."""
-    path = Path(settings.uri).expanduser()
-    if path.is_char_device():
-        from edge.sources.video import VideoSource
+def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:
+    """Imports the module of this kind only: picamera2, for one, is on a Pi alone."""
+    if kind is Kind.PICAMERA2:
+        from edge.sources.picamera2 import Picamera2Source
 
-        return Reconnecting(VideoSource(settings, stall_s), settings, on_event, on_resume)
-    if path.is_dir():
+        return Picamera2Source(settings, stall_s, clip_height_px)
+    if kind is Kind.SCENE:
+        from edge.sources.scenes.synthetic import SyntheticSource
+
+        return SyntheticSource(settings)
+    if kind is Kind.IMAGES:
         from edge.sources.images import ImagesSource
 
         return ImagesSource(settings)
-    if not path.exists():
-        raise SourceError(_unknown(settings.uri))
     from edge.sources.video import VideoSource
 
     return VideoSource(settings, stall_s)

@@ -1,4 +1,4 @@
-"""What every source of frames can do."""
+"""The interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edge.vision.types import Frame, SourceInfo
 
 
 class Source(Protocol):
-    """Opened once, read by one thread, closed by the same; may be opened again after a close."""
+    """Opened, read and closed by one thread; may be opened again after a close."""
 
     def open(self) -> SourceInfo:
-        """Raises SourceError where it can never work, SourceLostError where it may later."""
+        """Raises SourceError where it can never work, SourceLostError where it may work later."""
         ...
 
     def read(self) -> Frame | None:
@@ -19,5 +19,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Safe to call at any time, twice too."""
+        """May be called at any time and by any thread, also twice."""
         ...

@@ -10,23 +10,23 @@ from typing import Any
 from edge.errors import SourceError
 from edge.vision.types import EncodedPacket, EncodedStream
 
-MAX_WIDTH_PX, MAX_HEIGHT_PX = 1920, 1088
-MAX_WAITING = 256  # packets; who reads so late has lost the camera anyway
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1920, 1088  # of the Pi's encoder, in whole macroblocks
+MAX_WAITING = 256  # packets: 8 s at 30 fps, after which the camera counts as lost anyway
 
 
 class HardwareH264:
     """Encodes each exposure of the stream `main`: a key frame a second, parameter sets in band.
 
-    library: the module picamera2. camera: configured, not started. monotonic_ns: makes the
-    sensor's time that of frames. Raises SourceError where there is no such encoder, or another
-    program has it. `answers`: whether it has given any packet.
+    library: the module picamera2. camera: configured, not started. monotonic_ns: converts the
+    sensor's time to that of frames. answers: whether any packet has come. Raises SourceError where
+    there is no such encoder, or another program uses it.
     """
 
     def __init__(
         self, library: Any, camera: Any, fps: float, monotonic_ns: Callable[[int], int]
     ) -> None:
         main = camera.camera_configuration()["main"]
-        self.stream = EncodedStream(main["size"][0], main["size"][1], extradata=b"")
+        self.stream = EncodedStream(*main["size"])
         if library.get_platform() is not library.Platform.VC4 or not self._fits():
             raise SourceError(f"no encoder for {self.stream.width}x{self.stream.height} pixels")
         self.answers = False
@@ -36,7 +36,7 @@ class HardwareH264:
         rate = max(1, round(fps))
         self._encoder = library.encoders.H264Encoder(repeat=True, iperiod=rate, framerate=rate)
         output = library.outputs.Output()
-        output.outputframe = self._collect  # else a class derived from one that is imported late
+        output.outputframe = self._collect  # instead of a class derived from a late import
         try:
             camera.start_encoder(self._encoder, output, name="main")
         except (OSError, RuntimeError, KeyError) as error:
@@ -44,11 +44,11 @@ class HardwareH264:
             raise SourceError(f"no encoder: {error}") from error
 
     def packets(self) -> tuple[EncodedPacket, ...]:
-        """What was encoded since the last call, oldest first; about a frame behind the camera."""
+        """Those encoded since the last call, oldest first; about a frame behind the camera."""
         return tuple(self._packets.popleft() for _ in range(len(self._packets)))
 
     def close(self) -> None:
-        """Before the camera is closed: the encoder holds its buffers."""
+        """To be called before the camera is closed, as the encoder holds its buffers."""
         self._camera.stop_encoder(self._encoder)
 
     def _fits(self) -> bool:
@@ -59,15 +59,15 @@ class HardwareH264:
         data: bytes,
         keyframe: bool = True,
         timestamp_us: int = 0,
-        packet: object = None,  # noqa: ARG002 (picamera2's own, of other encoders)
+        packet: object = None,  # noqa: ARG002 (for other encoders of picamera2)
         audio: bool = False,  # noqa: ARG002
     ) -> None:
-        """In picamera2's thread. Its times count from the first frame that was encoded."""
+        """Called in picamera2's thread, with times from the first frame that was encoded."""
         self.answers = True
         sensor_ns = (self._encoder.firsttimestamp + timestamp_us) * 1000
         self._packets.append(EncodedPacket(bytes(data), self._monotonic_ns(sensor_ns), keyframe))
 
     def _abandon(self) -> None:
-        """Half started, it may have a thread that polls a closed device."""
+        """Stops an encoder that half started: its thread may poll a closed device."""
         with contextlib.suppress(OSError, RuntimeError, AttributeError):
             self._encoder.stop()

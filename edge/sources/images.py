@@ -16,11 +16,11 @@ from edge.vision.picture import Picture, PixelFormat
 from edge.vision.types import Frame, SourceInfo
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-DEFAULT_FPS = 1.0
+DEFAULT_FPS = 1.0  # a slide show: images have no rate of their own
 
 
 class ImagesSource:
-    """JPEG and PNG files of one size; what can't be read or is of another size is skipped."""
+    """JPEG and PNG files of one size. Files of another size or content are skipped and counted."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
@@ -73,7 +73,7 @@ class ImagesSource:
 
 
 def _picture(path: Path) -> Picture | None:
-    """Even sides, as encoders need them; None for what is no image."""
+    """With even sides, as encoders need them; None for a file that is no image."""
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 2:
         return None

@@ -1,4 +1,4 @@
-"""When a frame of a recording is due, and waiting for it."""
+"""The times at which the frames of a recording are due."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from edge.runtime.times import NS_PER_S
 
 
 class Pace:
-    """Turns a recording's own times into times of the clock, from the start of play on.
+    """Turns a recording's own times into times of the clock, counted from the start of play.
 
-    fast: the same times, not waited for.
+    fast: the same times, without a wait.
     """
 
     def __init__(self, *, fast: bool) -> None:
@@ -26,7 +26,7 @@ class Pace:
         self._start_ns, self._wall_start_ns = time.monotonic_ns(), time.time_ns()
 
     def wait(self, offset_ns: int) -> tuple[int, int]:
-        """Until a frame is due; (monotonic, wall) times of it in nanoseconds."""
+        """Waits until a frame is due; returns its (monotonic, wall) times in nanoseconds."""
         due_ns = self._start_ns + offset_ns
         if not self._fast:
             self._stopped.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S)

@@ -1,7 +1,7 @@
-"""The Raspberry Pi camera through picamera2, of which this is the only importer.
+"""The Raspberry Pi camera through picamera2, which only this module imports.
 
 Two streams of the same exposure: `main` for crops and captures, `lores` for motion. Both are views
-into the camera's own buffers; an exposure goes back to the camera with the last view on it.
+into the camera's own buffers, which the camera gets back with the last view on them.
 """
 
 from __future__ import annotations
@@ -15,29 +15,26 @@ import time
 import weakref
 from typing import Any
 
-import numpy as np
-
 from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
+from edge.sources.buffers import FORMATS, Lease, picture_of, size_of
 from edge.sources.hardware_h264 import HardwareH264
 from edge.sources.views import even, luma_size
-from edge.vision.picture import Picture, PixelFormat, Plane
 from edge.vision.types import Frame, SourceInfo
 
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
-IN_CAMERA = 3  # of these, so that it goes on: one done and unread, two being exposed
-DEFAULT_FPS = 15.0
+IN_CAMERA = 3  # of these, so that exposure goes on: one done and unread, two being exposed
+DEFAULT_FPS = 15.0  # half of a sensor's usual 30 fps, which halves the work for each frame
 MANUAL_FOCUS = 0  # libcamera's AfModeManual
-FORMATS = {"YUV420": PixelFormat.I420, "NV12": PixelFormat.NV12}
-# What picamera2 and libcamera raise where a camera is gone, busy, or closed by another thread.
+# Raised by picamera2 and libcamera where a camera is gone, busy, or closed by another thread.
 FAILURES = (RuntimeError, OSError, IndexError, KeyError, concurrent.futures.CancelledError)
 
 
 class Picamera2Source:
-    """`picamera2:N`, N counting from 0 the cameras that libcamera lists.
+    """`picamera2:N`, where N counts from 0 the cameras that libcamera lists.
 
     clip_height_px: pictures up to this height go to the Pi's own H.264 encoder, where it has one,
-    and their packets come with the frames. 0 = no packets are wanted.
+    and their packets come with the frames; 0 = never.
     """
 
     def __init__(
@@ -45,13 +42,13 @@ class Picamera2Source:
     ) -> None:
         self._settings = settings
         self._stall_s = stall_s
-        self._clip_height_px = clip_height_px * settings.hardware_encoder
+        self._clip_height_px = clip_height_px if settings.hardware_encoder else 0
         self._camera: Any = None
         self._library: Any = None
         self._encoder: HardwareH264 | None = None
         self._packets_due_s = 0.0
         self._index = self._first_index = 0
-        self._leases: weakref.WeakSet[_Lease] = weakref.WeakSet()
+        self._leases: weakref.WeakSet[Lease] = weakref.WeakSet()
         self._spare = 0
         self._streams: dict[str, dict[str, Any]] = {}
 
@@ -75,11 +72,11 @@ class Picamera2Source:
         self._packets_due_s = time.monotonic() + self._stall_s
         self._first_index = self._index
         encoded = self._encoder.stream if self._encoder else None
-        main, lores = (_size(self._streams[name]) for name in ("main", "lores"))
+        main, lores = (size_of(self._streams[name]) for name in ("main", "lores"))
         return SourceInfo(self._settings.uri, main, lores, fps, live=True, encoded=encoded)
 
     def read(self) -> Frame | None:
-        """The next exposure. Raises SourceLostError where none comes for the stall time."""
+        """The next exposure. Raises SourceLostError where none comes within the stall time."""
         camera = self._camera
         if camera is None:
             return None
@@ -88,12 +85,12 @@ class Picamera2Source:
         except FAILURES as error:
             if self._camera is None:
                 return None
-            what = f"the camera fails: {_reason(error)}"
+            reason = f"the camera fails: {_reason(error)}"
             if isinstance(error, TimeoutError):
                 if self._index > self._first_index and self._encoder is not None:
                     self._give_up_silent(self._encoder)
-                what = f"no frame for {self._stall_s:g} s; check the camera's cable"
-            raise SourceLostError(f"source {self._settings.uri}: {what}") from error
+                reason = f"no frame for {self._stall_s:g} s; check the camera's cable"
+            raise SourceLostError(f"source {self._settings.uri}: {reason}") from error
         index, self._index = self._index, self._index + 1
         return self._frame(request, index)
 
@@ -102,7 +99,7 @@ class Picamera2Source:
         encoder, self._encoder = self._encoder, None
         if camera is None:
             return
-        # One that is gone can't be closed well; if it still runs, the next `open` tells.
+        # A camera that is gone can't be closed well; if it still runs, the next `open` fails.
         with contextlib.suppress(*FAILURES):
             camera.cancel_all_and_flush()
             if encoder is not None:
@@ -111,18 +108,18 @@ class Picamera2Source:
             camera.close()
 
     def _configure(self, fps: float) -> None:
-        """What was asked for and what was granted may differ: only the latter counts."""
+        """Asks for both streams, and takes the configuration that was granted instead."""
         main = (even(self._settings.width_px), even(self._settings.height_px))
         width, height = luma_size(*main, self._settings.luma_width_px)
         interval_us = round(1_000_000 / fps)
         libcamera = importlib.import_module("libcamera")
-        turned = self._settings.upside_down
-        transform = libcamera.Transform(hflip=turned, vflip=turned)
+        rotated = self._settings.upside_down
+        transform = libcamera.Transform(hflip=rotated, vflip=rotated)
         self._camera.configure(
             self._camera.create_video_configuration(
                 main={"size": main, "format": "YUV420"},
                 lores={"size": (even(width), even(height)), "format": "YUV420"},
-                raw=None,  # unread, its buffers would be the largest
+                raw=None,  # nobody reads it, and its buffers would be the largest
                 sensor={"output_size": _sensor_size(self._camera.sensor_resolution, main)},
                 transform=transform,
                 colour_space=libcamera.ColorSpace.Smpte170m(),
@@ -134,8 +131,8 @@ class Picamera2Source:
         granted = self._camera.camera_configuration()
         if granted["transform"] != transform:
             raise SourceError(
-                f"source {self._settings.uri}: this camera can't turn its picture; leave "
-                "source.upside_down out"
+                f"source {self._settings.uri}: this camera can't rotate its picture; "
+                "remove source.upside_down"
             )
         buffers = min(stream.buffer_count for stream in self._camera.libcamera_config)
         self._spare = max(0, buffers - IN_CAMERA)
@@ -143,7 +140,7 @@ class Picamera2Source:
         for stream in self._streams.values():
             if stream["format"] not in FORMATS:
                 raise SourceError(
-                    f"source {self._settings.uri}: the camera gives {stream['format']} where "
+                    f"source {self._settings.uri}: the camera gives {stream['format']}, but "
                     f"{' or '.join(FORMATS)} is needed"
                 )
         if granted["main"]["size"][1] <= self._clip_height_px:
@@ -151,32 +148,32 @@ class Picamera2Source:
                 self._encoder = HardwareH264(self._library, self._camera, fps, _monotonic_ns)
 
     def _focus(self) -> dict[str, float]:
-        """Controls that bring the lens to `focus_m`, in dioptres, and leave it there."""
+        """Controls that move the lens to `focus_m` (libcamera counts in dioptres) and keep it."""
         if not (distance_m := self._settings.focus_m):
             return {}
         limits = self._camera.camera_controls.get("LensPosition")
         if limits is None:
             raise SourceError(
-                f"source {self._settings.uri}: this camera's lens has no motor; turn it by "
-                "hand, and leave source.focus_m out"
+                f"source {self._settings.uri}: this camera's lens has no motor; focus it by "
+                "hand, and remove source.focus_m"
             )
         _, nearest, _ = limits
         if distance_m * nearest < 1:
             raise SourceError(
-                f"source {self._settings.uri}: this camera is sharp from {1 / nearest:.2g} m on; "
-                f"source.focus_m is {distance_m:g}"
+                f"source {self._settings.uri}: this camera can focus from {1 / nearest:.2g} m "
+                f"on, but source.focus_m is {distance_m:g}"
             )
         return {"AfMode": MANUAL_FOCUS, "LensPosition": 1 / distance_m}
 
     def _frame(self, request: Any, index: int) -> Frame:
-        """Views, or copies while so many are out that the camera would wait for a buffer."""
-        lease = _Lease(request)
+        """Views, or copies while the camera would otherwise have too few buffers."""
+        lease = Lease(request)
         self._leases.add(lease)
         sensor_ns = request.get_metadata().get("SensorTimestamp")
         now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
         exposed_ns = now_ns if sensor_ns is None else _monotonic_ns(sensor_ns)
         main, lores = (
-            _picture(lease.view(self._library, name), self._streams[name])
+            picture_of(lease.view(self._library, name), self._streams[name])
             for name in ("main", "lores")
         )
         wall_ns -= now_ns - exposed_ns
@@ -192,13 +189,13 @@ class Picamera2Source:
         return self._encoder.packets()
 
     def _give_up_silent(self, encoder: HardwareH264) -> None:
-        """One that has given nothing since it was opened; it may hold all buffers, too."""
+        """Stops using an encoder without a packet since `open`; it may even hold all buffers."""
         if encoder.answers:
             return
         self._clip_height_px = 0
         raise SourceLostError(
-            f"source {self._settings.uri}: the hardware encoder gives nothing; clips are encoded "
-            "in software from now on"
+            f"source {self._settings.uri}: the hardware encoder gives no packets; clips are "
+            "encoded in software from now on"
         )
 
     def _number(self) -> int:
@@ -206,8 +203,8 @@ class Picamera2Source:
         cameras = self._library.Picamera2.global_camera_info()
         if not cameras:
             raise SourceError(
-                f"source {self._settings.uri}: no camera is connected; check the ribbon cable, and "
-                "`rpicam-hello --list-cameras`"
+                f"source {self._settings.uri}: no camera is connected; check the ribbon cable "
+                "and the output of `rpicam-hello --list-cameras`"
             )
         if not text.isdigit() or int(text) >= len(cameras):
             known = "only camera 0" if len(cameras) == 1 else f"0 to {len(cameras) - 1}"
@@ -222,41 +219,8 @@ class Picamera2Source:
         return int(text)
 
 
-class _Lease:
-    """A completed request: the camera gets it back when nothing refers to it any more."""
-
-    def __init__(self, request: Any) -> None:
-        self._request = request
-        self._mapped: list[Any] = []
-
-    def view(self, library: Any, stream: str) -> Plane:
-        """The bytes of a stream's buffer itself, 1-dimensional and read-only.
-
-        What is derived from this array keeps it, and so the lease, whatever becomes of the frame.
-        """
-        mapped = library.MappedArray(self._request, stream, reshape=False, write=False)
-        self._mapped.append(mapped)
-        return np.asarray(_Buffer(mapped.__enter__().array, self))
-
-    def __del__(self) -> None:
-        for mapped in self._mapped:
-            mapped.__exit__(None, None, None)
-        self._request.release()
-
-
-class _Buffer:
-    """Memory of a camera, as numpy takes it (`__array_interface__`), that keeps its lease."""
-
-    def __init__(self, array: Plane, lease: _Lease) -> None:
-        (address, _), shape = array.__array_interface__["data"], array.shape
-        self.__array_interface__ = {
-            "version": 3, "typestr": "|u1", "shape": shape, "data": (address, True),
-        }  # fmt: skip
-        self._lease = lease
-
-
 def _library() -> Any:
-    # Both write of a failure what is in our sentence, too. Who wants more sets the variable.
+    # Both log each failure, which our sentence reports already. The variable brings their log back.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:FATAL")
     logging.getLogger("picamera2.picamera2").setLevel(logging.CRITICAL)
     try:
@@ -268,7 +232,7 @@ def _library() -> Any:
 
 
 def _camera(library: Any, number: int) -> Any:
-    """`Picamera2(number)`, which leaves the end of a pipe open each time that it fails."""
+    """`Picamera2(number)`; closes the end of a pipe that it leaves open when it fails."""
     camera = library.Picamera2.__new__(library.Picamera2)
     try:
         camera.__init__(number)
@@ -279,56 +243,32 @@ def _camera(library: Any, number: int) -> Any:
 
 
 def _sensor_size(sensor: tuple[int, int], main: tuple[int, int]) -> tuple[int, int]:
-    """The sensor's mode for the whole field of view: its binned one, where that is large enough.
+    """The sensor's mode with the whole field of view: the binned one, if that is large enough.
 
-    By itself picamera2 takes the mode nearest to the picture: for 1280x720 of an IMX708 one that
-    shows the middle two thirds only.
+    picamera2 would take the mode nearest to the picture: for 1280x720 of an IMX708 it shows only
+    the middle two thirds.
     """
     binned = (sensor[0] // 2, sensor[1] // 2)
     return binned if binned[0] >= main[0] and binned[1] >= main[1] else sensor
 
 
 def _reason(error: BaseException) -> str:
-    """picamera2 wraps what libcamera said in sentences that say less, by `from` or without."""
+    """The innermost error: picamera2 wraps those of libcamera in others that say less."""
     inner: BaseException | None = error
     while inner is not None:
         error = inner
         inner = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if "busy" in str(error):
         return "another program is using it"
-    return f"{error} (LIBCAMERA_LOG_LEVELS=*:INFO tells more)"
+    return f"{error} (set LIBCAMERA_LOG_LEVELS=*:INFO for more)"
 
 
 def _monotonic_ns(sensor_ns: int) -> int:
     """The sensor's time on the clock of `time.monotonic_ns`.
 
-    libcamera documents it as CLOCK_BOOTTIME, while its drivers pass the kernel's CLOCK_MONOTONIC
-    on. The two differ by the time suspended: the one that makes the frame newest is meant.
+    libcamera documents CLOCK_BOOTTIME, but its drivers pass on the kernel's CLOCK_MONOTONIC. The
+    two differ by the time in suspension: the clock on which the frame is newest is taken.
     """
     now_ns = time.monotonic_ns()
     boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return now_ns - min(now_ns - sensor_ns, boot_ns - sensor_ns, key=abs)
-
-
-def _size(stream: dict[str, Any]) -> tuple[int, int]:
-    """(width, height) as it is used: chroma has half of both."""
-    width, height = stream["size"]
-    return even(width), even(height)
-
-
-def _picture(flat: Plane, stream: dict[str, Any]) -> Picture:
-    """Views on the planes of a YUV420 or NV12 buffer, without the padding of its rows."""
-    width, height = _size(stream)
-    rows = int(stream["size"][1])
-    stride = int(stream["stride"])
-    luma = flat[: stride * rows].reshape(rows, stride)[:height, :width]
-    rest = flat[stride * rows :]
-    if stream["format"] == "NV12":
-        chroma = rest[: stride * (rows // 2)].reshape(rows // 2, stride)[: height // 2, :width]
-        return Picture(PixelFormat.NV12, (luma, chroma.reshape(height // 2, width // 2, 2)))
-    half, size = stride // 2, (stride // 2) * (rows // 2)
-    planes = [
-        rest[start : start + size].reshape(rows // 2, half)[: height // 2, : width // 2]
-        for start in (0, size)
-    ]
-    return Picture(PixelFormat.I420, (luma, *planes))

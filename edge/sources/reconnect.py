@@ -1,4 +1,4 @@
-"""A live source that comes back: lost, waited for, opened again."""
+"""A live source that is opened again after it was lost."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from edge.runtime.stage import Stage
 from edge.sources.base import Source
 from edge.vision.types import Frame, SourceInfo
 
-FIRST_PAUSE_S = 1.0
-JITTER = 0.2  # so that a hundred cameras don't come back in the same instant
+FIRST_PAUSE_S = 1.0  # doubled after each failed attempt, up to source.retry_max_s
+JITTER = 0.2  # so that a hundred cameras don't connect in the same instant
 
-Listener = Callable[[str], None]
-Resumed = Callable[[SourceInfo], None]
+OnEvent = Callable[[str], None]
+OnResume = Callable[[SourceInfo], None]
 
 
 class Reconnecting:
-    """Wraps a live source. Indices go on and times don't go back over a loss.
+    """Wraps a live source. Over a loss, indices go on and times don't go back.
 
-    The first `open` is tried once, so that a wrong address is told at once. A source that comes
-    back with another size of picture ends in SourceLostError: the stages are made for one size.
-    One that gives a frame of another size is damaged, and lost.
+    The first `open` is tried once, so that a wrong address is reported at once. A source that comes
+    back with another size of picture ends in SourceLostError, as the stages are made for one size.
+    A frame of another size is damage, and the source counts as lost.
 
-    `reopened` counts how often it came back. `on_resume` is told then what the source is now, by
-    the thread that reads: a stream of packets begins anew, with parameters of its own.
+    on_event: gets one sentence for each loss, restart and return. on_resume: gets the source's new
+    information when it is back, as its packets are a new stream; both in the thread that reads,
+    except for a restart. reopened: number of returns.
     """
 
     def __init__(
         self,
         source: Source,
         settings: SourceSettings,
-        on_event: Listener | None = None,
-        on_resume: Resumed | None = None,
+        on_event: OnEvent | None = None,
+        on_resume: OnResume | None = None,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -52,13 +53,13 @@ class Reconnecting:
         self._last_ns = 0
 
     def open(self) -> SourceInfo:
-        """As the wrapped source."""
+        """As `open` of the wrapped source."""
         self._closed.clear()
         self._info = self._source.open()
         return self._info
 
     def read(self) -> Frame | None:
-        """The next frame, over losses; None once closed."""
+        """The next frame, also after losses; None once closed."""
         while not self._closed.is_set():
             try:
                 frame = self._read()
@@ -72,13 +73,13 @@ class Reconnecting:
         return None
 
     def answering_s(self) -> float:
-        """How long the source has taken so far over one call; 0 between two."""
+        """How long the present call of the source has taken so far; 0 between two."""
         return self._call.busy_s()
 
     def restart(self, reason: str) -> None:
-        """Gives the source up as lost, from another thread; `reason` is a sentence.
+        """Treats the source as lost, from another thread. reason: a sentence for `on_event`.
 
-        One that hangs in a call is closed under it, which may take as long as that call.
+        A source that hangs in a call is closed meanwhile, which may take as long as that call.
         """
         self._on_event(reason)
         self._restarting.set()
@@ -86,7 +87,7 @@ class Reconnecting:
             self._source.close()
 
     def close(self) -> None:
-        """Ends a wait for the source, too."""
+        """Also ends a wait for the source to come back."""
         self._closed.set()
         self._source.close()
 
@@ -95,12 +96,12 @@ class Reconnecting:
         try:
             with self._call.work():
                 frame = self._source.read()
-        except Exception as error:  # whatever a source says that is closed in mid-call
+        except Exception as error:  # a source may raise anything when it is closed during a call
             if not self._restarting.is_set() and not self._closed.is_set():
                 raise
             raise SourceLostError(f"source {self._info.name} was closed") from error
         if self._restarting.is_set():
-            raise SourceLostError(f"source {self._info.name} is opened again")
+            raise SourceLostError(f"source {self._info.name} is being opened again")
         size = None if frame is None else (frame.main.width, frame.main.height)
         if size not in (None, self._info.main_size):
             raise SourceLostError(f"source {self._info.name} gave a damaged frame")
@@ -118,7 +119,7 @@ class Reconnecting:
             try:
                 with self._call.work():
                     info = self._source.open()
-            except EdgeError:  # also what is permanent at the first open: it has worked before
+            except EdgeError:  # permanent errors too, as it has worked before
                 pause_s = min(2 * pause_s, self._settings.retry_max_s)
                 continue
             break

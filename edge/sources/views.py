@@ -1,4 +1,4 @@
-"""The two views of a frame: what the sources that decode pictures share."""
+"""The sizes of a frame's two views, and its luma plane."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def even(length: int) -> int:
 
 
 def luma_size(width: int, height: int, luma_width_px: int) -> tuple[int, int]:
-    """(width, height) of the plane for motion: same aspect, never larger than the picture."""
+    """(width, height) of the plane for motion: same aspect, at most as large as the picture."""
     narrow = min(luma_width_px, width)
     return narrow, max(2, round(height * narrow / width))
 
 
 def luma_of(picture: Picture, luma_width_px: int) -> Luma:
-    """A fresh (h, w) uint8 plane, averaged down so that noise goes too."""
+    """A new (h, w) uint8 plane, averaged over areas, which reduces noise."""
     size = luma_size(picture.width, picture.height, luma_width_px)
     return np.asarray(cv2.resize(picture.luma(), size, interpolation=cv2.INTER_AREA), np.uint8)

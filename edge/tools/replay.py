@@ -20,7 +20,7 @@ import numpy as np
 from edge.config.schema import Settings
 from edge.daemon.pictures import thumbnail
 from edge.errors import PermanentError
-from edge.runtime.files import part_of, write_whole
+from edge.runtime.files import part_of, write_file
 from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
 from edge.tools.report import Entry, Sample, render
@@ -64,7 +64,7 @@ def replay(
     and, where it is known, of all frames. Raises EdgeError.
     """
     detector = build_detector(settings)
-    source = open_source(settings.source)
+    source = open_source(settings.source, recording=True)
     info = source.open()
     if info.live:
         source.close()
@@ -172,4 +172,4 @@ class _Video:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data, replace=True)
+    write_file(path, data)

@@ -19,7 +19,7 @@ Luma = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class EncodedPacket:
-    """One H.264 access unit in Annex B or AVCC form, as its stream's `extradata` says.
+    """One H.264 access unit in Annex B; a key frame has its parameter sets before it.
 
     `timestamp_ns` is on the clock of `Frame.timestamp_ns`, in presentation order: streams with
     B-frames are not used for pre-roll.
@@ -32,11 +32,10 @@ class EncodedPacket:
 
 @dataclass(frozen=True, slots=True)
 class EncodedStream:
-    """What a muxer needs of a source that delivers H.264."""
+    """The size in pixels of a source's own H.264; its packets hold everything else."""
 
     width: int
     height: int
-    extradata: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def test_size_of_the_encoded_picture(size, highest, expected):
 
 @pytest.mark.parametrize("form", ["I420", "NV12", "RGB", "BGR"])
 @pytest.mark.parametrize("size", [(320, 240), (640, 480), (480, 360), (1440, 1080)])
-def test_every_frame_comes_back_as_it_was(form, size):
+def test_every_frame_is_decoded_as_it_was(form, size):
     width, height = size
     encoder = FrameEncoder(width, height, 10, 240, PixelFormat[form])
     assert (encoder.stream.width, encoder.stream.height) == (320, 240)
@@ -58,21 +58,21 @@ def test_padded_rows_are_not_encoded():
     assert read_mark(back[0]) == 5
 
 
-def test_colours_survive_the_way_from_rgb():
+def test_colours_of_rgb_are_kept():
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 255
     encoder = FrameEncoder(64, 64, 10, 720, PixelFormat.RGB)
     out = encoder.encode(Frame(0, 0, 0, red[..., 0], Picture(PixelFormat.RGB, (red,))))
     context = av.CodecContext.create("h264", "r")
     (image,) = context.decode(av.Packet(out[0].data)) or context.decode(None)
-    assert image.colorspace in (5, 6)  # BT.601, said in the stream
+    assert image.colorspace in (5, 6)  # BT.601, stated in the stream
     assert image.color_range == 1
     r, g, b = image.to_ndarray(format="rgb24")[32, 32]
     assert r > 240
     assert max(g, b) < 15
 
 
-def test_each_packet_has_its_frames_time_and_comes_at_once():
+def test_each_packet_has_the_time_of_its_frame_and_comes_at_once():
     encoder = FrameEncoder(320, 240, 10, 720)
     times = [START_NS + ms * NS_PER_MS for ms in (0, 100, 103, 517, 517, 2900, 2901)]
     for n, at in enumerate(times):
@@ -89,7 +89,7 @@ def test_a_key_frame_about_every_second_whatever_the_rate(fps):
     assert np.all((steps >= 1.0) & (steps < 1.0 + 1.5 / fps))
 
 
-def test_key_frames_are_a_second_apart_in_time_and_not_in_frames():
+def test_key_frames_are_a_second_apart_by_time_not_by_frames():
     encoder = FrameEncoder(320, 240, 10, 720)
     times_ms = [0, 700, 1400, 1500, 2350, 2450, 9000, 9999, 10_000]
     sent = [encoder.encode(frame(n, START_NS + ms * NS_PER_MS)) for n, ms in enumerate(times_ms)]
@@ -97,13 +97,13 @@ def test_key_frames_are_a_second_apart_in_time_and_not_in_frames():
     assert keys == [0, 1400, 2450, 9000, 10_000]
 
 
-def test_any_key_frame_is_a_place_to_begin():
+def test_a_decoder_can_begin_at_any_key_frame():
     stream = packets(30)
     second = [n for n, p in enumerate(stream) if p.keyframe][1]
     assert [read_mark(luma) for luma in decoded(stream[second:])] == list(range(second, 30))
 
 
-def test_it_knows_which_pictures_it_takes():
+def test_it_takes_pictures_of_its_size_and_format_only():
     encoder = FrameEncoder(320, 240, 10, 720)
     assert encoder.takes(picture(0))
     assert not encoder.takes(picture(0, width=640))

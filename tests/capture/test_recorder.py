@@ -19,50 +19,31 @@ import pytest
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError, PermanentError
+from edge.runtime.worker import NICE
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 from tests.support.captures import (
+    FPS,
     SECOND,
-    START_NS,
     WALL_NS,
     Captures,
+    at,
+    encoded_frame,
     footage,
     frame,
+    offer,
     packets,
     play,
     request,
+    settle,
     source_info,
     wall,
 )
 
-FPS = 10
-
-
-def at(index: float) -> int:
-    return START_NS + int(index * SECOND / FPS)
-
-
-def offer(captures: Captures, indices: Iterable[int], **size: int) -> None:
-    for n in indices:
-        assert captures.recorder.offer(frame(n, **size), wait=True)
-
-
-def settle(captures: Captures) -> None:
-    """Returns when all that was handed in is done, by a job that goes through both threads."""
-    done = threading.Event()
-    recorder = captures.recorder
-    recorder._encoding.submit(lambda: recorder._writing.submit(done.set) and None)
-    assert done.wait(20)
-
 
 def offer_packets(captures: Captures, indices: Iterable[int], wait: bool = True) -> list[bool]:
-    """Frames of a source that delivers its own H.264, one packet each."""
+    """Frames of a source that gives H.264 by itself, one packet each."""
     stream = packets(max(indices) + 1)
     return [captures.recorder.offer(encoded_frame(n, stream[n]), wait=wait) for n in indices]
-
-
-def encoded_frame(n: int, packet: EncodedPacket) -> Frame:
-    plain = frame(n)
-    return Frame(n, at(n), plain.wall_ns, plain.luma, plain.main, packets=(packet,))
 
 
 def sidecar(path: Path) -> dict:
@@ -100,7 +81,7 @@ def test_rolls_are_configured(tmp_path, post_roll_s, last):
     assert marks[-1] == last
 
 
-def test_a_trigger_right_at_the_start_has_what_there_is(tmp_path):
+def test_a_trigger_right_at_the_start_gets_the_video_there_is(tmp_path):
     with Captures(tmp_path) as captures:
         offer(captures, range(3))
         captures.recorder.trigger(request(at(2)))
@@ -195,21 +176,21 @@ def test_a_still_and_a_clip_share_a_name_and_a_sidecar(tmp_path):
     assert cv2.imread(str(still.path)).shape == (240, 320, 3)
     assert still.wall_ns == wall(at(38))
 
-    said = sidecar(clip.sidecar)
-    assert (said["camera"], said["model"]) == ("cam0", "person_ssdlite")
-    assert [(f["name"], f["kind"], f["bytes"]) for f in said["files"]] == [
+    written = sidecar(clip.sidecar)
+    assert (written["camera"], written["model"]) == ("cam0", "person_ssdlite")
+    assert [(f["name"], f["kind"], f["bytes"]) for f in written["files"]] == [
         (still.path.name, "still", still.path.stat().st_size),
         (clip.path.name, "clip", clip.path.stat().st_size),
     ]
-    assert said["files"][1]["frames"] == clip.frames
-    (event,) = said["events"]
+    assert written["files"][1]["frames"] == clip.frames
+    (event,) = written["events"]
     when = datetime.fromisoformat(event["time"])
     assert when.utcoffset() is not None
     assert when.timestamp() == pytest.approx(wall(at(40)) / 1e9, abs=0.001)
     assert (event["event_id"], event["latency_ms"]) == ("e1", 87.2)
 
 
-def test_each_rule_has_its_own_still_beside_the_common_clip(tmp_path):
+def test_each_rule_has_a_still_of_its_own_beside_the_shared_clip(tmp_path):
     with Captures(tmp_path) as captures:
         offer(captures, range(31))
         for rule in ("door", "yard"):
@@ -224,7 +205,7 @@ def test_each_rule_has_its_own_still_beside_the_common_clip(tmp_path):
     assert sum(name.endswith(".json") for name in all_files(tmp_path)) == 2
 
 
-def test_two_events_of_one_moment_do_not_overwrite_each_other(tmp_path):
+def test_two_events_of_the_same_time_do_not_overwrite_each_other(tmp_path):
     with Captures(tmp_path, clips=False) as captures:
         for event in ("a", "b"):
             captures.recorder.trigger(
@@ -248,7 +229,7 @@ def test_nothing_is_encoded_where_no_rule_wants_clips(tmp_path):
 
 def test_packets_of_the_source_are_not_encoded_again(tmp_path):
     with Captures(tmp_path, pre_roll_s=1, post_roll_s=1) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         assert all(offer_packets(captures, range(60)))
         captures.recorder.trigger(request(at(55)))
         assert captures.recorder._cutter._encoder is None
@@ -257,9 +238,9 @@ def test_packets_of_the_source_are_not_encoded_again(tmp_path):
     assert marks[-1] == 59
 
 
-def test_lost_packets_cost_the_rest_of_their_group_only(tmp_path):
+def test_dropped_packets_cost_only_the_rest_of_their_group(tmp_path):
     with Captures(tmp_path, pre_roll_s=6) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         busy = threading.Event()
         captures.recorder._encoding.submit(lambda: busy.wait() and None)
         taken = offer_packets(captures, range(45), wait=False)
@@ -294,7 +275,7 @@ def test_frames_that_find_the_queue_full_are_dropped_and_counted(tmp_path):
 def test_a_slow_disk_costs_no_frames(tmp_path):
     captures = Captures(tmp_path)
     slow = threading.Event()
-    captures.recorder._on_capture = lambda result: slow.wait() and captures.results.append(result)
+    captures.on_capture = lambda result: slow.wait() and captures.results.append(result)
     with captures:
         offer(captures, range(20))
         captures.recorder.trigger(request(at(19), actions=("still", "clip"), still=frame(19)))
@@ -339,10 +320,12 @@ def test_a_disk_that_fails_is_a_sentence_and_recording_goes_on(tmp_path):
     assert captures.recorder.stats()["errors"] == 2
 
 
-def test_a_full_store_ends_a_clip_and_keeps_what_it_has(tmp_path):
-    filler = b"\0\0\1\x0c" + os.urandom(100_000).replace(b"\0", b"\1")  # a unit without meaning
+def test_a_full_store_ends_a_clip_and_keeps_the_part_that_is_written(tmp_path):
+    filler = b"\0\0\1\x0c" + os.urandom(100_000).replace(
+        b"\0", b"\1"
+    )  # a unit that decoders ignore
     with Captures(tmp_path, max_bytes=5_000_000, max_clip_s=600) as captures:
-        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240, b"")))
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         for n, packet in enumerate(packets(60)):
             fat = EncodedPacket(packet.data + filler, packet.timestamp_ns, packet.keyframe)
             captures.recorder.offer(encoded_frame(n, fat), wait=True)
@@ -370,7 +353,7 @@ def test_old_captures_make_room_for_new_ones(tmp_path):
     assert captures.recorder.stats()["captures_deleted"] == 12 - len(left)
 
 
-def test_a_source_that_comes_back_starts_anew(tmp_path):
+def test_a_source_that_comes_back_begins_a_new_stream(tmp_path):
     with Captures(tmp_path) as captures:
         offer(captures, range(31))
         captures.recorder.trigger(request(at(30), "before"))
@@ -413,10 +396,10 @@ def test_a_clip_without_any_video_is_a_sentence(tmp_path):
     assert all_files(tmp_path) == []
 
 
-def test_stop_takes_no_longer_than_it_is_given(tmp_path):
+def test_stop_returns_within_its_time_limit(tmp_path):
     captures = Captures(tmp_path, clips=False)
     hanging = threading.Event()
-    captures.recorder._on_capture = lambda _: hanging.wait() and None
+    captures.on_capture = lambda _: hanging.wait() and None
     captures.recorder.start()
     captures.recorder.trigger(request(at(0), actions=("still",), still=frame(0)))
     started = time.monotonic()
@@ -439,20 +422,20 @@ def test_stop_is_quick_and_may_be_called_twice_or_alone(tmp_path):
     Captures(tmp_path).recorder.stop()
 
 
-def test_a_bug_in_a_callback_comes_out_where_the_recorder_is_used(tmp_path):
+def test_an_exception_of_a_callback_is_raised_by_stop(tmp_path):
     captures = Captures(tmp_path, clips=False)
 
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    captures.recorder._on_capture = broken
+    captures.on_capture = broken
     captures.recorder.start()
     captures.recorder.trigger(request(at(0), actions=("still",), still=frame(0)))
     with pytest.raises(ZeroDivisionError):
         captures.recorder.stop()
 
 
-def test_a_failure_of_the_encoder_comes_out_and_the_open_clip_is_completed(tmp_path):
+def test_a_failure_of_the_encoder_is_raised_and_the_open_clip_is_completed(tmp_path):
     captures = Captures(tmp_path)
     captures.recorder.start()
     offer(captures, range(20))
@@ -483,7 +466,7 @@ def test_camera_buffers_go_back_at_once(tmp_path, clips):
         assert returned() is None
 
 
-def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error_of_start(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PermanentError, match="captures can't be written"):
         Captures(tmp_path / "file").recorder.start()
@@ -504,7 +487,7 @@ with Captures(Path(sys.argv[1])) as captures:
 """
 
 
-def test_a_kill_leaves_no_broken_file_and_the_next_start_tidies_up(tmp_path):
+def test_a_kill_leaves_no_broken_file_and_the_next_start_removes_the_rest(tmp_path):
     here = Path(__file__).parent
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), str(here), str(here.parent)],
@@ -560,17 +543,17 @@ def test_real_footage(tmp_path, shared_data, name):
     assert kept.bytes == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: a thread has no priority there")
-def test_captures_give_way_to_the_analysis(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: a thread has no own priority")
+def test_both_threads_have_a_lower_priority(tmp_path: Path) -> None:
     niceness: dict[str, int] = {}
 
-    def look() -> None:
+    def note_priority() -> None:
         niceness[threading.current_thread().name] = os.getpriority(os.PRIO_PROCESS, 0)
 
     with Captures(tmp_path) as captures:
-        captures.recorder._encoding.submit(look)
-        captures.recorder._writing.submit(look)
+        captures.recorder._encoding.submit(note_priority)
+        captures.recorder._writing.submit(note_priority)
         settle(captures)
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert all(nice == min(19, own + 10) for nice in niceness.values())
+    normal = os.getpriority(os.PRIO_PROCESS, 0)
+    assert all(nice == min(19, normal + NICE) for nice in niceness.values())
     assert len(niceness) == 2

@@ -27,12 +27,12 @@ def test_an_empty_ring_gives_nothing():
     assert filled([]).since(0) == []
 
 
-def test_what_comes_before_the_first_key_frame_is_not_kept():
+def test_packets_before_the_first_key_frame_are_not_kept():
     assert len(filled([EncodedPacket(b"a", 1, False), EncodedPacket(b"b", 2, False)])) == 0
 
 
 @given(STREAMS, st.integers(1, 400))
-def test_it_holds_the_end_of_the_stream_from_a_key_frame_on(packets, most):
+def test_it_keeps_the_end_of_the_stream_from_a_key_frame_on(packets, most):
     ring = PacketRing(1e-6, most)
     for n, packet in enumerate(packets):
         ring.add(packet)
@@ -45,7 +45,7 @@ def test_it_holds_the_end_of_the_stream_from_a_key_frame_on(packets, most):
 
 
 @given(STREAMS, st.integers(0, 5_000))
-def test_it_covers_its_seconds_and_one_group_more_at_most(packets, span_ns):
+def test_it_covers_its_seconds_and_at_most_one_group_more(packets, span_ns):
     held = filled(packets, span_ns / 1e9).since(-1)
     keys = [p for p in packets if p.keyframe]
     if not keys:
@@ -78,7 +78,7 @@ def test_a_group_too_large_for_the_ring_is_dropped_until_the_next_key_frame():
     assert len(ring) == 1
 
 
-def test_clear_forgets_all():
+def test_clear_removes_all_packets():
     ring = filled([EncodedPacket(b"abc", 0, True)])
     ring.clear()
     assert (len(ring), ring.bytes, ring.since(0)) == (0, 0, [])

@@ -28,7 +28,7 @@ def guard(root: Path, **limits: Any) -> StorageGuard:
 def capture(
     root: Path, stem: str, age_s: float = 0, bytes_: int = 1000, day: str = "2026-01-01"
 ) -> Path:
-    """A group of two files and a sidecar, together of exactly so many bytes."""
+    """A group of two files and a sidecar, of this many bytes together."""
     folder = root / "cam0" / day
     folder.mkdir(parents=True, exist_ok=True)
     sidecar = folder / f"{stem}.json"
@@ -54,7 +54,7 @@ def test_an_empty_folder_admits(tmp_path):
     assert (tmp_path / "not-yet").is_dir()
 
 
-def test_the_oldest_go_first_and_whole(tmp_path):
+def test_the_oldest_captures_are_deleted_first_and_whole(tmp_path):
     for n, age_s in enumerate([30, 50, 10, 40, 20]):
         capture(tmp_path, f"c{n}", age_s)
     keeper = guard(tmp_path, max_bytes=5000)
@@ -67,7 +67,7 @@ def test_the_oldest_go_first_and_whole(tmp_path):
     assert (keeper.bytes, keeper.deleted) == (3000, 2)
 
 
-def test_what_is_recorded_counts_without_another_scan(tmp_path):
+def test_recorded_sizes_count_without_another_scan(tmp_path):
     old, new = capture(tmp_path, "old", 50), capture(tmp_path, "new", 40)
     keeper = guard(tmp_path, max_bytes=5000)
     keeper.record(new, 3500)
@@ -79,7 +79,7 @@ def test_what_is_recorded_counts_without_another_scan(tmp_path):
     assert keeper.bytes == 0
 
 
-def test_what_this_software_did_not_write_stays(tmp_path):
+def test_files_of_other_programs_stay(tmp_path):
     capture(tmp_path, "ours", 100)
     folder = tmp_path / "cam0" / "2026-01-01"
     foreign = {
@@ -105,7 +105,7 @@ def test_what_this_software_did_not_write_stays(tmp_path):
     assert before - files(tmp_path) == gone
 
 
-def test_age(tmp_path):
+def test_captures_older_than_the_limit_are_deleted(tmp_path):
     for n, days in enumerate([0.5, 1.5, 2.5]):
         capture(tmp_path, f"c{n}", days * 86_400)
     guard(tmp_path).expire()
@@ -116,7 +116,7 @@ def test_age(tmp_path):
     assert stems(tmp_path) == {"c0"}
 
 
-def test_free_space(tmp_path):
+def test_free_space_is_kept(tmp_path):
     for n in range(4):
         film = capture(tmp_path, f"c{n}", 10 - n).with_name(f"c{n}.mp4")
         os.truncate(film, 4_000_000_000)  # sparse: large for the count, not for this machine
@@ -139,7 +139,7 @@ def test_a_refusal_deletes_nothing(tmp_path):
     assert stems(tmp_path) == {"c0", "c1", "c2"}
 
 
-def test_a_capture_in_the_making_is_left_alone(tmp_path):
+def test_a_capture_that_is_being_written_is_left_alone(tmp_path):
     oldest, newer = capture(tmp_path, "oldest", 99), capture(tmp_path, "newer", 1)
     keeper = guard(tmp_path, max_bytes=2000, max_age_days=1e-9)
     keeper.hold(oldest)
@@ -153,7 +153,7 @@ def test_a_capture_in_the_making_is_left_alone(tmp_path):
     assert not oldest.exists()
 
 
-def test_holding_twice_is_released_by_the_outer(tmp_path):
+def test_a_group_held_twice_stays_held_until_the_outer_release(tmp_path):
     sidecar = capture(tmp_path, "c", 5)
     keeper = guard(tmp_path, max_bytes=1000)
     keeper.hold(sidecar)
@@ -163,7 +163,7 @@ def test_holding_twice_is_released_by_the_outer(tmp_path):
         keeper.admit(1)
 
 
-def test_empty_days_go_and_others_stay(tmp_path):
+def test_empty_day_folders_are_deleted_and_others_stay(tmp_path):
     capture(tmp_path, "a", 50, day="2026-01-01")
     capture(tmp_path, "b", 40, day="2026-01-02")
     (tmp_path / "cam0" / "2026-01-02" / "note.txt").write_text("keep")
@@ -175,7 +175,7 @@ def test_empty_days_go_and_others_stay(tmp_path):
     assert sorted(p.name for p in (tmp_path / "cam0").iterdir()) == ["2026-01-02", "2026-01-03"]
 
 
-def test_captures_that_a_person_deleted_cost_no_others(tmp_path):
+def test_captures_that_a_person_deleted_do_not_cost_others(tmp_path):
     """The count is an hour old: it is renewed before it makes anything go."""
     kept, removed = capture(tmp_path, "kept", 90), capture(tmp_path, "removed", 10)
     keeper = guard(tmp_path, max_bytes=2000)
@@ -187,7 +187,7 @@ def test_captures_that_a_person_deleted_cost_no_others(tmp_path):
     assert keeper.bytes == 1000
 
 
-def test_a_half_deleted_group_is_finished(tmp_path):
+def test_a_half_deleted_group_is_deleted_completely(tmp_path):
     sidecar = capture(tmp_path, "c", 10)
     sidecar.with_name("c.jpg").unlink()
     keeper = guard(tmp_path, max_bytes=1000)
@@ -213,7 +213,7 @@ def keeper_bytes(*sidecars: Path) -> int:
     return sum(stats)
 
 
-def test_a_folder_that_vanished_is_made_again(tmp_path):
+def test_a_folder_that_disappeared_is_made_again(tmp_path):
     root = tmp_path / "captures"
     keeper = guard(root, max_bytes=10_000)
     root.rmdir()
@@ -221,14 +221,16 @@ def test_a_folder_that_vanished_is_made_again(tmp_path):
     assert root.is_dir()
 
 
-def test_stale_parts_go_with_the_first_scan(tmp_path):
+def test_files_of_a_killed_writer_are_removed_by_the_first_scan_and_no_others(tmp_path):
     folder = capture(tmp_path, "c").parent
-    (folder / ".d.mp4.edge-part").write_bytes(b"half")
+    others = [".hidden", "notes.edge-part", ".x.part", "c.jpg", "c.json", "c.mp4"]
+    for name in (*others[:3], ".d.mp4.edge-part"):
+        (folder / name).write_bytes(b"half")
     guard(tmp_path)
-    assert not (folder / ".d.mp4.edge-part").exists()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(others)
 
 
-def test_the_sidecar_reads_as_plain_json(tmp_path):
+def test_the_sidecar_is_plain_json(tmp_path):
     sidecar = capture(tmp_path, "c")
     data = json.loads(sidecar.read_text())
     event = data["events"][0]

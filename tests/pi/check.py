@@ -125,15 +125,15 @@ def check_both_streams() -> None:
 
 
 def check_that_the_checks_bite() -> None:
-    honest = adapter._picture
-    adapter._picture = lambda flat, stream: honest(flat, stream | {"stride": stream["size"][0]})
+    honest = adapter.picture_of
+    adapter.picture_of = lambda flat, stream: honest(flat, stream | {"stride": stream["size"][0]})
     try:
         pixels_are_the_sensors(Layout("YUV420", 64))
     except AssertionError:
         proved("an adapter that ignores the padding of rows fails these checks")
         return
     finally:
-        adapter._picture = honest
+        adapter.picture_of = honest
     raise AssertionError("the padding of rows was ignored, and no check noticed")
 
 

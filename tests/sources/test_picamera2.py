@@ -52,7 +52,7 @@ class MappedArray:
 
 
 class Encoder:
-    """picamera2's, of which only the output is used."""
+    """In place of picamera2's encoder, of which only the output is used."""
 
     gives = True
     firsttimestamp = 0
@@ -186,7 +186,7 @@ def test_the_sensor_shows_its_whole_field_of_view(
     assert camera.sensor == {"output_size": sensor}
 
 
-def test_a_camera_that_hangs_head_down_turns_its_picture_or_says_that_it_cannot(
+def test_a_camera_rotates_its_picture_or_refuses(
     camera: type[Camera],
 ) -> None:
     source = Picamera2Source(SourceSettings(upside_down=True))
@@ -194,11 +194,13 @@ def test_a_camera_that_hangs_head_down_turns_its_picture_or_says_that_it_cannot(
     assert source._camera.granted["transform"] == (True, True)
     camera.turns = False
     Picamera2Source(SourceSettings()).open()
-    with pytest.raises(SourceError, match="can't turn its picture"):
+    with pytest.raises(SourceError, match="can't rotate its picture"):
         Picamera2Source(SourceSettings(upside_down=True)).open()
 
 
-def test_a_lens_goes_where_it_is_wanted(camera: type[Camera]) -> None:
+def test_the_lens_moves_to_the_configured_distance_or_the_camera_refuses(
+    camera: type[Camera],
+) -> None:
     with pytest.raises(SourceError, match="no motor"):
         Picamera2Source(SourceSettings(focus_m=2)).open()
     camera.camera_controls = {"LensPosition": (0.0, 15.0, 1.0)}
@@ -207,11 +209,13 @@ def test_a_lens_goes_where_it_is_wanted(camera: type[Camera]) -> None:
     Picamera2Source(SourceSettings(focus_m=0.25)).open()
     assert camera.wanted_controls["LensPosition"] == 4
     assert camera.wanted_controls["AfMode"] == 0
-    with pytest.raises(SourceError, match=r"sharp from 0\.067 m on; source\.focus_m is 0\.05"):
+    with pytest.raises(
+        SourceError, match=r"can focus from 0\.067 m on, but source\.focus_m is 0\.05"
+    ):
         Picamera2Source(SourceSettings(focus_m=0.05)).open()
 
 
-def test_a_sensor_time_that_counts_suspension_is_understood(camera: type[Camera]) -> None:
+def test_a_sensor_time_that_counts_suspension_is_converted(camera: type[Camera]) -> None:
     camera.suspended_ns = 3600 * 10**9
     clock = time.clock_gettime_ns
 
@@ -235,7 +239,7 @@ def test_buffers_go_back_with_the_last_frame(camera: type[Camera]) -> None:
     assert opened.out == 3
     copy, row = kept[0].detached(), kept[1].main.planes[0][7]
     kept.clear()
-    assert opened.out == 1  # whose row is still looked at
+    assert opened.out == 1  # its row is still in use
     assert (row == 52).all()
     assert (copy.luma == 51).all()
     del row
@@ -250,22 +254,22 @@ def test_buffers_go_back_with_the_last_frame(camera: type[Camera]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "uri", "error", "said"),
+    ("change", "uri", "error", "sentence"),
     [
         ({"cameras": ()}, "picamera2:", SourceError, "no camera is connected"),
         ({}, "picamera2:3", SourceError, "there is no camera 3"),
         ({}, "picamera2:front", SourceError, "there is no camera front"),
         ({"cameras": ({"Id": "/usb@1"},)}, "picamera2:0", SourceError, "v4l2:/dev/video0"),
         ({"busy": True}, "picamera2:0", SourceLostError, "another program"),
-        ({"format": "YUYV"}, "picamera2:0", SourceError, "YUYV where YUV420 or NV12 is needed"),
+        ({"format": "YUYV"}, "picamera2:0", SourceError, "YUYV, but YUV420 or NV12 is needed"),
     ],
 )
-def test_cameras_that_can_not_be_opened(
-    camera: type[Camera], change: dict, uri: str, error: type[Exception], said: str
+def test_a_camera_that_cannot_be_opened_is_one_sentence(
+    camera: type[Camera], change: dict, uri: str, error: type[Exception], sentence: str
 ) -> None:
     for name, value in change.items():
         setattr(camera, name, value)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=sentence):
         Picamera2Source(SourceSettings(uri=uri)).open()
 
 
@@ -280,7 +284,7 @@ def test_a_camera_that_gives_nothing_is_lost(camera: type[Camera]) -> None:
     assert camera.closed == 1
 
 
-def test_a_read_that_close_cuts_short_ends(camera: type[Camera]) -> None:
+def test_a_read_ends_when_the_camera_is_closed(camera: type[Camera]) -> None:
     source = Picamera2Source(SourceSettings())
     source.open()
     opened = source._camera
@@ -315,7 +319,7 @@ def test_packets_of_the_hardware_encoder_come_with_the_frames(camera: type[Camer
         (True, 720, {"hardware_encoder": False}),
     ],
 )
-def test_without_it_there_are_none(
+def test_without_a_usable_encoder_there_are_no_packets(
     camera: type[Camera], encodes: bool, height_px: int, settings: dict[str, int]
 ) -> None:
     camera.encodes = encodes
@@ -327,7 +331,7 @@ def test_without_it_there_are_none(
 
 
 @pytest.mark.parametrize("holds_buffers", [False, True])
-def test_an_encoder_that_gives_nothing_is_given_up(
+def test_an_encoder_that_gives_no_packets_is_not_used_again(
     camera: type[Camera], monkeypatch: pytest.MonkeyPatch, holds_buffers: bool
 ) -> None:
     camera.encodes = True
@@ -345,7 +349,7 @@ def test_an_encoder_that_gives_nothing_is_given_up(
     assert source.open().encoded is None
 
 
-def test_a_camera_without_a_frame_is_not_blamed_on_its_encoder(camera: type[Camera]) -> None:
+def test_a_camera_without_frames_does_not_count_against_its_encoder(camera: type[Camera]) -> None:
     camera.encodes = camera.hangs = True
     source = Picamera2Source(SourceSettings(), stall_s=0.05, clip_height_px=720)
     source.open()
@@ -355,7 +359,9 @@ def test_a_camera_without_a_frame_is_not_blamed_on_its_encoder(camera: type[Came
     assert source.open().encoded is not None
 
 
-def test_without_picamera2_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_picamera2_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(MissingExtraError, match="apt install python3-picamera2"):
         Picamera2Source(SourceSettings()).open()

@@ -49,7 +49,7 @@ def video(
     count: int = 30,
     form: str | None = None,
 ) -> Path:
-    """A film whose grey level is 60 + 4 a frame."""
+    """A video with a grey level of 60 + 4 per frame."""
     options = {"bf": "0", "g": "10"} if codec == "libx264" else {}
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=10, options=options)
@@ -87,7 +87,7 @@ def test_every_kind_of_video_gives_both_views(
     assert steps == pytest.approx(np.full(29, 1e8), rel=0.02)
 
 
-def test_h264_is_passed_on_as_it_is(tmp_path: Path) -> None:
+def test_packets_of_skipped_frames_come_with_the_next_frame(tmp_path: Path) -> None:
     path = video(tmp_path / "v.mp4")
     info = source(path).open()
     assert info.encoded is not None
@@ -99,7 +99,7 @@ def test_h264_is_passed_on_as_it_is(tmp_path: Path) -> None:
     assert all(p.timestamp_ns <= f.timestamp_ns for f in read for p in f.packets)
 
 
-def test_own_pace_takes_its_time_and_a_close_ends_the_wait(tmp_path: Path) -> None:
+def test_a_recording_plays_at_its_own_pace_and_a_close_ends_the_wait(tmp_path: Path) -> None:
     path = video(tmp_path / "v.mp4")
     start_s = time.monotonic()
     frames(path, limit=6, fast=False)
@@ -113,7 +113,7 @@ def test_own_pace_takes_its_time_and_a_close_ends_the_wait(tmp_path: Path) -> No
     assert time.monotonic() - start_s < 2
 
 
-def test_a_loop_goes_on_and_time_never_back(tmp_path: Path) -> None:
+def test_a_loop_plays_again_and_time_never_goes_back(tmp_path: Path) -> None:
     read = frames(video(tmp_path / "v.mp4", count=8), limit=30, loop=True)
     assert len(read) == 30
     assert np.diff([frame.timestamp_ns for frame in read]).min() > 0
@@ -135,21 +135,21 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "sentence"),
     [
         ("/nowhere.mp4", "there is no such file"),
         ("rstp://x", "did you mean rtsp"),
         ("synthetic:what", "Scenes are still"),
         ("synthetic:walk?speed=3", "unknown option 'speed'"),
-        ("synthetic:walk?fps=x", "is no number"),
+        ("synthetic:walk?fps=x", "is not a number"),
     ],
 )
-def test_what_can_not_be_a_source(uri: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_an_unknown_source_is_one_sentence(uri: str, sentence: str) -> None:
+    with pytest.raises(SourceError, match=sentence):
         source(uri)
 
 
-def test_what_can_not_be_opened(tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     for uri in (tmp_path / "text.mp4", tmp_path):
         with pytest.raises(SourceError, match=str(tmp_path)):
@@ -175,10 +175,10 @@ def test_a_stream_that_breaks_off_is_opened_again(
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.1)
-    heard: list[str] = []
+    events: list[str] = []
     settings = SourceSettings(uri=f"http://127.0.0.1:{server.server_port}/v.ts")
     resumed: list[SourceInfo] = []
-    stream = open_source(settings, 5.0, heard.append, resumed.append)
+    stream = open_source(settings, 5.0, events.append, resumed.append)
     assert isinstance(stream, Reconnecting)
     assert stream.open().live
     read = [stream.read() for _ in range(70)]
@@ -186,7 +186,7 @@ def test_a_stream_that_breaks_off_is_opened_again(
     server.shutdown()
     assert [frame.index for frame in read if frame] == list(range(70))
     assert np.diff([frame.timestamp_ns for frame in read if frame]).min() >= 0
-    assert len(heard) == 4  # lost, back, lost, back
+    assert len(events) == 4  # lost, back, lost, back
     assert [info.name for info in resumed] == [settings.uri] * 2
     assert stream.read() is None
 
@@ -212,14 +212,14 @@ def test_another_size_after_a_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["still", "noise", "drift", "step", "flicker", "infrared"])
-def test_light_and_noise_are_no_motion(name: str) -> None:
+def test_light_and_noise_are_not_motion(name: str) -> None:
     scene = SyntheticScene(name, SceneOptions())
     motion = MotionDetector(MotionSettings(), (240, 320), (640, 480))
     seen = [motion(luma_of(scene.render(i), 320), i * 40_000_000) for i in range(400)]
     assert sum(len(m.blobs_xyxy) for m in seen[50:]) == 0
 
 
-def test_walkers_are_motion_where_the_truth_says() -> None:
+def test_walkers_are_motion_inside_the_true_boxes() -> None:
     scene = SyntheticScene("walk", SceneOptions())
     motion = MotionDetector(MotionSettings(), (240, 320), (640, 480))
     covered = []
@@ -233,7 +233,7 @@ def test_walkers_are_motion_where_the_truth_says() -> None:
     assert np.mean(covered) > 0.98
 
 
-def test_the_boxes_of_what_crosses_are_exact() -> None:
+def test_the_boxes_of_crossing_figures_are_exact() -> None:
     size = (640, 480)
     lanes = crossers(np.random.default_rng(1), size, 4, quiet_s=0)
     assert {lane.label for lane in lanes} == {"deer", "car"}
@@ -245,8 +245,8 @@ def test_the_boxes_of_what_crosses_are_exact() -> None:
         rows, columns = np.nonzero(light.astype(int) - dark < 127)  # the figure covers half of it
         x0, y0, x1, y1 = lane.box_xyxy(time_s)
         if x0 >= 0 and x1 <= 640:
-            found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-            assert found == pytest.approx((x0, y0, x1, y1), abs=1)
+            drawn = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert drawn == pytest.approx((x0, y0, x1, y1), abs=1)
             whole += 1
         elif len(columns):
             assert x0 - 1 <= columns.min()
@@ -254,7 +254,7 @@ def test_the_boxes_of_what_crosses_are_exact() -> None:
     assert whole > 20
 
 
-def test_no_two_passes_are_alike() -> None:
+def test_passes_differ() -> None:
     scene = SyntheticScene("crossing", SceneOptions(objects=1, fps=5))
     heights = {round(float(b[3] - b[1])) for n in range(600) for b in scene.truth(n)[1]}
     assert max(heights) - min(heights) > 4

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import resource
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import numpy as np
 
 from edge.capture.encoder import FrameEncoder
 from edge.capture.recorder import Recorder
-from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
+from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
 from edge.config.schema import CaptureSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.picture import Picture, PixelFormat
@@ -22,6 +25,7 @@ from edge.vision.types import EncodedPacket, Frame, SourceInfo
 START_NS = 5_000 * NS_PER_S  # a monotonic clock that has been running
 WALL_NS = 1_767_268_799_250_000_000  # 2026-01-01 11:59:59.250 UTC
 SECOND = NS_PER_S
+FPS = 10
 _BITS = 12
 
 
@@ -129,15 +133,18 @@ def source_info(**fields: Any) -> SourceInfo:
 
 
 class Captures:
-    """A recorder with what it said."""
+    """A recorder with its results, failures and errors. `on_capture` gets the results."""
 
     def __init__(self, directory: Path, clips: bool = True, **settings: Any) -> None:
         given = {"min_free_bytes": 0, "directory": str(directory)}
         self.results: list[CaptureResult] = []
+        self.failures: list[CaptureFailure] = []
         self.errors: list[str] = []
+        self.on_capture: Callable[[CaptureResult], object] = self.results.append
         self.recorder = Recorder(
             CaptureSettings(**(given | settings)),
-            on_capture=self.results.append,
+            on_capture=lambda result: self.on_capture(result) and None,
+            on_failure=self.failures.append,
             on_error=self.errors.append,
             model="person_ssdlite",
             clips=clips,
@@ -158,3 +165,47 @@ class Captures:
     @property
     def stills(self) -> list[CaptureResult]:
         return [result for result in self.results if result.kind == "still"]
+
+    @property
+    def outcomes(self) -> list[tuple[str, str, str]]:
+        """(event, kind, "result" or "failure"), sorted: each pair is there once."""
+        outcomes = [("result", result) for result in self.results]
+        outcomes += [("failure", failure) for failure in self.failures]
+        return sorted(
+            (event, outcome.kind, name) for name, outcome in outcomes for event in outcome.event_ids
+        )
+
+
+def at(index: float) -> int:
+    """The time of a frame at 10 frames per second."""
+    return START_NS + int(index * NS_PER_S / FPS)
+
+
+def offer(captures: Captures, indices: Iterable[int], **size: int) -> None:
+    for n in indices:
+        assert captures.recorder.offer(frame(n, **size), wait=True)
+
+
+def settle(captures: Captures) -> None:
+    """Returns when both threads have done all that was submitted before."""
+    done = threading.Event()
+    recorder = captures.recorder
+    recorder._encoding.submit(lambda: recorder._writing.submit(done.set) and None)
+    assert done.wait(20)
+
+
+def encoded_frame(n: int, packet: EncodedPacket) -> Frame:
+    """A frame of a source that gives H.264 by itself."""
+    plain = frame(n)
+    return Frame(n, at(n), plain.wall_ns, plain.luma, plain.main, packets=(packet,))
+
+
+@contextmanager
+def files_at_most(bytes_: int) -> Iterator[None]:
+    """A real write error of the kernel, as a full disk gives one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,8 +1,7 @@
-"""Drawn deer and cars that cross the picture, no two passes alike, with exact boxes.
+"""Drawn deer and cars that cross the picture, each pass different, with exact boxes.
 
-They are there to train and try detectors of more than one class where no such footage is: they have
-outlines, gaits, coats and sizes of their own, and are neither meant to pass for photographs nor to
-replace them.
+They train and test detectors of more than one class where there is no such footage. They have
+outlines, gaits, coats and sizes of their own, but they are no photographs and replace none.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from edge.sources.scenes.figures import Colour, Sprite, ellipse, line, polygon, 
 from edge.vision.picture import Plane
 
 PHASES = 6  # of a gait, or of a turning wheel
-LOOKS = 3  # of one object; another with each pass
-GAIT_HZ = 1.2
-FAR, NEAR = 0.35, 0.98  # where feet and wheels are, in heights of the picture
+INDIVIDUALS = 3  # drawn for each lane; they pass in turn
+GAIT_HZ = 1.2  # strides a second of a walking deer
+FAR, NEAR = 0.35, 0.98  # rows of feet and wheels, in heights of the picture
 COATS: tuple[Colour, ...] = ((128, 88, 56), (104, 80, 60), (150, 106, 70), (92, 70, 50))
 PAINTS: tuple[Colour, ...] = (
     (170, 30, 30), (40, 70, 140), (205, 205, 205), (50, 52, 56), (190, 160, 60), (60, 110, 70),
@@ -36,18 +35,21 @@ Paint = Callable[[Image, float, Colour], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What can cross. height: range, in heights of the picture, at the near edge. aspect: w / h."""
+    """One kind of figure.
+
+    height: range, in heights of the picture, at the near edge. aspect: width / height.
+    """
 
     label: str
     paint: Paint
     colours: tuple[Colour, ...]
     height: tuple[float, float]
     aspect: float
-    speed: float  # own heights a second
+    speed: float  # in heights of the figure a second
 
 
 class Crosser:
-    """One lane, on which figures of one kind pass one after another."""
+    """One lane, along which figures of one kind pass one after another."""
 
     def __init__(
         self, random: np.random.Generator, kind: Kind, size: tuple[int, int], feet: float,
@@ -57,41 +59,43 @@ class Crosser:
         self.label = kind.label
         width, height = size
         self._feet_y = int((FAR + feet * (NEAR - FAR)) * height) // 2 * 2
-        near = height * (0.45 + 0.55 * feet)  # what is farther away is smaller
+        near = height * (0.45 + 0.55 * feet)  # a figure that is farther away is smaller
         usual_px = near * sum(kind.height) / 2
         self._speed = kind.speed * usual_px * random.uniform(0.7, 1.3) * random.choice((-1, 1))
-        heights_px = near * random.uniform(*kind.height, LOOKS)
-        self._looks = [_look(random, kind, height, self._speed < 0) for height in heights_px]
-        self._extents = [[one.extent_xyxy() for one in look] for look in self._looks]
-        self._margin = max(look[0].covers[0].shape[1] for look in self._looks)
+        heights_px = near * random.uniform(*kind.height, INDIVIDUALS)
+        mirrored = self._speed < 0
+        self._sprites = [_individual(random, kind, height, mirrored) for height in heights_px]
+        self._extents = [[phase.extent_xyxy() for phase in phases] for phases in self._sprites]
+        self._margin = max(phases[0].covers[0].shape[1] for phases in self._sprites)
         self._path = width + 2 * self._margin
         self._delay_s = quiet_s + random.uniform(0, 3)
 
     def box_xyxy(self, time_s: float) -> tuple[int, int, int, int]:
         """Pixels of the figure itself, also beyond the picture."""
-        look, phase, x, y = self._state(time_s)
-        x0, y0, x1, y1 = self._extents[look][phase]
+        number, phase, x, y = self._state(time_s)
+        x0, y0, x1, y1 = self._extents[number][phase]
         return x + x0, y + y0, x + x1, y + y1
 
     def draw(self, planes: tuple[Plane, Plane, Plane], time_s: float) -> None:
-        look, phase, x, y = self._state(time_s)
-        self._looks[look][phase].draw(planes, x, y)
+        """Draws the figure onto an I420 picture."""
+        number, phase, x, y = self._state(time_s)
+        self._sprites[number][phase].draw(planes, x, y)
 
     def _state(self, time_s: float) -> tuple[int, int, int, int]:
-        """Which look in which phase, and its corner; even, as chroma has half the columns."""
+        """Individual, phase and corner (x, y); even, as chroma has half the columns."""
         walked = max(0.0, time_s - self._delay_s) * abs(self._speed)
         passed, along = divmod(walked, self._path)
         x = along - self._margin if self._speed > 0 else self._path - self._margin - along
-        look = int(passed) % LOOKS
+        number = int(passed) % INDIVIDUALS
         phase = int(time_s * GAIT_HZ * PHASES) % PHASES
-        height = self._looks[look][phase].covers[0].shape[0]
-        return look, phase, int(x) // 2 * 2, self._feet_y - height
+        height = self._sprites[number][phase].covers[0].shape[0]
+        return number, phase, int(x) // 2 * 2, self._feet_y - height
 
 
 def crossers(
     random: np.random.Generator, size: tuple[int, int], count: int, quiet_s: float
 ) -> list[Crosser]:
-    """Kinds in turn, on lanes of their own, the farthest first: so the near ones hide the far."""
+    """Kinds in turn, each on a lane of its own, the farthest first, so that near ones hide it."""
     kinds = [KINDS[number % len(KINDS)] for number in range(count)]
     feet = np.sort(random.uniform(0, 1, count))
     return [
@@ -100,10 +104,10 @@ def crossers(
     ]
 
 
-def _look(
+def _individual(
     random: np.random.Generator, kind: Kind, height_px: float, mirrored: bool
 ) -> tuple[Sprite, ...]:
-    """One individual in all its phases."""
+    """One figure in all its phases."""
     height = max(16, int(height_px) // 4 * 4)
     width = int(height * kind.aspect) // 4 * 4
     tint = random.uniform(0.75, 1.2)
@@ -119,7 +123,7 @@ def _look(
 
 
 def _paint_deer(image: Image, phase: float, coat: Colour) -> None:
-    """To the right; measures are shares of its height, antlers included."""
+    """Heading right; measures are shares of its height, antlers included."""
     dark, pale = shade(coat, 0.7), shade(coat, 1.25)
     for at, lag, colour in ((-0.27, 0.0, dark), (0.2, 1.6, dark), (-0.33, 3.1, coat),
                             (0.14, 4.7, coat)):  # fmt: skip
@@ -140,7 +144,7 @@ def _paint_deer(image: Image, phase: float, coat: Colour) -> None:
 
 
 def _paint_car(image: Image, phase: float, paint: Colour) -> None:
-    """To the right; measures are shares of its height."""
+    """Heading right; measures are shares of its height."""
     dark, pale = shade(paint, 0.7), shade(paint, 1.2)
     polygon(image, [(-0.62, 0.46), (-0.45, 0.03), (0.28, 0.03), (0.62, 0.46)], paint)
     polygon(image, [(-0.53, 0.42), (-0.4, 0.1), (-0.1, 0.1), (-0.1, 0.42)], GLASS)

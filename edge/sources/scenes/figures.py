@@ -1,7 +1,7 @@
-"""Drawn people, near enough to real ones for a pedestrian detector to find them.
+"""Drawn people, similar enough to real ones for a person detector to detect them.
 
-A scene with them exercises everything, from exposure to capture, where there is neither a camera
-nor footage. They are found best about 70 px high and on calm ground: that is how scenes use them.
+A scene with them tests everything from exposure to capture where there is neither a camera nor
+footage. They are detected best about 70 px high and on calm ground, and scenes show them so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.vision.picture import Plane
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
-CLOTHES: tuple[tuple[Colour, Colour], ...] = (  # coat and trousers, RGB
+CLOTHES: tuple[tuple[Colour, Colour], ...] = (  # coat and trousers in RGB
     ((60, 62, 70), (40, 42, 55)),
     ((170, 60, 60), (50, 50, 60)),
     ((35, 35, 38), (30, 30, 34)),
@@ -38,18 +38,18 @@ class Sprite:
     covers: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
     def extent_xyxy(self) -> tuple[int, int, int, int]:
-        """The part of it that the figure fills, in its own pixels."""
+        """The box that the figure fills, in pixels of the sprite."""
         rows, columns = np.nonzero(self.covers[0] > 0.5)
         return (
             int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1,
         )  # fmt: skip
 
     def draw(self, planes: tuple[Plane, Plane, Plane], x: int, y: int) -> None:
-        """Onto a picture, with the corner at (x, y), both even; cut at the picture's edges."""
-        for plane, own, cover, step in zip(
+        """Draws onto a picture, with the corner at (x, y), both even; cut at its edges."""
+        for plane, drawn, cover, step in zip(
             planes, self.planes, self.covers, (1, 2, 2), strict=True
         ):
-            height, width = own.shape
+            height, width = drawn.shape
             left, top = x // step, y // step
             x0, x1 = max(left, 0), min(left + width, plane.shape[1])
             y0, y1 = max(top, 0), min(top + height, plane.shape[0])
@@ -57,11 +57,11 @@ class Sprite:
                 continue
             part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
             ground = plane[y0:y1, x0:x1]
-            ground[:] = ground + (own[part] - ground.astype(np.float32)) * cover[part]
+            ground[:] = ground + (drawn[part] - ground.astype(np.float32)) * cover[part]
 
 
 def walk(height_px: int, clothes: tuple[Colour, Colour]) -> tuple[Sprite, ...]:
-    """One stride to the right; `height_px` is a multiple of 4."""
+    """One stride, heading right. height_px: a multiple of 4."""
     return tuple(_sprite(height_px, 2 * math.pi * n / PHASES, clothes) for n in range(PHASES))
 
 
@@ -76,10 +76,10 @@ def sprite(
     texture: npt.NDArray[np.float32] | None = None,
     mirrored: bool = False,
 ) -> Sprite:
-    """A figure of even (width, height).
+    """A figure of this (width, height), both even.
 
-    paint: draws it on RGBA that is `SUPERSAMPLING` times as large. texture: (h, w), factors of its
-    brightness.
+    paint: draws it on an RGBA image that is `SUPERSAMPLING` times as large. texture: (h, w),
+    factors for its brightness.
     """
     large = np.zeros((size[1] * SUPERSAMPLING, size[0] * SUPERSAMPLING, 4), np.uint8)
     paint(large)
@@ -102,7 +102,7 @@ def sprite(
 
 
 def _draw(image: npt.NDArray[np.uint8], phase: float, coat: Colour, trousers: Colour) -> None:
-    """RGBA; measures are shares of the height."""
+    """Draws on RGBA, heading right; measures are shares of the height."""
     swing = 0.13 * math.sin(phase)
 
     def limb(start: Point, end: Point, width: float, colour: Colour) -> None:

@@ -1,4 +1,4 @@
-"""Drawn scenes with exact ground truth: what light, noise and a knocked camera do to motion.
+"""Drawn scenes with exact ground truth, for the effects of light, noise and wind on motion.
 
 `synthetic:SCENE[?key=value&…]`, with keys `fps`, `duration` (seconds, 0 = endless), `width`,
 `height`, `seed` and `objects`.
@@ -30,19 +30,19 @@ from edge.vision.types import Frame, SourceInfo
 SCENES = {
     "still": "nothing happens",
     "walk": "textured objects walk through",
-    "people": "drawn people walk through, which the default model finds",
-    "crossing": "drawn deer and cars cross, each time others",
-    "visits": "one drawn person after another appears at once and is gone 2 s later",
+    "people": "drawn people walk through, which the default model detects",
+    "crossing": "drawn deer and cars cross, different ones each time",
+    "visits": "one drawn person after another appears and disappears 2 s later",
     "noise": "a still scene seen by a noisy sensor",
     "drift": "light that slowly fades and comes back",
     "step": "light that is switched on and off",
     "flicker": "lamps that beat with the frame rate",
-    "shake": "a camera that wind shakes",
-    "infrared": "an IR filter that clicks: colours go and the picture brightens",
+    "shake": "a camera that the wind shakes",
+    "infrared": "an IR filter that switches: colours go and the picture brightens",
     "cloud": "a soft shadow that passes",
     "busy": "objects, noise and fading light together",
 }
-QUIET_S = 1.0  # before the first object comes
+QUIET_S = 1.0  # without objects at the start, for the background
 VISIT_S, VISITS_EVERY_S = 2.0, 4.0
 NOISE_TILES = 8
 SWITCH_S = 5.0  # light and filter change this often
@@ -54,7 +54,7 @@ Truth = tuple[npt.NDArray[np.int64], Boxes]
 
 @dataclass(frozen=True, slots=True)
 class SceneOptions:
-    """What a URI may set."""
+    """The keys that a URI may set."""
 
     fps: float = 25.0
     duration: float = 30.0
@@ -65,7 +65,7 @@ class SceneOptions:
 
 
 class SyntheticScene:
-    """A pure function of the frame's index, the same for the same seed."""
+    """Renders a frame from its index alone, the same for the same seed."""
 
     def __init__(self, scene: str, options: SceneOptions) -> None:
         self._scene = scene
@@ -88,7 +88,7 @@ class SyntheticScene:
         self._shadow_x = x[None, :]
 
     def render(self, index: int) -> Picture:
-        """Frame `index` as I420."""
+        """The picture of a frame, as I420."""
         time_s = index / self._options.fps
         luma = self._ground.copy()
         chroma = self._chroma
@@ -106,7 +106,7 @@ class SyntheticScene:
         return Picture(PixelFormat.I420, (luma, *chroma))
 
     def truth(self, index: int) -> Truth:
-        """Ids (n,) and boxes (n, 4) of the objects in the picture, cut at its edge."""
+        """Ids (n,) int64 and boxes (n, 4) float32 of the objects, in pixels, cut at the edges."""
         time_s = index / self._options.fps
         width, height = self._options.width, self._options.height
         ids, boxes = [], []
@@ -153,7 +153,7 @@ class _Walker:
         self._sprite = _texture(random, self.height, self.width, 6, (5, 255))
 
     def box_xyxy(self, time_s: float) -> tuple[int, int, int, int]:
-        """Pixels, also beyond the picture."""
+        """Pixels, also beyond the picture's edges."""
         walked = max(0.0, time_s - self._delay_s) * self._speed % self._path
         x = round(walked) - self.width
         return x, self._y, x + self.width, self._y + self.height
@@ -167,7 +167,7 @@ class _Walker:
 
 
 class _Person:
-    """A drawn figure that walks through again and again, or visits: appears, walks, is gone."""
+    """A drawn figure that walks through again and again, or visits: appears and disappears."""
 
     label = "person"
 
@@ -183,7 +183,7 @@ class _Person:
         self._stride = walk(self.height, CLOTHES[int(random.integers(len(CLOTHES)))])
 
     def box_xyxy(self, time_s: float) -> tuple[int, int, int, int]:
-        """Pixels of the figure, which fills about the inner half of its sprite."""
+        """Pixels of the figure, which fills about the middle half of its sprite."""
         x = self._x(time_s) + self.width // 4
         return x, self._y, x + self.width // 2, self._y + self.height
 
@@ -192,7 +192,7 @@ class _Person:
         self._stride[phase].draw(planes, self._x(time_s), self._y)
 
     def _x(self, time_s: float) -> int:
-        """Of the sprite's left edge; even, as the chroma planes have half as many columns."""
+        """The sprite's left edge; even, as the chroma planes have half as many columns."""
         elapsed_s = time_s - self._delay_s
         if not self._visits:
             walked = max(0.0, elapsed_s) * self._speed % self._path
@@ -221,7 +221,7 @@ def _walkers(
 
 
 class SyntheticSource:
-    """A scene played as if it were a file."""
+    """A scene that plays as a file does."""
 
     def __init__(self, settings: SourceSettings) -> None:
         """Raises SourceError for an unknown scene or option."""
@@ -260,8 +260,8 @@ class SyntheticSource:
 def _parsed(uri: str) -> tuple[str, SceneOptions]:
     name, _, query = uri.removeprefix("synthetic:").partition("?")
     if name not in SCENES:
-        told = "; ".join(f"{scene}: {about}" for scene, about in SCENES.items())
-        raise SourceError(f"source {uri}: there is no scene {name!r}. Scenes are {told}")
+        known = "; ".join(f"{scene}: {about}" for scene, about in SCENES.items())
+        raise SourceError(f"source {uri}: there is no scene {name!r}. Scenes are {known}")
     kinds: dict[str, Callable[[str], Any]] = {
         field.name: int if isinstance(field.default, int) else float
         for field in fields(SceneOptions)
@@ -273,7 +273,7 @@ def _parsed(uri: str) -> tuple[str, SceneOptions]:
         try:
             values[key] = kinds[key](text)
         except ValueError as error:
-            raise SourceError(f"source {uri}: {key}={text} is no number") from error
+            raise SourceError(f"source {uri}: {key}={text} is not a number") from error
     options = SceneOptions(**values)
     sides = (options.width, options.height)
     if options.fps <= 0 or any(side % 2 or not 64 <= side <= 4096 for side in sides):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edge.config.schema import SourceSettings
 from edge.errors import PermanentError
-from edge.runtime.files import write_whole
+from edge.runtime.files import write_file
 from edge.sources import open_source
 from edge.vision.detector import Detector
 from mobiledet.dataset.base import DatasetError
@@ -57,7 +57,7 @@ def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress:
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
-    write_whole(target, msgspec.json.encode(coco), replace=True)
+    write_file(target, msgspec.json.encode(coco))
     return sum(not annotation.iscrowd for annotation in coco.annotations)
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.errors import PermanentError
-from edge.runtime.files import write_whole
+from edge.runtime.files import write_file
 from mobiledet.design import Design
 
 SETTINGS, CHECKPOINT, HISTORY = "run.json", "checkpoint.npz", "history.csv"
@@ -76,7 +76,7 @@ def create(folder: Path, run: Run) -> None:
         raise RunError(f"{folder}: a run is there already; go on with --resume or name another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)), replace=True)
+        write_file(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)))
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}") from error
 
@@ -98,7 +98,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     named |= {f"o{i:04d}": array for i, array in enumerate(checkpoint.optimizer)}
     progress = np.array([checkpoint.step, checkpoint.cpu_s], np.float64)
     np.savez(buffer, allow_pickle=False, progress=progress, **named)
-    write_whole(folder / CHECKPOINT, buffer.getvalue(), replace=True)
+    write_file(folder / CHECKPOINT, buffer.getvalue())
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -121,7 +121,7 @@ def note(folder: Path, lines: list[Loss]) -> None:
     """Writes the history anew."""
     rows = ["step,location,classification,cpu_s"]
     rows += [f"{x.step},{x.location:.4f},{x.classification:.4f},{x.cpu_s:.1f}" for x in lines]
-    write_whole(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode(), replace=True)
+    write_file(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode())
 
 
 def history(folder: Path, until_step: int) -> list[Loss]:

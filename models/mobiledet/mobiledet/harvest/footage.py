@@ -44,7 +44,7 @@ class _Played:
 
     def __init__(self, settings: Settings) -> None:
         self.uri = settings.source.uri
-        self.source = open_source(settings.source)
+        self.source = open_source(settings.source, recording=True)
 
     def __enter__(self) -> _Played:
         self.info: SourceInfo = self.source.open()

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
-from edge.runtime.files import make_folder, write_whole
+from edge.runtime.files import make_folder, write_file
 from edge.sources import open_source
 from edge.sources.base import Source
 from edge.vision.geometry import Box
@@ -85,7 +85,7 @@ def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) 
             raise ConfigError(f"{uri} is named twice")
         if uri in store.sources():
             raise ConfigError(f"{out} holds {uri} already; choose another --out")
-        open_source(harvesting(settings, uri).source)
+        open_source(harvesting(settings, uri).source, recording=True)
 
 
 def _teacher(settings: Settings, options: Options) -> Callable[[Source], Teacher] | None:
@@ -126,7 +126,7 @@ def _numbered(stem: str) -> Iterator[str]:
 def _write_images(
     settings: Settings, out: Path, picked: list[Picked], part: Part, progress: Progress
 ) -> dict[int, list[str]]:
-    """The pictures, and thumbnails of the tracks in them. Raises CaptureError."""
+    """The pictures, and thumbnails of the tracks in them. Raises FileError."""
     make_folder((out / IMAGES).absolute())
     names = {each.moment.frame_index: each.file_name for each in picked}
     shown: dict[int, list[tuple[int, Box]]] = defaultdict(list)
@@ -138,7 +138,7 @@ def _write_images(
     thumbs: dict[int, list[str]] = defaultdict(list)
     for frame in frames_at(settings, names.keys(), progress):
         image = frame.main.bgr()
-        write_whole(out / names[frame.index], _jpeg(image, JPEG_QUALITY), replace=True)
+        write_file(out / names[frame.index], _jpeg(image, JPEG_QUALITY))
         for track_id, box in shown[frame.index]:
             thumbs[track_id].append(_thumb(frame, box))
     return thumbs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.runtime.files import write_whole
+from edge.runtime.files import write_file
 from mobiledet.dataset import coco as coco_file
 from mobiledet.dataset.base import DatasetError
 from mobiledet.dataset.coco import Coco
@@ -54,13 +54,13 @@ def _check(path: Path, coco: Coco, rows: list[TrackRow]) -> None:
 def save(folder: Path, store: Store) -> None:
     """Annotations as the rows name their tracks; what training reads is written last.
 
-    Raises CaptureError.
+    Raises FileError.
     """
     store.coco = relabel(store.coco, {row.track: row.label for row in store.rows})
-    write_whole(folder / SHEET, sheet.render(store.rows, store.thumbs).encode(), replace=True)
-    write_whole(folder / TRACKS, tracks_csv(store.rows), replace=True)
+    write_file(folder / SHEET, sheet.render(store.rows, store.thumbs).encode())
+    write_file(folder / TRACKS, tracks_csv(store.rows))
     document = msgspec.json.format(msgspec.json.encode(store.coco), indent=1) + b"\n"
-    write_whole(folder / DATASET, document, replace=True)
+    write_file(folder / DATASET, document)
 
 
 def apply(store: Store, labels: Mapping[int, str], where: str) -> None:

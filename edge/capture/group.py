@@ -1,0 +1,69 @@
+"""The files of one event: a still, a clip and their sidecar under one name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.capture.disk import capturing
+from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
+from edge.capture.request import CaptureRequest, CaptureResult
+from edge.capture.sidecar import FileEntry, Sidecar, event_entry
+from edge.runtime.files import make_folder
+
+
+class CaptureGroup:
+    """Named by the event that began it, from its first file on. Further events may join it."""
+
+    def __init__(self, request: CaptureRequest, model: str) -> None:
+        self.event_id = request.event_id
+        self.rule = request.rule
+        self.wall_offset_ns = request.wall_ns - request.timestamp_ns
+        self.sidecar = Sidecar(camera=request.camera, model=model, events=[event_entry(request)])
+        self._wall_ns = request.wall_ns
+        self._track_id = request.track.id if request.track else None
+        self._base: Path | None = None
+
+    def claim(self, root: Path) -> None:
+        """Chooses a free name and makes its folder. Raises CaptureError."""
+        if self._base is None:
+            folder = folder_of(root, self.sidecar.camera, self._wall_ns)
+            with capturing(folder):
+                make_folder(folder)
+                self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+
+    def join(self, request: CaptureRequest) -> None:
+        """Another event that the clip of this group shows."""
+        self.sidecar.events.append(event_entry(request))
+
+    def path(self, suffix: str) -> Path:
+        assert self._base is not None, "claim comes first"
+        return self._base.with_name(self._base.name + suffix)
+
+    @property
+    def sidecar_path(self) -> Path:
+        return self.path(SIDECAR_SUFFIX)
+
+    @property
+    def event_ids(self) -> tuple[str, ...]:
+        """The event that began the group first."""
+        return tuple(event.event_id for event in self.sidecar.events)
+
+    @property
+    def media_bytes(self) -> int:
+        """Size of the files that the sidecar lists."""
+        return sum(file.bytes for file in self.sidecar.files)
+
+    def result(self, entry: FileEntry, wall_ns: int) -> CaptureResult:
+        """The report of one of its files."""
+        return CaptureResult(
+            kind=entry.kind,
+            camera=self.sidecar.camera,
+            rule=self.rule,
+            event_ids=self.event_ids,
+            path=self.sidecar_path.with_name(entry.name),
+            sidecar=self.sidecar_path,
+            bytes=entry.bytes,
+            wall_ns=wall_ns,
+            duration_s=entry.duration_s or 0.0,
+            frames=entry.frames or 1,
+        )

@@ -1,0 +1,54 @@
+"""Frames on their way to the encoding thread: which are taken and which are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from edge.capture.counts import Counts
+from edge.capture.cutter import ClipCutter
+from edge.runtime.worker import Worker
+from edge.vision.types import EncodedPacket, Frame, SourceInfo
+
+
+class FrameIntake:
+    """Gives frames, or the packets of a source that encodes by itself, to the encoding thread.
+
+    A frame that finds the queue full is dropped and counted: the newest goes, and the frames that
+    wait are without gaps. The clip then shows the frame before for longer. When packets are
+    dropped, all up to the next key frame are, as nothing can be decoded before it.
+
+    Belongs to the thread that offers frames. Counts "frames" and "frames_dropped".
+    """
+
+    def __init__(self, encoding: Worker, cutter: ClipCutter, counts: Counts) -> None:
+        self._encoding = encoding
+        self._cutter = cutter
+        self._counts = counts
+        self._has_packets = False
+        self._needs_key_frame = False
+
+    def begin_stream(self, info: SourceInfo) -> None:
+        self._has_packets = info.encoded is not None
+        self._needs_key_frame = False
+        self._encoding.submit(partial(self._cutter.begin_stream, info.fps, info.encoded))
+
+    def offer(self, frame: Frame, *, wait: bool) -> bool:
+        """Returns False where the frame was dropped. wait: for room in the queue."""
+        if self._has_packets:
+            taken = self._offer_packets(frame.packets, wait)
+        else:
+            taken = self._encoding.submit(partial(self._cutter.frame, frame), 1, wait=wait)
+        self._counts.add("frames" if taken else "frames_dropped")
+        return taken
+
+    def _offer_packets(self, packets: Sequence[EncodedPacket], wait: bool) -> bool:
+        if self._needs_key_frame:
+            keys = [index for index, packet in enumerate(packets) if packet.keyframe]
+            packets = packets[keys[0] :] if keys else ()
+            self._needs_key_frame = not keys
+        if not packets:
+            return not self._needs_key_frame
+        taken = self._encoding.submit(partial(self._cutter.packets, packets), 1, wait=wait)
+        self._needs_key_frame = not taken
+        return taken

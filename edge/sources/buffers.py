@@ -1,0 +1,72 @@
+"""Pictures in a camera's own buffers, and the return of a buffer with its last reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edge.sources.views import even
+from edge.vision.picture import Picture, PixelFormat, Plane
+
+FORMATS = {"YUV420": PixelFormat.I420, "NV12": PixelFormat.NV12}  # by libcamera's names
+
+
+class Lease:
+    """A completed request: the camera gets its buffers back when no reference to it is left."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self._mapped: list[Any] = []
+
+    def view(self, library: Any, stream: str) -> Plane:
+        """The bytes of a stream's buffer itself, 1-dimensional and read-only.
+
+        Each array that is derived from this one keeps the lease, even when the frame is gone.
+        """
+        mapped = library.MappedArray(self._request, stream, reshape=False, write=False)
+        self._mapped.append(mapped)
+        return np.asarray(_Buffer(mapped.__enter__().array, self))
+
+    def __del__(self) -> None:
+        for mapped in self._mapped:
+            mapped.__exit__(None, None, None)
+        self._request.release()
+
+
+class _Buffer:
+    """Memory of a camera in numpy's `__array_interface__`, which keeps its lease."""
+
+    def __init__(self, array: Plane, lease: Lease) -> None:
+        (address, _), shape = array.__array_interface__["data"], array.shape
+        self.__array_interface__ = {
+            "version": 3, "typestr": "|u1", "shape": shape, "data": (address, True),
+        }  # fmt: skip
+        self._lease = lease
+
+
+def size_of(stream: dict[str, Any]) -> tuple[int, int]:
+    """(width, height) of the part that is used: even, as chroma has half of both."""
+    width, height = stream["size"]
+    return even(width), even(height)
+
+
+def picture_of(flat: Plane, stream: dict[str, Any]) -> Picture:
+    """Views on the planes of a YUV420 or NV12 buffer, without the padding of its rows.
+
+    flat: (n,) uint8. stream: its configuration as picamera2 granted it.
+    """
+    width, height = size_of(stream)
+    rows = int(stream["size"][1])
+    stride = int(stream["stride"])
+    luma = flat[: stride * rows].reshape(rows, stride)[:height, :width]
+    rest = flat[stride * rows :]
+    if stream["format"] == "NV12":
+        chroma = rest[: stride * (rows // 2)].reshape(rows // 2, stride)[: height // 2, :width]
+        return Picture(PixelFormat.NV12, (luma, chroma.reshape(height // 2, width // 2, 2)))
+    half, size = stride // 2, (stride // 2) * (rows // 2)
+    planes = [
+        rest[start : start + size].reshape(rows // 2, half)[: height // 2, : width // 2]
+        for start in (0, size)
+    ]
+    return Picture(PixelFormat.I420, (luma, *planes))

@@ -1,0 +1,166 @@
+"""Opening and decoding of files, network streams and V4L2 cameras by PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.video
+import numpy as np
+
+from edge.config.schema import SourceSettings
+from edge.errors import SourceError, SourceLostError
+from edge.runtime.times import NS_PER_S
+from edge.sources.h264 import AnnexB
+from edge.sources.kinds import Kind, kind_of
+from edge.vision.picture import Picture, PixelFormat, Plane
+from edge.vision.types import EncodedPacket, EncodedStream
+
+VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # the others are converted
+
+OnDamage = Callable[[av.FFmpegError, int], None]
+
+
+def open_container(settings: SourceSettings, stall_s: float) -> av.container.InputContainer:
+    """stall_s: how long a live source may take to answer.
+
+    Raises SourceError, or SourceLostError for a live source, which may come later.
+    """
+    kind = kind_of(settings.uri)
+    try:
+        container = av.open(
+            _address(settings.uri),
+            format="v4l2" if kind is Kind.V4L2 else None,
+            options=_options(settings, kind),
+            timeout=stall_s if kind.live else None,
+        )
+    except (av.FFmpegError, OSError) as error:
+        failure = SourceLostError if kind.live else SourceError
+        raise failure(f"source {settings.uri}: {reason(error)}") from error
+    if not container.streams.video:
+        raise SourceError(f"source {settings.uri}: it has no video stream")
+    return container
+
+
+def _address(uri: str) -> str:
+    uri = uri.removeprefix("v4l2:")
+    return uri if "://" in uri else str(Path(uri).expanduser())
+
+
+def _options(settings: SourceSettings, kind: Kind) -> dict[str, str]:
+    if settings.uri.startswith("rtsp"):
+        return {"rtsp_transport": "tcp", "fflags": "nobuffer"}
+    if kind is not Kind.V4L2:
+        return {}
+    size = {"video_size": f"{settings.width_px}x{settings.height_px}"}
+    return size | ({"framerate": str(settings.fps)} if settings.fps else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded image with the packets that came up to it.
+
+    time_ns: presentation time in the stream, as are those of the packets.
+    """
+
+    image: av.VideoFrame
+    time_ns: int
+    packets: tuple[EncodedPacket, ...]
+
+
+class Decoder:
+    """Decodes the first video stream of a container, once from its start to its end.
+
+    on_damage: gets the error of each packet that can't be decoded, and how many there are in a
+    row; they are skipped, unless it raises. encoded: set where the packets can be recorded as they
+    come. problem: a reason why they can't, where that is unexpected.
+    """
+
+    def __init__(self, container: av.container.InputContainer, on_damage: OnDamage) -> None:
+        self._container = container
+        self._on_damage = on_damage
+        self.stream = container.streams.video[0]
+        self.stream.thread_type = "SLICE"  # frame threads would delay each frame by several
+        self.encoded: EncodedStream | None = None
+        self.problem = ""
+        self._annexb = self._converter()
+
+    def __iter__(self) -> Iterator[Decoded]:
+        """Raises av.FFmpegError where the container can't be read, and what `on_damage` raises."""
+        packets: list[EncodedPacket] = []
+        in_a_row = 0
+        for packet in self._container.demux(self.stream):
+            try:
+                images = packet.decode()
+            except av.FFmpegError as error:
+                images = []
+                in_a_row += 1
+                self._on_damage(error, in_a_row)
+            packets += self._recorded(packet)
+            for image in images:
+                in_a_row = 0
+                yield Decoded(image, _time_ns(image), tuple(packets))
+                packets.clear()
+
+    def _recorded(self, packet: av.Packet[Any]) -> Iterator[EncodedPacket]:
+        """The packet as clips need it, if it can be recorded; it is empty afterwards."""
+        if self._annexb is None or not packet.size or packet.pts is None:
+            return
+        time_ns = _time_ns(packet)
+        try:
+            data, is_key_frame = self._annexb.take(packet)
+        except av.FFmpegError:  # as damaged as for the decoder, which has reported it
+            return
+        yield EncodedPacket(data, time_ns, is_key_frame)
+
+    def _converter(self) -> AnnexB | None:
+        """Set for H.264 in presentation order, which can be recorded as it comes."""
+        context = self.stream.codec_context
+        if context.name != "h264" or context.has_b_frames or not context.extradata:
+            return None
+        try:
+            converter = AnnexB(self.stream)
+        except av.FFmpegError:
+            self.problem = "its H.264 configuration record (avcC) is damaged"
+            return None
+        self.encoded = EncodedStream(self.stream.width, self.stream.height)
+        return converter
+
+
+def _time_ns(timed: av.VideoFrame | av.Packet[Any]) -> int:
+    """Presentation time; 0 where the stream gives none."""
+    if timed.pts is None or timed.time_base is None:
+        return 0
+    return round(timed.pts * timed.time_base * NS_PER_S)
+
+
+def picture_of(image: av.VideoFrame, size: tuple[int, int]) -> Picture:
+    """Strided views on the decoder's planes where its format allows that, otherwise a conversion.
+
+    size: (width, height), both even.
+    """
+    if image.format.name not in VIEWED:
+        image = image.reformat(format="yuv420p", dst_color_range="MPEG")
+    pixel_format = VIEWED[image.format.name]
+    width, height = size
+    planes: list[Plane] = [_view(image.planes[0], height, width)]
+    if pixel_format is PixelFormat.I420:
+        planes += [_view(plane, height // 2, width // 2) for plane in image.planes[1:]]
+    else:
+        planes.append(_view(image.planes[1], height // 2, width).reshape(height // 2, -1, 2))
+    return Picture(pixel_format, tuple(planes))
+
+
+def _view(plane: Any, height: int, width: int) -> Plane:
+    """(height, width) uint8 on the plane's memory, which it keeps alive."""
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[:height, :width]
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's own words, without the number of the error."""
+    return str(getattr(error, "strerror", None) or error)

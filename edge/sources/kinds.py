@@ -1,0 +1,63 @@
+"""The kinds of source that a URI can name, and the camera settings that each kind follows."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+
+from edge.config.schema import SourceSettings
+
+STREAMS = ("rtsp", "rtsps", "http", "https")
+SCHEMES = ("picamera2", "v4l2", "synthetic", *STREAMS)
+# Settings that no source may ignore silently, and the ability that each of them needs.
+ABILITIES = {"upside_down": "rotate its picture", "focus_m": "move its lens"}
+
+
+class Kind(enum.Enum):
+    """One kind of source, each with a class of its own but the last three, which FFmpeg reads."""
+
+    PICAMERA2 = enum.auto()
+    SCENE = enum.auto()
+    IMAGES = enum.auto()
+    V4L2 = enum.auto()
+    STREAM = enum.auto()
+    VIDEO = enum.auto()
+
+    @property
+    def live(self) -> bool:
+        """Whether it gives frames by itself, so that it can be lost and come back."""
+        return self in (Kind.PICAMERA2, Kind.V4L2, Kind.STREAM)
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """The names in `ABILITIES` that it follows."""
+        return frozenset(ABILITIES) if self is Kind.PICAMERA2 else frozenset()
+
+
+def kind_of(uri: str) -> Kind:
+    """Never fails: a path at which there is nothing counts as a video file."""
+    scheme, separator, _ = uri.partition(":")
+    match scheme if separator else "":
+        case "picamera2":
+            return Kind.PICAMERA2
+        case "v4l2":
+            return Kind.V4L2
+        case "synthetic":
+            return Kind.SCENE
+        case name if name in STREAMS:
+            return Kind.STREAM
+    path = Path(uri).expanduser()
+    if path.is_char_device():
+        return Kind.V4L2
+    return Kind.IMAGES if path.is_dir() else Kind.VIDEO
+
+
+def check(settings: SourceSettings) -> list[str]:
+    """One sentence for each setting that the source can't follow. Opens nothing."""
+    follows = kind_of(settings.uri).follows
+    return [
+        f"source.{name}: only a picamera2 camera can {ability}, and {settings.uri} is none; "
+        "remove this setting"
+        for name, ability in ABILITIES.items()
+        if getattr(settings, name) and name not in follows
+    ]
