@@ -21,7 +21,7 @@ from typing import Final, Self, TypeVar
 import zmq
 import zmq.asyncio
 
-from edge.bus.door import keep_alive
+from edge.bus.endpoint import keep_alive
 from edge.bus.keys import Certificate, ClientKeys, Socket
 from edge.errors import BusError, PermanentError, TemporaryError
 from edge.messages import (

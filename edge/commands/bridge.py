@@ -41,7 +41,7 @@ def mqtt(
     from edge.bridges.mqtt import Broker
     from edge.bridges.spool import Spool
     from edge.bridges.topics import Topics
-    from edge.bus.door import control_endpoint
+    from edge.bus.endpoint import control_endpoint
     from edge.client import Control, Subscriber
     from edge.runtime.logs import set_up
     from edge.runtime.signals import until_signal

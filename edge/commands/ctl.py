@@ -39,7 +39,7 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
         timeout: float,
         **rest: Any,
     ) -> None:
-        from edge.bus.door import control_endpoint
+        from edge.bus.endpoint import control_endpoint
         from edge.client import Control
 
         endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)

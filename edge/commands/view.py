@@ -51,7 +51,7 @@ def view(
     """Serves a page that shows what the camera sees, and edits zones, masks and motion."""
     import functools
 
-    from edge.bus.door import control_endpoint
+    from edge.bus.endpoint import control_endpoint
     from edge.client import Control
     from edge.config import load as configuration
     from edge.config.edit import SettingsFile

@@ -105,9 +105,10 @@ def test_a_stored_reply_is_read_without_losing_a_field(path: Path) -> None:
 
 def test_a_stored_message_two_versions_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "ACCEPTED", (2, 3))
-    with pytest.raises(MessageError, match="schema version 1 .* reads 2 and 3: update the daemon"):
+    refusal = r"schema version 1 .* reads 2 and 3: update the daemon"
+    with pytest.raises(MessageError, match=refusal):
         decode([b"t", (STORED / "1" / "trigger.json").read_bytes()])
-    with pytest.raises(MessageError, match="schema version 1 .* reads 2 and 3: update the daemon"):
+    with pytest.raises(MessageError, match=refusal):
         decode_reply([(STORED / "1" / "reply-done.json").read_bytes()])
 
 

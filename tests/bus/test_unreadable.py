@@ -176,7 +176,7 @@ def test_decode_raises_with_the_cause(body: bytes, cause: str) -> None:
 def test_a_reply_of_a_newer_daemon_is_one_sentence(name: str) -> None:
     body = (STORED / f"reply-{name}.json").read_bytes()
     newer = body.replace(b'"schema_version":1', b'"schema_version":%d' % (SCHEMA_VERSION + 1), 1)
-    for reply in (newer, newer.replace(f'"reply":"{name}"'.encode(), b'"reply":"unheard_of"')):
+    for reply in (newer, newer.replace(f'"reply":"{name}"'.encode(), b'"reply":"unknown"')):
         assert reply != body
         with pytest.raises(MessageError, match=f"{NEWER_CAUSE} .*: update this program"):
             decode_reply([reply])
