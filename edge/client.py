@@ -67,7 +67,7 @@ DEFAULT_HIGH_WATER_MARK: Final = 10_000
 WARNED_CAUSES: Final = 32  # at most so many warnings: a publisher may invent kinds without end
 
 log = logging.getLogger(__name__)
-R = TypeVar("R", bound=AnyReply)
+_R = TypeVar("_R", bound=AnyReply)
 
 
 class CommandError(PermanentError):
@@ -342,7 +342,7 @@ class Control:
     ) -> None:
         self.close()
 
-    def _request(self, command: AnyCommand, kind: type[R]) -> tuple[R, bytes | None]:
+    def _request(self, command: AnyCommand, kind: type[_R]) -> tuple[_R, bytes | None]:
         try:
             self._socket.send(encode_command(command), zmq.NOBLOCK)
             answered = bool(self._socket.poll(self._timeout_ms))

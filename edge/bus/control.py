@@ -10,6 +10,7 @@ import logging
 import time
 from typing import Final, Protocol
 
+import msgspec
 import zmq
 
 from edge.bus.endpoint import BoundSocket, control_endpoint
@@ -125,7 +126,7 @@ class ControlServer:
 
 
 def answer(commands: Commands, body: bytes) -> list[bytes]:
-    """The parts of the reply. Raises nothing, for any `body`."""
+    """The parts of the reply, in the command's schema version. Raises nothing, for any `body`."""
     try:
         command = decode_command(body)
     except MessageError as error:
@@ -137,6 +138,7 @@ def answer(commands: Commands, body: bytes) -> list[bytes]:
     except Exception as error:
         log.exception("command failed: %s", command)
         return _failure("failed", f"{type(error).__name__}: {error}")
+    reply = msgspec.structs.replace(reply, schema_version=command.schema_version)
     reads_only = isinstance(command, StatusCommand | SnapshotCommand)
     level = logging.DEBUG if reads_only else logging.INFO
     log.log(level, "command done: %s", type(command).__struct_config__.tag)

@@ -30,6 +30,7 @@ from edge.config.schema import BusSettings, Settings
 from edge.daemon.commands import RefusedError, Remote
 from edge.errors import BusError, CaptureError
 from edge.messages import (
+    SCHEMA_VERSION,
     CaptureCommand,
     CaptureKind,
     CaptureReply,
@@ -248,6 +249,13 @@ def test_malformed_messages_over_a_socket_are_answered(
     assert isinstance(reply, FailureReply)
     assert reply.code == "malformed"
     assert envelope == (parts[:-1] if len(parts) <= 3 else [b""])
+
+
+def test_a_reply_has_the_schema_version_of_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ResumeCommand(schema_version=SCHEMA_VERSION - 1)
+    monkeypatch.setattr(control, "decode_command", lambda _: older)
+    reply, _ = decode_reply(answer(Recorded(), b"{}"))
+    assert reply == DoneReply(text="resumed", schema_version=SCHEMA_VERSION - 1)
 
 
 def test_a_message_that_is_too_large_ends_only_its_connection(served: Served) -> None:
