@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 DEFAULT_HIGH_WATER_MARK: Final = 10_000
-WARNED_CAUSES: Final = 32  # at most so many warnings: a publisher may invent kinds without end
+WARNED_CAUSES: Final = 32  # bounds the log: a faulty publisher may send any number of kinds
 
 log = logging.getLogger(__name__)
 _R = TypeVar("_R", bound=AnyReply)

@@ -109,7 +109,7 @@ class ControlServer:
                     self._serve(thread.bound)
 
     def _serve(self, bound: BoundSocket) -> None:
-        """One request. ROUTER reads from its peers in turn and drops replies nobody fetches."""
+        """One request. ROUTER reads from its peers in turn and drops replies they don't fetch."""
         frames = bound.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         identity, *envelope, body = [frame.bytes for frame in frames]
         user_id = _user_id(frames[-1])

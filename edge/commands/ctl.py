@@ -78,7 +78,7 @@ def capture(control: Control, still: bool, clip: bool) -> None:
 @ctl.command()
 @commands
 @click.option(
-    "--for", "duration_s", type=float, metavar="S", help="Ends by itself. Default: until resume."
+    "--for", "duration_s", type=float, metavar="S", help="For S seconds. Default: until resume."
 )
 def pause(control: Control, duration_s: float | None) -> None:
     """Stops analysis, and with it detections and triggers; the camera keeps running."""

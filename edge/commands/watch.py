@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import client_keys, configured, keyed, settings_of
+
+if TYPE_CHECKING:
+    from edge.client import Gap
 
 
 @click.command()
@@ -39,17 +43,14 @@ def watch(
     """Prints the messages of a running daemon."""
     from rich.console import Console
 
-    from edge.client import Gap, Subscriber
+    from edge.client import Subscriber
     from edge.tools import watch as watching
-
-    def report(gap: Gap) -> None:
-        print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)
 
     endpoints = endpoint or (settings_of(config, assignments).bus.endpoint,)
     console = Console(highlight=False, soft_wrap=True)
     received = 0
     keys = client_keys(key, server_key)
-    with Subscriber(endpoints, topic or ("",), keys=keys, on_gap=report) as subscriber:
+    with Subscriber(endpoints, topic or ("",), keys=keys, on_gap=_report) as subscriber:
         try:
             for event in watching.events(
                 subscriber, count=count, until_stopped=until_stopped, timeout_s=timeout
@@ -65,3 +66,7 @@ def watch(
         if subscriber.unreadable:
             counts += f", {subscriber.unreadable} unreadable"
         print(counts, file=sys.stderr)
+
+
+def _report(gap: Gap) -> None:
+    print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)

@@ -388,11 +388,9 @@ def openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
-@needs_mosquitto
-def test_tls_and_passwords(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
-        pytest.skip("NO OPENSSL: TLS with a broker was not tested")
-    ca, key, passwords = tmp_path / "ca.pem", tmp_path / "key.pem", tmp_path / "passwd"
+def broker_with_tls(folder: Path, ca: Path) -> Mosquitto:
+    """A broker that requires TLS and the password `secret word` of the user `edge`."""
+    key, passwords = folder / "key.pem", folder / "passwd"
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-keyout", key, "-out", ca, "-subj", "/CN=localhost",
             "-addext", "subjectAltName=DNS:localhost", "-days", "2")  # fmt: skip
@@ -400,9 +398,17 @@ def test_tls_and_passwords(tmp_path: Path) -> None:
         ["mosquitto_passwd", "-b", "-c", passwords, "edge", "secret word"],
         check=True, capture_output=True,
     )  # fmt: skip
-    broker = Mosquitto(
-        tmp_path / "broker", f"certfile {ca}", f"keyfile {key}", f"password_file {passwords}"
+    return Mosquitto(
+        folder / "broker", f"certfile {ca}", f"keyfile {key}", f"password_file {passwords}"
     )
+
+
+@needs_mosquitto
+def test_tls_and_passwords(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
+        pytest.skip("NO OPENSSL: TLS with a broker was not tested")
+    ca = tmp_path / "ca.pem"
+    broker = broker_with_tls(tmp_path, ca)
     broker.start()
     secret = tmp_path / "secret"
     secret.write_text("secret word\n")

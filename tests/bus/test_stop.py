@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,12 @@ def test_a_publisher_whose_thread_is_stuck_keeps_its_socket_open(
         blocker()
         return encode(*arguments)
 
-    monkeypatch.setattr(publisher, "STOP_S", 0.2)
     publishing = Publisher(settings, "cam0", "b007")
     publishing.start()
-    with Subscriber(settings.endpoint) as subscriber:
+    with ExitStack() as stack:
+        stack.callback(publishing.stop)
+        stack.callback(blocker.release)
+        subscriber = stack.enter_context(Subscriber(settings.endpoint))
         while subscriber.receive(0.05) is None:  # not subscribed yet
             publishing.publish(MESSAGE, 0, 0)
         while subscriber.receive(0.2) is not None:
@@ -76,19 +79,18 @@ def test_a_publisher_whose_thread_is_stuck_keeps_its_socket_open(
         first = publishing.published + 1
         publishing.publish(MESSAGE, 0, 0)
         assert blocker.reached.wait(5)
-        with pytest.raises(StuckThreadError, match="publisher did not end"):
-            publishing.stop()
+        with monkeypatch.context() as patch:
+            patch.setattr(publisher, "STOP_S", 0.2)
+            with pytest.raises(StuckThreadError, match="publisher did not end"):
+                publishing.stop()
         assert publishing.behind_s() == 0.0  # the one message was taken from the queue
         publishing.publish(MESSAGE, 0, 0)
         blocker.release()
         events = [subscriber.receive(5) for _ in range(2)]  # sent while it was stopping
-        assert [event and event.message.header.sequence for event in events] == [
-            first,
-            first + 1,
-        ]
-    until_ended("publisher")
-    assert publishing.error is None
-    publishing.stop()
+        sequences = [event and event.message.header.sequence for event in events]
+        assert sequences == [first, first + 1]
+        until_ended("publisher")
+        assert publishing.error is None
     again = Publisher(settings, "cam0", "b007")
     again.start()  # the endpoint is free again
     again.stop()
@@ -128,22 +130,26 @@ class SlowCommands:
 def test_a_control_server_whose_command_does_not_end_keeps_its_socket_open(
     settings: BusSettings, blocker: Blocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "STOP_S", 0.2)
     server = ControlServer(settings, SlowCommands(blocker))  # type: ignore[arg-type]
     server.start()
-    with zmq.Context() as context, context.socket(zmq.REQ) as client:
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        stack.callback(blocker.release)
+        context = stack.enter_context(zmq.Context())
+        client = stack.enter_context(context.socket(zmq.REQ))
         client.set(zmq.LINGER, 0)
         client.connect(control.control_endpoint(settings))
         client.send(encode_command(ResumeCommand()))
         assert blocker.reached.wait(5)
         time.sleep(0.05)
         assert server.busy_s() >= 0.05
-        with pytest.raises(StuckThreadError, match="control did not end"):
-            server.stop()
+        with monkeypatch.context() as patch:
+            patch.setattr(control, "STOP_S", 0.2)
+            with pytest.raises(StuckThreadError, match="control did not end"):
+                server.stop()
         blocker.release()
         assert client.poll(5000)  # the reply could still be sent
         assert b"resumed" in client.recv()
-    until_ended("control")
-    assert server.error is None
-    server.stop()
-    assert server.busy_s() == 0.0
+        until_ended("control")
+        assert server.error is None
+        assert server.busy_s() == 0.0
