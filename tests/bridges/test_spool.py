@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,11 +40,11 @@ class FailingDatabase:
     def __init__(self, database: sqlite3.Connection, failure: Failure) -> None:
         self._database, self._failure = database, failure
 
-    def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         self._failure.check(statement)
         return self._database.execute(statement, *values)
 
-    def executemany(self, statement: str, *values: object) -> sqlite3.Cursor:
+    def executemany(self, statement: str, *values: Any) -> sqlite3.Cursor:
         self._failure.check(statement)
         return self._database.executemany(statement, *values)
 
@@ -76,11 +77,11 @@ def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
     failure = Failure()
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
-    def connect_failing(path: str, **options: object) -> object:
+    def connect_failing(path: str, **options: Any) -> object:
         database = connect(path, **options)
         return database if path == table.MEMORY else FailingDatabase(database, failure)
 
-    monkeypatch.setattr(table.sqlite3, "connect", connect_failing)
+    monkeypatch.setattr(sqlite3, "connect", connect_failing)
     return failure
 
 
@@ -230,9 +231,7 @@ def test_a_file_that_becomes_usable_later_joins_what_memory_holds(path: Path) ->
 
 def test_a_locked_file_is_not_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
-    monkeypatch.setattr(
-        table.sqlite3, "connect", lambda name, **more: connect(name, timeout=0.1, **more)
-    )
+    monkeypatch.setattr(sqlite3, "connect", lambda name, **more: connect(name, timeout=0.1, **more))
     spool = Spool(path, 10_000, retry_s=0.0)
     spool.put("a", b"x")
     other = connect(path, isolation_level=None)

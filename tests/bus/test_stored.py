@@ -50,7 +50,7 @@ TOPICS = {
 @pytest.fixture(params=["the version of the message is current", "the next version is current"])
 def current(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """The newest schema version that readers accept."""
-    version = VERSIONS[-1] + (request.param.startswith("the next"))
+    version = VERSIONS[-1] + int(str(request.param).startswith("the next"))
     monkeypatch.setattr(messages, "ACCEPTED", (version - 1, version))
     return version
 
@@ -70,7 +70,7 @@ def test_every_kind_of_every_accepted_version_is_stored() -> None:
         stored = {path.stem for path in (STORED / str(version)).iterdir()}
         assert {name.partition("-")[0] for name in stored} >= {kind.kind for kind in KINDS}
         for prefix, kinds in (("command", AnyCommand), ("reply", AnyReply)):
-            tags = {kind.__struct_config__.tag for kind in kinds.__args__}  # type: ignore[attr-defined]
+            tags = {kind.__struct_config__.tag for kind in kinds.__args__}
             assert {f"{prefix}-{tag}" for tag in tags} <= stored
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from edge.client import WARNED_CAUSES, Control, MessageError, Subscriber
-from edge.messages import SCHEMA_VERSION, decode, decode_reply
+from edge.client import WARNED_CAUSES, Control, Event, MessageError, Subscriber
+from edge.messages import SCHEMA_VERSION, Trigger, decode, decode_reply
 
 STORED = Path(__file__).parent / "stored" / "1"
 TRIGGER = (STORED / "trigger.json").read_bytes()
@@ -71,6 +71,12 @@ def readable(event_id: int) -> list[bytes]:
     return [b"trigger.cam0.visitor", TRIGGER.replace(b"0123456789abcdef", b"%d" % event_id)]
 
 
+def event_id(event: Event | None) -> str:
+    assert event is not None
+    assert isinstance(event.message, Trigger)
+    return event.message.event_id
+
+
 def test_a_newer_daemon_does_not_end_a_subscriber(
     publisher: RawPublisher, endpoint: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -82,9 +88,7 @@ def test_a_newer_daemon_does_not_end_a_subscriber(
         for body in (NEWER, CHANGED, UNKNOWN) * 2:
             publisher.send([b"trigger.cam0.visitor", body])
         publisher.send(readable(7))
-        event = subscriber.receive(5)
-        assert event is not None
-        assert event.message.event_id == "7"
+        assert event_id(subscriber.receive(5)) == "7"
         assert subscriber.unreadable == 6
     assert causes == [NEWER_CAUSE, NEWER_CAUSE, "kind 'weather'"] * 2
     assert [record.message for record in caplog.records] == [
@@ -100,16 +104,14 @@ def test_each_damaged_message_costs_itself_only(publisher: RawPublisher, endpoin
         for number, message in enumerate(DAMAGED):
             publisher.send(message, readable(number))
         events = [subscriber.receive(5) for _ in DAMAGED]
-        assert [event and event.message.event_id for event in events] == [
-            str(number) for number in range(len(DAMAGED))
-        ]
+        assert list(map(event_id, events)) == [str(number) for number in range(len(DAMAGED))]
         assert subscriber.unreadable == len(DAMAGED)
 
 
 def test_an_asynchronous_subscriber_goes_on_too(publisher: RawPublisher, endpoint: str) -> None:
     async def first(subscriber: Subscriber) -> str:
         async for event in subscriber:
-            return str(event.message.event_id)
+            return event_id(event)
         return ""
 
     with Subscriber(endpoint) as subscriber:

@@ -164,7 +164,11 @@ def test_a_thread_that_dies_is_visible(tmp_path: Path) -> None:
 
 def test_a_thread_that_does_not_end_is_an_error() -> None:
     release = threading.Event()
-    run = CommandRunner(HookSettings(exec_at_once=1), lambda _: release.wait(20) and None)
+
+    def block(_: str) -> None:
+        assert release.wait(20)
+
+    run = CommandRunner(HookSettings(exec_at_once=1), block)
     run.start()
     run.submit("r", ("false",), b"")
     time.sleep(0.3)
