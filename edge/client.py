@@ -5,27 +5,31 @@ from edge.client import Subscriber
 with Subscriber("ipc:///tmp/edge-cam0.ipc", topics=["trigger."]) as subscriber:
     for event in subscriber:
         print(event.message.rule, event.message.label, event.message.score)
+
+docs/client.md describes reconnection, gaps, keys and compatibility.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import zmq
 import zmq.asyncio
 
-from edge.bus.door import keep_alive
-from edge.bus.keys import ClientKeys, Socket
+from edge.bus.endpoint import keep_alive
+from edge.bus.keys import Certificate, ClientKeys, Socket
 from edge.errors import BusError, PermanentError, TemporaryError
 from edge.messages import (
     AnyCommand,
     AnyMessage,
     AnyReply,
     CaptureCommand,
+    CaptureKind,
     CaptureReply,
     DoneReply,
     FailureReply,
@@ -43,13 +47,34 @@ from edge.messages import (
     encode_command,
 )
 
-DEFAULT_HIGH_WATER_MARK = 10_000
+__all__ = [
+    "DEFAULT_HIGH_WATER_MARK",
+    "BusError",
+    "CaptureKind",
+    "Certificate",
+    "ClientKeys",
+    "CommandError",
+    "Control",
+    "Event",
+    "Gap",
+    "GapCounter",
+    "MessageError",
+    "NoAnswerError",
+    "Subscriber",
+]
 
-R = TypeVar("R", bound=AnyReply)
+DEFAULT_HIGH_WATER_MARK: Final = 10_000
+WARNED_CAUSES: Final = 32  # bounds the log: a faulty publisher may send any number of kinds
+
+log = logging.getLogger(__name__)
+_R = TypeVar("_R", bound=AnyReply)
 
 
 class CommandError(PermanentError):
-    """The daemon did nothing; `code` says why, as `edge.messages.FailureReply` explains."""
+    """The daemon did not do the command. The message is its reason, in one sentence.
+
+    code: `malformed`, `too_many`, `refused` or `failed`; see `edge.messages.FailureReply`.
+    """
 
     def __init__(self, code: str, text: str) -> None:
         self.code = code
@@ -57,12 +82,12 @@ class CommandError(PermanentError):
 
 
 class NoAnswerError(TemporaryError):
-    """No daemon there, or none that lets this client in."""
+    """No reply came in time: there is no daemon at the endpoint, or it doesn't allow this key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message as received; `jpeg` where the daemon sent a picture with it."""
+    """One received message. jpeg: the picture that was sent with it, if any."""
 
     topic: str
     message: AnyMessage
@@ -71,7 +96,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages of one topic that were published and did not arrive here."""
+    """`missing` messages of one topic that were published and were not received here."""
 
     topic: str
     boot_id: str
@@ -79,46 +104,46 @@ class Gap:
 
 
 @dataclass(slots=True)
-class _Heard:
-    """Of one topic: the newest message, and the newest that was no repeat (0 = none yet)."""
+class _Newest:
+    """The newest `topic_sequence` of one topic, and the newest that was no repeat; 0: none yet."""
 
     boot_id: str
-    newest: int = 0
-    newest_live: int = 0
+    any: int = 0
+    live: int = 0
 
 
 class GapCounter:
-    """Compares the sequence of each topic; a new boot id begins anew.
+    """Finds gaps in the sequence of each topic; a new boot id starts the sequence again.
 
-    What was published before the first message seen of a topic isn't counted: nobody subscribed.
-    Repeats for late joiners fill no gap and make none.
+    Messages published before the first one received of a topic are not counted. Repeats for new
+    subscribers neither fill a gap nor make one. `missing` is the sum of all gaps.
     """
 
     def __init__(self) -> None:
-        self._heard: dict[str, _Heard] = {}
+        self._topics: dict[str, _Newest] = {}
         self.missing = 0
 
     def is_known(self, event: Event) -> bool:
-        """Whether it is a repeat, made for another subscriber, of what came here already."""
+        """Whether it repeats, for another subscriber, a message that was received here before."""
         header = _header(event)
-        heard = self._heard.get(event.topic)
+        newest = self._topics.get(event.topic)
         return (
             header.repeated
-            and heard is not None
-            and heard.boot_id == header.boot_id
-            and header.topic_sequence <= heard.newest
+            and newest is not None
+            and newest.boot_id == header.boot_id
+            and header.topic_sequence <= newest.any
         )
 
     def note(self, event: Event) -> Gap | None:
-        """The gap before this message, if there is one."""
+        """Counts a received message; returns the gap before it, if there is one."""
         header = _header(event)
-        heard = self._heard.get(event.topic)
-        if heard is None or heard.boot_id != header.boot_id:
-            heard = self._heard[event.topic] = _Heard(header.boot_id)
-        heard.newest = max(heard.newest, header.topic_sequence)
+        newest = self._topics.get(event.topic)
+        if newest is None or newest.boot_id != header.boot_id:
+            newest = self._topics[event.topic] = _Newest(header.boot_id)
+        newest.any = max(newest.any, header.topic_sequence)
         if header.repeated:
             return None
-        last, heard.newest_live = heard.newest_live, header.topic_sequence
+        last, newest.live = newest.live, header.topic_sequence
         missing = header.topic_sequence - last - 1
         if not last or missing <= 0:
             return None
@@ -127,12 +152,15 @@ class GapCounter:
 
 
 class Subscriber:
-    """Events of one or more daemons, as an iterator or an asynchronous iterator.
+    """The messages of one or more daemons, as an iterator or an asynchronous iterator.
 
-    The first are the last health and the open tracks, with `message.header.repeated`, of daemons
-    that run already. One object serves one of the two iterators. `gaps.missing` counts what was
-    lost; `on_gap` hears of each loss as it is found. Raises BusError for an endpoint that can't be
-    connected, and MessageError for a message of another schema.
+    Connects in the background, waits for daemons that are not running yet, and connects again after
+    a daemon restarts. The first messages from a running daemon are its last health and its open
+    tracks, with `message.header.repeated` true. Use one of the two iterators for each object, and
+    one thread.
+
+    gaps: `gaps.missing` counts lost messages. unreadable: number of messages that were skipped,
+    because they are of another schema version, of an unknown kind or damaged.
     """
 
     def __init__(
@@ -142,14 +170,22 @@ class Subscriber:
         *,
         keys: ClientKeys | None = None,
         on_gap: Callable[[Gap], None] | None = None,
+        on_unreadable: Callable[[MessageError], None] | None = None,
         high_water_mark: int = DEFAULT_HIGH_WATER_MARK,
     ) -> None:
-        """`topics` are prefixes; the empty one is everything. Waits for daemons yet to start.
+        """Subscribes. Raises BusError for an endpoint that can't be connected.
 
-        keys: for `tcp://` endpoints of daemons that have `bus.keys`.
+        endpoints: `bus.endpoint` of each daemon. topics: prefixes; the empty one matches all.
+        keys: for `tcp://` endpoints of daemons with `bus.keys`.
+        on_gap: called with each gap when it is found.
+        on_unreadable: called with the reason for each message that is skipped.
+        high_water_mark: messages that wait here for the program; later ones are lost.
         """
         self.gaps = GapCounter()
+        self.unreadable = 0
+        self._warned: set[str] = set()
         self._on_gap = on_gap
+        self._on_unreadable = on_unreadable
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, high_water_mark)
@@ -164,7 +200,7 @@ class Subscriber:
             raise
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
-        """The next event; None when the time is up."""
+        """The next event; None when none came within `timeout_s`. Without it, waits for one."""
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_ms = None if end_s is None else max(0, round((end_s - time.monotonic()) * 1000))
@@ -172,6 +208,8 @@ class Subscriber:
                 return None
             if event := self._event(self._socket.recv_multipart()):
                 return event
+            if end_s is not None and time.monotonic() > end_s:  # only unreadable ones came
+                return None
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self.receive()) is not None:
@@ -184,6 +222,7 @@ class Subscriber:
                 yield event
 
     def close(self) -> None:
+        """Disconnects. The `with` statement does it too."""
         if self._async_socket is not None:
             self._async_socket.close()
         self._socket.close()
@@ -201,8 +240,12 @@ class Subscriber:
         self.close()
 
     def _event(self, parts: list[bytes]) -> Event | None:
-        """None for what came already."""
-        message, jpeg = decode(parts)
+        """None for a message that can't be read or was received before."""
+        try:
+            message, jpeg = decode(parts)
+        except MessageError as error:
+            self._skip(error)
+            return None
         event = Event(parts[0].decode(), message, jpeg)
         if self.gaps.is_known(event):
             return None
@@ -211,25 +254,38 @@ class Subscriber:
             self._on_gap(gap)
         return event
 
+    def _skip(self, error: MessageError) -> None:
+        """Counts the message; warns once for each schema version and each unknown kind."""
+        self.unreadable += 1
+        if error.cause not in self._warned and len(self._warned) < WARNED_CAUSES:
+            self._warned.add(error.cause)
+            log.warning("skipping messages: %s", error)
+        if self._on_unreadable is not None:
+            self._on_unreadable(error)
+
 
 class Control:
-    """Commands to a daemon, one after the other. Not thread-safe.
+    """Sends commands to one daemon, one at a time. Not thread-safe.
 
-    Each method raises CommandError where the daemon refuses, NoAnswerError where none answers in
-    time (whether it acted isn't known then), and MessageError for a reply of another schema.
+    Each method returns the daemon's reply. It raises CommandError when the daemon doesn't do the
+    command, NoAnswerError when no reply comes in time (the command may have been done), and
+    MessageError for a reply of another schema version.
     """
 
     def __init__(
         self, endpoint: str, *, keys: ClientKeys | None = None, timeout_s: float = 10.0
     ) -> None:
-        """endpoint: the daemon's `bus.control`. Raises BusError if it can't be one."""
+        """Connects in the background. Raises BusError for an endpoint that can't be connected.
+
+        endpoint: the daemon's `bus.control`. keys: as for `Subscriber`. timeout_s: for each reply.
+        """
         self._endpoint = endpoint
         self._timeout_ms = round(timeout_s * 1000)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REQ)
         self._socket.set(zmq.LINGER, 0)
-        self._socket.set(zmq.REQ_RELAXED, 1)  # after a command without answer, the next can be sent
-        self._socket.set(zmq.REQ_CORRELATE, 1)  # and isn't answered by what comes late
+        self._socket.set(zmq.REQ_RELAXED, 1)  # the next command may follow one without a reply
+        self._socket.set(zmq.REQ_CORRELATE, 1)  # and a late reply is not taken for its reply
         try:
             _connect(self._socket, [endpoint], keys)
         except BusError:
@@ -237,31 +293,41 @@ class Control:
             raise
 
     def status(self) -> StatusReply:
-        return self._ask(StatusCommand(), StatusReply)[0]
+        """The daemon's state and its last health message."""
+        return self._request(StatusCommand(), StatusReply)[0]
 
-    def capture(self, *captures: Literal["still", "clip"]) -> CaptureReply:
-        """Captures now; without arguments, a still."""
-        return self._ask(CaptureCommand(captures=captures or ("still",)), CaptureReply)[0]
+    def capture(self, *captures: CaptureKind) -> CaptureReply:
+        """Captures now: "still", "clip" or both; without arguments, a still.
+
+        Returns when the captures have begun. One `capture` message follows for each.
+        """
+        return self._request(CaptureCommand(captures=captures or ("still",)), CaptureReply)[0]
 
     def pause(self, duration_s: float | None = None) -> DoneReply:
-        """Until `resume`, or for so long."""
-        return self._ask(PauseCommand(duration_s=duration_s), DoneReply)[0]
+        """Stops analysis and triggers until `resume`, or for `duration_s` (at most 7 days)."""
+        return self._request(PauseCommand(duration_s=duration_s), DoneReply)[0]
 
     def resume(self) -> DoneReply:
-        return self._ask(ResumeCommand(), DoneReply)[0]
+        """Ends a pause."""
+        return self._request(ResumeCommand(), DoneReply)[0]
 
     def reload(self) -> DoneReply:
-        return self._ask(ReloadCommand(), DoneReply)[0]
+        """Reads the configuration again; an invalid one is refused and changes nothing."""
+        return self._request(ReloadCommand(), DoneReply)[0]
 
     def snapshot(
         self, max_width_px: int = 1280, *, sight: bool = False
     ) -> tuple[SnapshotReply, bytes]:
-        """The picture as it is now, with its JPEG, and with `sight` what the pipeline saw in it."""
+        """The present picture as a JPEG, at most `max_width_px` (64 to 8192) wide.
+
+        sight: also the pipeline's view of it, in `reply.sight`; None there in a pause.
+        """
         command = SnapshotCommand(max_width_px=max_width_px, sight=sight)
-        reply, jpeg = self._ask(command, SnapshotReply)
+        reply, jpeg = self._request(command, SnapshotReply)
         return reply, jpeg or b""
 
     def close(self) -> None:
+        """Disconnects. The `with` statement does it too."""
         self._socket.close()
         self._context.term()
 
@@ -276,7 +342,7 @@ class Control:
     ) -> None:
         self.close()
 
-    def _ask(self, command: AnyCommand, kind: type[R]) -> tuple[R, bytes | None]:
+    def _request(self, command: AnyCommand, kind: type[_R]) -> tuple[_R, bytes | None]:
         try:
             self._socket.send(encode_command(command), zmq.NOBLOCK)
             answered = bool(self._socket.poll(self._timeout_ms))
@@ -291,12 +357,12 @@ class Control:
         if isinstance(reply, FailureReply):
             raise CommandError(reply.code, reply.text)
         if not isinstance(reply, kind):
-            raise MessageError(f"{type(reply).__name__} is no answer to {type(command).__name__}")
+            raise MessageError(f"{type(reply).__name__} doesn't answer {type(command).__name__}")
         return reply, jpeg
 
 
 def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) -> None:
-    """Those of TCP last: keys hold for every connection made after they are set."""
+    """Connects `tcp://` last, since keys apply to all connections made after they are set."""
     keep_alive(socket)
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.startswith("tcp://")):
         if keys is not None and endpoint.startswith("tcp://"):
@@ -308,5 +374,5 @@ def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) 
 
 
 def _header(event: Event) -> Header:
-    assert event.message.header is not None  # `decode` takes none without
+    assert event.message.header is not None  # `decode` refuses messages without
     return event.message.header

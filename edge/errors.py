@@ -1,31 +1,46 @@
-"""The two kinds of failure: those worth retrying and those that a person must mend.
+"""The two kinds of failure: those to retry, and those that a person must fix.
 
-Every message is one sentence that says what failed, where, and what would be right. It is shown to
-the user as it stands, without a traceback.
+Each message is one sentence: what failed, where, and what to do. It is shown to the user as it is,
+without a traceback.
 """
 
 from __future__ import annotations
 
+__all__ = [
+    "EXIT_FAILURE",
+    "EXIT_USAGE",
+    "BusError",
+    "CaptureError",
+    "ConfigError",
+    "EdgeError",
+    "MissingExtraError",
+    "ModelError",
+    "PermanentError",
+    "SourceError",
+    "SourceLostError",
+    "TemporaryError",
+]
+
 EXIT_FAILURE = 1
-EXIT_USAGE = 2  # usage and configuration, as click has it
+EXIT_USAGE = 2  # wrong usage or configuration; click's exit code too
 
 
 class EdgeError(Exception):
-    """Root of all expected failures; `exit_code` is what a command ends with."""
+    """Base of all expected failures. exit_code: of a command that ends with it."""
 
     exit_code = EXIT_FAILURE
 
 
 class TemporaryError(EdgeError):
-    """May pass by itself: retry with back-off, and say so."""
+    """A failure that may pass: report it and retry with increasing delays."""
 
 
 class PermanentError(EdgeError):
-    """Won't pass by itself: tell the user and stop."""
+    """A failure that a person must fix: report it and stop."""
 
 
 class ConfigError(PermanentError):
-    """The configuration or the command line is wrong. `problems` holds one sentence each."""
+    """The configuration or the command line is wrong. problems: one sentence each."""
 
     exit_code = EXIT_USAGE
 
@@ -35,15 +50,15 @@ class ConfigError(PermanentError):
 
 
 class SourceLostError(TemporaryError):
-    """A live source stopped giving frames (camera unplugged, network gone)."""
+    """A live source stopped giving frames (camera unplugged, network down)."""
 
 
 class SourceError(PermanentError):
-    """A source that can't be opened at all: no such file, no camera, not a video."""
+    """A source that can't be opened: no such file, no camera, not a video."""
 
 
 class ModelError(PermanentError):
-    """A model that is missing, damaged or of an unknown kind."""
+    """A model that is missing, damaged or of an unsupported kind."""
 
 
 class CaptureError(TemporaryError):
@@ -51,12 +66,13 @@ class CaptureError(TemporaryError):
 
 
 class BusError(PermanentError):
-    """An endpoint that can't be bound or connected."""
+    """An endpoint that can't be bound or connected, or a key that can't be used."""
 
 
 class MissingExtraError(PermanentError):
-    """An optional package isn't installed."""
+    """An optional package is not installed."""
 
     def __init__(self, purpose: str, extra: str, hint: str = "") -> None:
+        """hint: command that installs it, where it isn't pip's."""
         install = hint or f"pip install 'edge-trigger[{extra}]'"
         super().__init__(f"{purpose} needs the extra '{extra}', which is not installed: {install}")

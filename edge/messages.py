@@ -1,14 +1,15 @@
 """Every message: its fields, its topic and its schema.
 
-A message on the wire is multipart: topic, JSON and, where there is one, a JPEG. The JSON begins
-with the message's `type`. Fields may be added within a schema version, so that readers ignore what
-they don't know; anything else raises the version.
+A message on the wire has two or three parts: topic, JSON and, for some, a JPEG. The JSON begins
+with the message's `type`. Fields and kinds of message may be added within a schema version, and
+readers ignore those they don't know; any other change raises the version. Readers accept this
+version and the one before.
 
 `sequence` counts all messages of a daemon and gives their order. `topic_sequence` counts those of
-one topic, so that a subscriber to any choice of topics can tell what it missed.
+one topic, so that a subscriber to any choice of topics can find the gaps.
 
-A command is one JSON object that begins with its `command`, and is answered by a JSON object that
-begins with its `reply`. Fields that a command doesn't have are refused.
+A command is one JSON object that begins with its `command`; the reply is a JSON object that begins
+with its `reply`. Unknown fields of a command are refused.
 """
 
 from __future__ import annotations
@@ -23,9 +24,65 @@ from msgspec import Meta
 
 from edge.errors import PermanentError
 
-SCHEMA_VERSION: Final = 1
-MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+__all__ = [
+    "ACCEPTED",
+    "KINDS",
+    "SCHEMA_VERSION",
+    "AnyCommand",
+    "AnyMessage",
+    "AnyReply",
+    "Box",
+    "BoxPx",
+    "Canvas",
+    "Capture",
+    "CaptureCommand",
+    "CaptureKind",
+    "CaptureReply",
+    "Cell",
+    "Command",
+    "Count",
+    "DetectedObject",
+    "Detection",
+    "DoneReply",
+    "FailureCode",
+    "FailureReply",
+    "Header",
+    "Health",
+    "M",
+    "Message",
+    "MessageError",
+    "PauseCommand",
+    "ReloadCommand",
+    "Reply",
+    "ResumeCommand",
+    "SeenTrack",
+    "Share",
+    "Sight",
+    "SnapshotCommand",
+    "SnapshotReply",
+    "StatusCommand",
+    "StatusReply",
+    "Track",
+    "Trigger",
+    "decode",
+    "decode_command",
+    "decode_reply",
+    "encode",
+    "encode_command",
+    "encode_reply",
+    "schemas",
+    "topic_of",
+    "topic_part",
+]
 
+SCHEMA_VERSION: Final = 1
+ACCEPTED: Final = (SCHEMA_VERSION - 1, SCHEMA_VERSION)
+
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_KIND_LENGTH = 40  # characters of an unknown kind that an error quotes: it may hold anything
+
+CaptureKind = Literal["still", "clip"]
+FailureCode = Literal["malformed", "too_many", "refused", "failed"]
 Count = Annotated[int, Meta(ge=0)]
 BoxPx = tuple[float, float, float, float]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -33,15 +90,23 @@ Box = tuple[Share, Share, Share, Share]
 
 
 class MessageError(PermanentError):
-    """What came in is no message of this schema."""
+    """The received bytes are not a message of a schema version that this program reads.
+
+    cause: `malformed`, `schema version N` or `kind 'NAME'`; equal for all messages of that version
+    or kind.
+    """
+
+    def __init__(self, text: str, cause: str = "malformed") -> None:
+        self.cause = cause
+        super().__init__(text)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Which daemon said it, when, and as which of its messages.
+    """The daemon that published the message, the time, and the message's numbers.
 
-    boot_id: random for each start of the daemon; the sequences begin at 1 with it.
-    wall_time: of the exposure, for people. timestamp_ns: the same instant, monotonic.
-    repeated: it was published before, as just this message, and is sent again for a late joiner.
+    boot_id: random for each start of the daemon; both sequences begin at 1 with it.
+    wall_time: time of the exposure, for people. timestamp_ns: the same instant, monotonic.
+    repeated: published before with the same numbers, and sent again for a new subscriber.
     """
 
     camera: str
@@ -55,7 +120,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One detection. box: x0 y0 x1 y1 in 0..1 of the picture; box_px: the same in its pixels."""
+    """One detection. box: x0 y0 x1 y1 as shares of the picture; box_px: the same in pixels."""
 
     label: str
     score: Share
@@ -65,20 +130,20 @@ class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of all; `header` is put in by the publisher."""
+    """Base of all messages. The publisher fills in `header`."""
 
     header: Header | None = None
 
     @property
     def topic_parts(self) -> tuple[str, ...]:
-        """What follows the kind and the camera in the topic."""
+        """The parts of the topic after the kind and the camera."""
         return ()
 
 
 class Detection(Message, frozen=True, kw_only=True, tag="detection"):
-    """What the looks at one frame found; sent for each frame that was looked at.
+    """The objects detected in one frame; published for each frame that the model was run on.
 
-    regions_px: the crops that were looked at, x0 y0 x1 y1 in pixels of the picture.
+    regions_px: the crops given to the model, x0 y0 x1 y1 in pixels of the picture.
     """
 
     kind: ClassVar[str] = "detection"
@@ -91,9 +156,10 @@ class Detection(Message, frozen=True, kw_only=True, tag="detection"):
 
 
 class Track(Message, frozen=True, kw_only=True, tag="track"):
-    """An object over time: begun, moved on, ended.
+    """An object over time: new, updated or ended.
 
-    velocity: of the centre, in pictures per second (x, y). age_s: since it was first seen.
+    velocity: of the box's centre, in picture widths and heights per second (x, y).
+    age_s: time since the first detection.
     """
 
     kind: ClassVar[str] = "track"
@@ -115,8 +181,9 @@ class Track(Message, frozen=True, kw_only=True, tag="track"):
 class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     """A rule was met. A JPEG of the object may follow as third part.
 
-    latency_ms: from the exposure of the frame that confirmed it to its publication.
-    captures: what will be captured; a `capture` message follows for each.
+    latency_ms: from the exposure of the frame that confirmed the event to the publication.
+    captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
+    exactly one `capture` message for each.
     """
 
     kind: ClassVar[str] = "trigger"
@@ -138,16 +205,22 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
 
 
 class Capture(Message, frozen=True, kw_only=True, tag="capture"):
-    """A capture is on disk, whole. event_ids: the triggers it shows."""
+    """A capture that was announced is complete on disk, or has failed.
+
+    event_ids: the triggers it belongs to; triggers close in time share a clip.
+    failure: why there is no file, in one sentence; empty where there is one. With a failure, `path`
+    and `sidecar` are empty, `size_bytes` is 0 and `duration_s` is null.
+    """
 
     kind: ClassVar[str] = "capture"
     event_ids: tuple[str, ...]
     rule: str
-    capture: Literal["still", "clip"]
+    capture: CaptureKind
     path: str
     sidecar: str
     size_bytes: Count
     duration_s: float | None = None
+    failure: str = ""
 
     @property
     def topic_parts(self) -> tuple[str, ...]:
@@ -155,12 +228,16 @@ class Capture(Message, frozen=True, kw_only=True, tag="capture"):
 
 
 class Health(Message, frozen=True, kw_only=True, tag="health"):
-    """How the daemon is. `dropped` says, queue by queue, what was thrown away since the start.
+    """The daemon's state, published at a fixed interval.
 
-    stalled: stages that have been at one piece of work for too long.
-    picture: what the camera shows. source_restarts: how often it was lost and came back.
-    governor_level: 0 = full work, up to 3 when the machine is hot or its power weak; budget_share
-    and frame_rate_share: what is left then. power: the firmware's flags of now.
+    dropped: number of items that each queue has dropped since the start.
+    captures: files written since the start.
+    stalled: stages whose present work has taken too long.
+    picture: condition of the camera's picture.
+    source_restarts: how often the source was lost and opened again.
+    governor_level: 0 for full work, up to 3 when the machine is hot or its power is weak.
+    budget_share, frame_rate_share: share of the budget and of the frame rate at that level.
+    power: the firmware's present power flags.
     """
 
     kind: ClassVar[str] = "health"
@@ -200,39 +277,38 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
               tag_field="command"):  # fmt: skip
     """Base of all commands."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    # Version 1 is the first: there is none before it.
+    schema_version: Annotated[int, Meta(ge=max(1, ACCEPTED[0]), le=ACCEPTED[1])] = SCHEMA_VERSION
 
 
 class StatusCommand(Command, frozen=True, kw_only=True, tag="status"):
-    """How is the daemon? Answered by `status`."""
+    """Asks for the daemon's state. The reply is `status`."""
 
 
 class CaptureCommand(Command, frozen=True, kw_only=True, tag="capture"):
-    """Captures now. Answered by `capture`; a `capture` message is published for each file."""
+    """Captures now. The reply is `capture`; a `capture` message is published for each capture."""
 
-    captures: Annotated[tuple[Literal["still", "clip"], ...], Meta(min_length=1, max_length=2)] = (
-        "still",
-    )
+    captures: Annotated[tuple[CaptureKind, ...], Meta(min_length=1, max_length=2)] = ("still",)
 
 
 class PauseCommand(Command, frozen=True, kw_only=True, tag="pause"):
-    """No frame is analysed and nothing triggers until `resume`, or for so long."""
+    """Stops analysis and triggers until `resume`, or for `duration_s`. The reply is `done`."""
 
     duration_s: Annotated[float, Meta(gt=0, le=7 * 86_400)] | None = None
 
 
 class ResumeCommand(Command, frozen=True, kw_only=True, tag="resume"):
-    """Ends a pause."""
+    """Ends a pause. The reply is `done`."""
 
 
 class ReloadCommand(Command, frozen=True, kw_only=True, tag="reload"):
-    """Reads the configuration again. A bad one is refused, and the old one stays."""
+    """Reads the configuration again. The reply is `done`; an invalid file changes nothing."""
 
 
 class SnapshotCommand(Command, frozen=True, kw_only=True, tag="snapshot"):
-    """The picture as it is now. Answered by `snapshot` with a JPEG as second part.
+    """Asks for the present picture. The reply is `snapshot`, with a JPEG as second part.
 
-    sight: also what the pipeline saw in it; costs the daemon some milliseconds.
+    sight: also the pipeline's view of it; costs the daemon some milliseconds.
     """
 
     max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
@@ -246,7 +322,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply"):
 
 
 class StatusReply(Reply, frozen=True, kw_only=True, tag="status"):
-    """health: as last published; None before the first."""
+    """The daemon's state. health: as last published; None before the first."""
 
     camera: str
     boot_id: str
@@ -255,20 +331,20 @@ class StatusReply(Reply, frozen=True, kw_only=True, tag="status"):
 
 
 class CaptureReply(Reply, frozen=True, kw_only=True, tag="capture"):
-    """It has begun; `capture` messages with this event id tell of the files."""
+    """The captures have begun. One `capture` message with this event id follows for each."""
 
     event_id: str
     captures: tuple[str, ...]
 
 
 class DoneReply(Reply, frozen=True, kw_only=True, tag="done"):
-    """`text` is one sentence for a person."""
+    """The command was done. text: one sentence for a person."""
 
     text: str
 
 
 class SeenTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """An open track, tentative ones too, with its box predicted to the time of the frame."""
+    """An open track, tentative or not, with its box predicted for the time of the frame."""
 
     track_id: int
     label: str
@@ -278,14 +354,14 @@ class SeenTrack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """A crop of the picture and its place on the canvas, in the pixels of each."""
+    """A crop (pixels of the picture) and its place on the canvas (pixels of the canvas)."""
 
     crop_px: BoxPx
     cell_px: BoxPx
 
 
 class Canvas(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model was given last, as a JPEG, so long before the frame. In JSON it is base64."""
+    """The model's last input, as a JPEG (base64 in JSON). age_s: its age at the frame's time."""
 
     age_s: float
     width: Count
@@ -295,12 +371,14 @@ class Canvas(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What the pipeline saw in one frame, for drawing over it.
+    """The pipeline's view of one frame, for drawing over the picture.
 
-    width, height: of the main picture, in whose pixels all boxes but the canvas's cells are.
-    blobs_px: what moves; motion_png: where, white on black, of the size of the luma plane (base64).
-    changed: share of the picture that differs from the background. scene_change: that was light.
-    regions_px: the crops that were looked at in this frame, and detections what was found there.
+    width, height: size of the main frame; all boxes but `cell_px` are in its pixels.
+    blobs_px: boxes around motion. motion_png: the motion mask, white on black, with the size of the
+    luma plane (base64 in JSON).
+    changed: share of the picture that differs from the background.
+    scene_change: the whole picture changed, for instance by light, which is not motion.
+    regions_px: the crops given to the model for this frame. detections: the objects in them.
     """
 
     width: Count
@@ -316,7 +394,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotReply(Reply, frozen=True, kw_only=True, tag="snapshot"):
-    """The size of the JPEG and the time of its exposure; None for `sight` in a pause."""
+    """The size of the JPEG and the time of its exposure. sight: None in a pause."""
 
     width: Count
     height: Count
@@ -326,13 +404,13 @@ class SnapshotReply(Reply, frozen=True, kw_only=True, tag="snapshot"):
 
 
 class FailureReply(Reply, frozen=True, kw_only=True, tag="failure"):
-    """Nothing was done; `text` says why in one sentence.
+    """The command was not done. text: the reason, in one sentence.
 
-    malformed: no command of this schema. too_many: of this client's commands; wait a second.
-    refused: it can't be done, or not now. failed: a fault of the daemon; its log says more.
+    malformed: not a command of this schema. too_many: this client sent too many; wait a second.
+    refused: not possible, or not now. failed: a fault of the daemon; the details are in its log.
     """
 
-    code: Literal["malformed", "too_many", "refused", "failed"]
+    code: FailureCode
     text: str
 
 
@@ -345,7 +423,21 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(AnyMessage)
 _command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _reply_decoder: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
-_version = msgspec.json.Decoder(dict[str, Any])
+
+
+class _VersionOnly(msgspec.Struct):
+    schema_version: int
+
+
+class _Outline(msgspec.Struct):
+    """The fields that say what a message or a reply is."""
+
+    type: str = ""
+    header: _VersionOnly | None = None
+    schema_version: int | None = None
+
+
+_outline_decoder = msgspec.json.Decoder(_Outline)
 
 
 def topic_of(message: AnyMessage, camera: str) -> str:
@@ -354,12 +446,12 @@ def topic_of(message: AnyMessage, camera: str) -> str:
 
 
 def topic_part(name: str) -> str:
-    """A name as one part of a topic: all but letters, digits, `_` and `-` becomes `_`."""
+    """A name as one part of a topic: other characters than letters, digits, `_`, `-` become `_`."""
     return re.sub(r"[^\w-]", "_", name)
 
 
 def encode(message: AnyMessage, jpeg: bytes | None = None) -> list[bytes]:
-    """The parts on the wire. The message must have its header."""
+    """The parts on the wire. Raises MessageError for a message without a header."""
     if message.header is None:
         raise MessageError("a message can't be sent without its header")
     topic = topic_of(message, message.header.camera).encode()
@@ -368,78 +460,107 @@ def encode(message: AnyMessage, jpeg: bytes | None = None) -> list[bytes]:
 
 
 def decode(parts: list[bytes]) -> tuple[AnyMessage, bytes | None]:
-    """The message and its JPEG. Raises MessageError with one sentence for anything else."""
+    """The message and its JPEG, of a schema version in `ACCEPTED`. Raises MessageError."""
     if not 2 <= len(parts) <= 3:
         raise MessageError(f"a message has 2 or 3 parts, not {len(parts)}")
+    topic, body, *jpeg = parts
     try:
-        message = _decoder.decode(parts[1])
-    except MALFORMED as error:
-        raise MessageError(_explained(parts[1], str(error))) from error
+        topic.decode()
+        message = _decoder.decode(body)
+    except _MALFORMED as error:
+        raise _unreadable(body, error) from error
     if message.header is None:
         raise MessageError("message without a header")
-    if message.header.schema_version != SCHEMA_VERSION:
-        raise MessageError(_explained(parts[1], ""))
-    return message, parts[2] if len(parts) == 3 else None
+    _check_version(message.header.schema_version)
+    return message, jpeg[0] if jpeg else None
 
 
 def encode_command(command: AnyCommand) -> bytes:
+    """The one part on the wire, after the envelope."""
     return _encoder.encode(command)
 
 
 def decode_command(body: bytes) -> AnyCommand:
-    """Raises MessageError with one sentence for anything else."""
+    """Raises MessageError with one sentence."""
     try:
         return _command_decoder.decode(body)
-    except MALFORMED as error:
+    except _MALFORMED as error:
         raise MessageError(f"not a command: {error}") from error
 
 
 def encode_reply(reply: AnyReply, jpeg: bytes | None = None) -> list[bytes]:
-    """The parts on the wire, behind the envelope."""
+    """The parts on the wire, after the envelope."""
     parts = [_encoder.encode(reply)]
     return parts if jpeg is None else [*parts, jpeg]
 
 
 def decode_reply(parts: list[bytes]) -> tuple[AnyReply, bytes | None]:
-    """The reply and its JPEG. Raises MessageError with one sentence for anything else."""
+    """The reply and its JPEG, of a schema version in `ACCEPTED`. Raises MessageError."""
     if not 1 <= len(parts) <= 2:
         raise MessageError(f"a reply has 1 or 2 parts, not {len(parts)}")
+    body, *jpeg = parts
     try:
-        reply = _reply_decoder.decode(parts[0])
-    except MALFORMED as error:
+        reply = _reply_decoder.decode(body)
+    except _MALFORMED as error:
+        if (version := _outline(body).schema_version) is not None:
+            _check_version(version)
         raise MessageError(f"not a reply: {error}") from error
-    return reply, parts[1] if len(parts) == 2 else None
+    _check_version(reply.schema_version)
+    return reply, jpeg[0] if jpeg else None
 
 
-def _explained(body: bytes, error: str) -> str:
-    """Says of another schema version that it is one, rather than what doesn't fit."""
+def _check_version(version: int) -> None:
+    """Raises MessageError for a version that this program doesn't read."""
+    if version in ACCEPTED:
+        return
+    oldest, newest = max(1, ACCEPTED[0]), ACCEPTED[1]
+    ours = f"{newest}" if oldest == newest else f"{oldest} and {newest}"
+    fix = "update this program" if version > newest else "update the daemon"
+    text = f"schema version {version} can't be read; this program reads {ours}: {fix}"
+    raise MessageError(text, f"schema version {version}")
+
+
+def _unreadable(body: bytes, error: Exception) -> MessageError:
+    """The error for a message that could not be decoded: its version, its kind or its content."""
+    outline = _outline(body)
+    if outline.header is not None:
+        try:
+            _check_version(outline.header.schema_version)
+        except MessageError as other:
+            return other
+        if outline.type and all(outline.type != kind.kind for kind in KINDS):
+            kind = f"kind {outline.type[:_KIND_LENGTH]!r}"
+            return MessageError(f"unknown {kind} of message", kind)
+    return MessageError(f"not a message: {error}")
+
+
+def _outline(body: bytes) -> _Outline:
+    """Empty for bytes that are not JSON."""
     try:
-        version = _version.decode(body)["header"]["schema_version"]
-    except (*MALFORMED, KeyError, TypeError):
-        version = SCHEMA_VERSION
-    if version != SCHEMA_VERSION:
-        return f"message of schema version {version}; this program reads {SCHEMA_VERSION}"
-    return f"not a message: {error}"
+        return _outline_decoder.decode(body)
+    except _MALFORMED:
+        return _Outline()
 
 
 def schemas() -> dict[str, bytes]:
-    """JSON Schema of each kind of message and of commands and replies, as in `docs/schemas/`."""
+    """JSON Schema of each kind of message, of the commands and of the replies; by file name."""
     types: dict[str, Any] = {kind.kind: kind for kind in KINDS}
     types |= {"command": AnyCommand, "reply": AnyReply}
     return {
         name: msgspec.json.format(
-            msgspec.json.encode(_dedented(msgspec.json.schema(kind)), order="sorted"), indent=2
+            msgspec.json.encode(_with_clean_docstrings(msgspec.json.schema(kind)), order="sorted"),
+            indent=2,
         )
         + b"\n"
         for name, kind in types.items()
     }
 
 
-def _dedented(schema: Any) -> Any:
-    """Descriptions come from docstrings, which Python strips of indentation from 3.13 on."""
+def _with_clean_docstrings(schema: Any) -> Any:
+    """Descriptions come from docstrings, whose indentation Python removes only from 3.13 on."""
     if isinstance(schema, dict):
         return {
-            key: cleandoc(value) if key == "description" else _dedented(value)
+            key: cleandoc(value) if key == "description" else _with_clean_docstrings(value)
             for key, value in schema.items()
         }
     return schema

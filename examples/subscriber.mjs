@@ -1,4 +1,4 @@
-// Keeps the picture of each trigger and prints it: npm install && node subscriber.mjs [ENDPOINT] [FOLDER]
+// Prints each trigger and saves its picture: npm install && node subscriber.mjs [ENDPOINT] [FOLDER]
 import { writeFileSync } from "node:fs";
 import { Subscriber } from "zeromq";
 
@@ -11,7 +11,10 @@ socket.subscribe("trigger.");
 
 for await (const [topic, json, jpeg] of socket) {
   const trigger = JSON.parse(json);
-  if (trigger.header.schema_version !== 1) throw new Error(`${topic}: another schema version`);
+  if (trigger.header.schema_version !== 1) {
+    console.error(`${topic}: skipped, schema version ${trigger.header.schema_version}`);
+    continue;
+  }
   if (jpeg) writeFileSync(`${folder}/${trigger.event_id}.jpg`, jpeg);
   console.log(`${trigger.rule}: ${trigger.label} ${trigger.score.toFixed(2)}`);
 }

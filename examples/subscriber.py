@@ -1,4 +1,4 @@
-"""Keeps the picture of each trigger and prints it.
+"""Prints each trigger and saves its picture.
 
 python subscriber.py [ENDPOINT] [FOLDER]
 """

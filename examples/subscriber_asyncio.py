@@ -1,4 +1,4 @@
-"""Two subscriptions side by side with asyncio.
+"""Two subscriptions at the same time with asyncio.
 
 python subscriber_asyncio.py [ENDPOINT]
 """

@@ -1,4 +1,4 @@
-"""The examples as a reader would run them, against a live daemon."""
+"""The examples, run as a reader would run them, against a running daemon."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ def running(*command: object, cwd: Path | None = None) -> Iterator[subprocess.Po
 
 
 def lines(process: subprocess.Popen[str], count: int, timeout_s: float = 20) -> list[str]:
-    """The first lines that it prints; fewer when the time is up."""
+    """The first `count` lines that the process prints; fewer when the time is over."""
     assert process.stdout is not None
-    found: list[str] = []
+    printed: list[str] = []
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while len(found) < count and selector.select(timeout_s):
+        while len(printed) < count and selector.select(timeout_s):
             if not (line := process.stdout.readline()):
                 break
-            found.append(line.rstrip("\n"))
-    return found
+            printed.append(line.rstrip("\n"))
+    return printed
 
 
 def interrupted(process: subprocess.Popen[str]) -> str:
-    """Ctrl-C, as a terminal sends it to the whole group; what came on standard error."""
+    """Sends Ctrl-C as a terminal does, to the whole group; returns standard error."""
     os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=10)[1]
 
@@ -86,12 +86,12 @@ def test_python(endpoint: str, tmp_path: Path) -> None:
 
 def test_asyncio(endpoint: str) -> None:
     with running(sys.executable, EXAMPLES / "subscriber_asyncio.py", endpoint) as process:
-        seen: set[str] = set()
+        kinds: set[str] = set()
         for _ in range(6):
-            seen |= {line.split()[0] for line in lines(process, 1)}
-            if seen == {"trigger", "health"}:
+            kinds |= {line.split()[0] for line in lines(process, 1)}
+            if kinds == {"trigger", "health"}:
                 break
-        assert seen == {"trigger", "health"}
+        assert kinds == {"trigger", "health"}
         assert not interrupted(process)
     assert process.returncode == 0
 

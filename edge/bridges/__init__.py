@@ -1,1 +1,1 @@
-"""The bus for those who speak something else: MQTT, Prometheus."""
+"""Bridges from the bus to MQTT and Prometheus."""

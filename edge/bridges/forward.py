@@ -1,11 +1,11 @@
-"""From the bus to a broker, and commands the other way."""
+"""Forwards messages from the bus to a broker, and commands from the broker to the daemon."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,21 +20,49 @@ from edge.messages import Capture, Health, Trigger, encode
 if TYPE_CHECKING:
     from edge.bridges.mqtt import Broker
 
-IDLE_S = 0.1
-BUSY_S = 0.002
-QUIET_INTERVALS = 3  # without health for so many, the daemon counts as gone
-COMMANDS = ("capture", "pause")
-FORWARDED = ("trigger.", "capture.", "health.")
+IDLE_S: Final = 0.1  # longest delay of a command or a confirmation
+BUSY_S: Final = 0.002
+MISSED_INTERVALS: Final = 3  # of health, until a daemon counts as offline
+MIN_PATIENCE_S: Final = 1.0  # for short intervals, of which a busy machine may miss several
+COMMANDS: Final = ("capture", "pause")
+FORWARDED: Final = ("trigger.", "capture.", "health.")
 
 log = logging.getLogger(__name__)
 MakeControl = Callable[[], Control]
 
 
-class Forwarder:
-    """One camera's bridge. All in one thread: call `step` again and again.
+class Availability:
+    """Whether the daemon is online: its health messages come, and the last is not `stopping`."""
 
-    Triggers and captures are spooled and leave the spool when the broker has confirmed them; the
-    rest (health, occupancy, picture, availability) is of the moment and lost while it is away.
+    def __init__(self, interval_s: float) -> None:
+        """interval_s: of the health messages."""
+        self._patience_s = max(MISSED_INTERVALS * interval_s, MIN_PATIENCE_S)
+        self._health_s = 0.0  # when the last came
+        self._stopping = True  # until the first one came
+        self._published: bool | None = None
+
+    def note(self, health: Health) -> None:
+        self._health_s, self._stopping = time.monotonic(), health.state == "stopping"
+
+    def publish_again(self) -> None:
+        """Call when the broker may not know the availability."""
+        self._published = None
+
+    def change(self) -> str | None:
+        """`online` or `offline` where that must be published; otherwise None."""
+        online = not self._stopping and time.monotonic() - self._health_s <= self._patience_s
+        if online is self._published:
+            return None
+        self._published = online
+        return "online" if online else "offline"
+
+
+class Forwarder:
+    """The bridge of one camera. Call `step` repeatedly, in one thread.
+
+    Triggers and captures are spooled, and leave the spool when the broker has confirmed them. Other
+    messages (health, occupancy, picture, availability) are only of present interest, and are
+    dropped while the broker is not connected.
     """
 
     def __init__(
@@ -52,80 +80,74 @@ class Forwarder:
         self._control = control
         self._topics = Topics(settings.mqtt.prefix, settings.camera)
         self._rules = tuple(rule.name for rule in settings.triggers)
-        self._sent = 0  # the newest that was given to the broker
-        self._heard_s = 0.0  # of the daemon's last health
-        self._stopping = True  # the daemon, as far as is known
-        self._available: bool | None = None
+        self._availability = Availability(settings.health.interval_s)
 
     def start(self) -> None:
         self._broker.start([self._topics.command(name) for name in COMMANDS])
 
     def step(self) -> None:
-        """Waits 0.1 s at most for something to do. Raises EdgeError for what can't be mended."""
-        busy = self._broker.free and self._spool.after(self._sent, 1)
+        """Waits up to 0.1 s for a message, then does all that is due. Raises PermanentError."""
+        busy = self._broker.free and self._spool.has_more
         event = self._subscriber.receive(BUSY_S if busy else IDLE_S)
         if event is not None:
-            self._hear(event)
+            self._forward(event)
         for number in self._broker.confirmed():
             self._spool.done(number)
-        if self._broker.connected_anew():
-            self._introduce()
-        self._tell_availability()
-        for kept in self._spool.after(self._sent, self._broker.free):
-            self._broker.send(kept.id, kept.topic, kept.body)
-            self._sent = kept.id
+        if self._broker.newly_connected():
+            self._announce()
+        self._publish_availability()
+        for message in self._spool.take(self._broker.free):
+            self._broker.send(message.number, message.topic, message.body)
         for topic, body in self._broker.commands():
             self._command(topic.rpartition("/")[2], body)
 
-    def _hear(self, event: Event) -> None:
+    def _forward(self, event: Event) -> None:
         message = event.message
         assert message.header is not None
         if message.header.camera != self._settings.camera:
             raise ConfigError(
-                f"the daemon is the camera {message.header.camera}, and the configuration says "
+                f"the daemon is the camera {message.header.camera}, and the configuration names "
                 f"{self._settings.camera}: give both the same file"
             )
         body = encode(message)[1]
         match message:
             case Trigger():
-                self._spool.put(self._topics.trigger(message.rule), body)
-                if message.rule not in self._rules:  # the daemon has a newer configuration
-                    self._rules += (message.rule,)
-                    self._introduce()
-                self._broker.tell(self._topics.occupancy(message.rule), "ON")
-                if event.jpeg:
-                    self._broker.tell(self._topics.image, event.jpeg, retain=True)
+                self._forward_trigger(message, body, event.jpeg)
             case Capture():
                 self._spool.put(self._topics.capture(message.rule), body)
             case Health():
-                self._heard_s, self._stopping = time.monotonic(), message.state == "stopping"
-                self._broker.tell(self._topics.health, body, retain=True)
-                self._tell_paused(message.paused)
+                self._availability.note(message)
+                self._broker.publish(self._topics.health, body, retain=True)
+                self._publish_paused(message.paused)
 
-    def _introduce(self) -> None:
-        self._available = None
+    def _forward_trigger(self, message: Trigger, body: bytes, jpeg: bytes | None) -> None:
+        self._spool.put(self._topics.trigger(message.rule), body)
+        if message.rule not in self._rules:  # the daemon has a newer configuration
+            self._rules += (message.rule,)
+            self._announce()
+        self._broker.publish(self._topics.occupancy(message.rule), "ON")
+        if jpeg:
+            self._broker.publish(self._topics.image, jpeg, retain=True)
+
+    def _announce(self) -> None:
+        """Publishes the entities for Home Assistant, and then the availability."""
+        self._availability.publish_again()
         mqtt = self._settings.mqtt
         if mqtt.discovery:
             for topic, entity in entities(
                 self._topics, self._rules, mqtt.off_delay_s, mqtt.discovery
             ):
-                self._broker.tell(topic, msgspec.json.encode(entity), retain=True)
+                self._broker.publish(topic, msgspec.json.encode(entity), retain=True)
 
-    def _tell_availability(self) -> None:
-        """Online is a daemon that is heard of, and not only this bridge."""
-        patience_s = max(QUIET_INTERVALS * self._settings.health.interval_s, 1.0)
-        quiet = time.monotonic() - self._heard_s > patience_s
-        available = not self._stopping and not quiet
-        if available is not self._available and self._broker.connected:
-            self._available = available
-            word = "online" if available else "offline"
-            self._broker.tell(self._topics.availability, word, retain=True)
+    def _publish_availability(self) -> None:
+        if self._broker.connected and (state := self._availability.change()) is not None:
+            self._broker.publish(self._topics.availability, state, retain=True)
 
-    def _tell_paused(self, paused: bool) -> None:
-        self._broker.tell(self._topics.paused, "ON" if paused else "OFF", retain=True)
+    def _publish_paused(self, paused: bool) -> None:
+        self._broker.publish(self._topics.paused, "ON" if paused else "OFF", retain=True)
 
     def _command(self, name: str, body: bytes) -> None:
-        """Says what came of it on the topic `result`."""
+        """Does a command and publishes its result on the topic `result`."""
         try:
             with self._control() as control:
                 text = self._done(control, name, body)
@@ -133,13 +155,14 @@ class Forwarder:
         except EdgeError as error:
             log.warning("%s: %s", name, error)
             result = {"command": name, "ok": False, "text": str(error)}
-        self._broker.tell(self._topics.result, msgspec.json.encode(result))
+        self._broker.publish(self._topics.result, msgspec.json.encode(result))
 
     def _done(self, control: Control, name: str, body: bytes) -> str:
+        """Does the command; returns its result, for a person."""
         if name == "capture":
             reply = control.capture()
             return f"capturing {' and '.join(reply.captures)}, event {reply.event_id}"
         pause = body.strip().upper() == b"ON"
         text = (control.pause() if pause else control.resume()).text
-        self._tell_paused(pause)
+        self._publish_paused(pause)
         return text

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a camera, so that it appears there by itself.
+"""The discovery messages with which Home Assistant adds a camera by itself.
 
 MQTT discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. One retained
 message makes one entity.
@@ -28,7 +28,7 @@ def entities(
 
 
 def occupancy(topics: Topics, rule: str, off_delay_s: float) -> Entity:
-    """On with each trigger, and off again by itself."""
+    """On with each trigger; Home Assistant switches it off after `off_delay_s`."""
     return {
         "name": rule,
         "device_class": "occupancy",

@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker that is made again whenever it is lost."""
+"""A connection to an MQTT broker, made again whenever it is lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.config.schema import MqttSettings
 from edge.errors import ConfigError, MissingExtraError, PermanentError
@@ -18,33 +18,34 @@ try:
 except ImportError as missing:
     raise MissingExtraError("the MQTT bridge", "mqtt") from missing
 
-KEEPALIVE_S = 30
-RECONNECT_MAX_S = 30
-WINDOW = 20  # messages under way to the broker; paho sends no more at a time either
-MAX_COMMANDS = 16
-GOODBYE_S = 2.0
-DENIED = ("Not authorized", "Bad user name or password")
+KEEPALIVE_S: Final = 30  # the broker publishes the Last Will after 1.5 times as long
+RECONNECT_MAX_S: Final = 30
+WINDOW: Final = 20  # messages sent and not confirmed; also the default limit of paho
+MAX_COMMANDS: Final = 16  # that wait for the bridge; a person sends one at a time
+LAST_MESSAGE_S: Final = 2.0  # for `offline` to be confirmed when the bridge stops
+PORT, TLS_PORT = 1883, 8883  # as registered for MQTT
+DENIED: Final = ("Not authorized", "Bad user name or password")  # as paho words them
 
 log = logging.getLogger(__name__)
 
 
 class Broker:
-    """Everything is QoS 1. paho's thread does the network; one other thread calls the methods.
+    """Publishes with QoS 1. paho's thread uses the network; one other thread calls the methods.
 
-    What is sent before the connection is lost is sent again after it is back.
+    Unconfirmed messages of a lost connection are sent again over the next one.
     """
 
     def __init__(self, settings: MqttSettings, client_id: str, availability: str) -> None:
-        """availability: where the broker says `offline`, retained, when this client is lost.
+        """Raises ConfigError for unusable passwords or certificates.
 
-        Raises ConfigError.
+        availability: topic on which the broker publishes `offline` when it loses this client.
         """
         self._settings = settings
         self._availability = availability
         self._connected = threading.Event()
-        self._anew = False
+        self._is_new = False
         self._error: str | None = None
-        self._under_way: dict[int, int] = {}
+        self._unconfirmed: dict[int, int] = {}
         self._confirmed: deque[int] = deque()
         self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
         self._subscriptions: list[str] = []
@@ -65,52 +66,56 @@ class Broker:
 
     @property
     def free(self) -> int:
-        """How many more messages may be sent before some are confirmed."""
-        return WINDOW - len(self._under_way) if self.connected else 0
+        """Number of messages that may be sent before one is confirmed; 0 while not connected."""
+        return WINDOW - len(self._unconfirmed) if self.connected else 0
 
     def start(self, commands: list[str]) -> None:
-        """Connects as soon as the broker is there; `commands` are topics to listen to."""
+        """Connects, and waits in the background for a broker that is not running yet.
+
+        commands: topics to subscribe to.
+        """
         self._subscriptions = commands
-        port = self._settings.port or (8883 if self._settings.tls else 1883)
+        port = self._settings.port or (TLS_PORT if self._settings.tls else PORT)
         self._client.connect_async(self._settings.host, port, KEEPALIVE_S)
         self._client.loop_start()
 
-    def connected_anew(self) -> bool:
-        """Once after each connection. Raises PermanentError where the broker lets nobody in."""
+    def newly_connected(self) -> bool:
+        """True once for each new connection. Raises PermanentError where the broker refuses."""
         if self._error is not None:
             raise PermanentError(self._error)
-        anew, self._anew = self._anew, False
-        return anew
+        is_new, self._is_new = self._is_new, False
+        return is_new
 
-    def tell(self, topic: str, body: bytes | str, *, retain: bool = False) -> None:
-        """Something of this moment: nothing is sent, and nothing kept, while there's no broker."""
+    def publish(self, topic: str, body: bytes | str, *, retain: bool = False) -> None:
+        """Publishes a present state or event; drops it while the broker is not connected."""
         if self.connected:
             self._client.publish(topic, body, qos=1, retain=retain)
 
     def send(self, number: int, topic: str, body: bytes) -> None:
-        """Something that must arrive; `confirmed` will hold its number."""
-        self._under_way[self._client.publish(topic, body, qos=1).mid] = number
+        """Publishes a message that must arrive; `confirmed` will return its number."""
+        self._unconfirmed[self._client.publish(topic, body, qos=1).mid] = number
 
     def confirmed(self) -> list[int]:
-        """Numbers that the broker has taken over since the last call."""
+        """Numbers of messages that the broker has confirmed since the last call."""
         numbers = []
         while self._confirmed:
-            number = self._under_way.pop(self._confirmed.popleft(), None)
+            number = self._unconfirmed.pop(self._confirmed.popleft(), None)
             if number is not None:
                 numbers.append(number)
         return numbers
 
     def commands(self) -> list[tuple[str, bytes]]:
-        """Topic and body of what came in since the last call; of too many, the newest."""
+        """Topic and body of the commands since the last call, at most the newest 16."""
         return [self._commands.popleft() for _ in range(len(self._commands))]
 
     def stop(self) -> None:
+        """Publishes `offline` and disconnects."""
         if self.connected:
             last = self._client.publish(self._availability, "offline", qos=1, retain=True)
             try:
-                last.wait_for_publish(GOODBYE_S)
-            except RuntimeError:  # the connection was lost just now
-                log.debug("no goodbye", exc_info=True)
+                last.wait_for_publish(LAST_MESSAGE_S)
+            except RuntimeError:  # the connection was lost a moment ago
+                log.debug("offline was not published", exc_info=True)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -129,7 +134,7 @@ class Broker:
             names = ", ".join(
                 filter(None, (settings.ca_file, settings.cert_file, settings.key_file))
             )
-            raise ConfigError(f"mqtt: no TLS with {names}: {error}") from error
+            raise ConfigError(f"mqtt: TLS can't be used with {names}: {error}") from error
 
     def _on_connect(
         self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
@@ -143,25 +148,25 @@ class Broker:
             return
         for topic in self._subscriptions:
             client.subscribe(topic, qos=1)
-        self._anew = True
+        self._is_new = True
         self._connected.set()
         log.info("connected to the broker %s", self._settings.host)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
         if self.connected:
-            log.warning("the broker %s is away: %s", self._settings.host, reason)
+            log.warning("the connection to the broker %s is lost: %s", self._settings.host, reason)
         self._connected.clear()
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, _reason: Any, _p: Any) -> None:
         self._confirmed.append(mid)
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        if not message.retain:  # a retained command would be done again with each connection
+        if not message.retain:  # a retained command would be repeated with each connection
             self._commands.append((message.topic, bytes(message.payload)))
 
 
 def _password(name: str) -> str:
-    """Its first line. Raises ConfigError, also where others may read it."""
+    """The file's first line. Raises ConfigError, also for a file that everybody may read."""
     path = Path(name)
     try:
         if path.stat().st_mode & 0o007:

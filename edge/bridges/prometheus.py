@@ -1,7 +1,7 @@
 """Health and triggers as Prometheus metrics, at http://HOST:PORT/metrics.
 
-The values are those of the last health message. A camera that is silent for long keeps `edge_up` 0
-and nothing else, so that no graph goes on with old values.
+The values are those of the last health message. A camera whose health messages stop has only
+`edge_up`, which is 0 then, so that no graph continues with old values.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from edge.client import Event, Gap
 from edge.errors import BusError, MissingExtraError
@@ -22,37 +22,42 @@ try:
 except ImportError as missing:
     raise MissingExtraError("the Prometheus bridge", "prometheus") from missing
 
-TOPICS = ("health.", "trigger.")
+TOPICS: Final = ("health.", "trigger.")
+# Buckets from the p95 of docs/BENCHMARKS.md (15 ms on x86-64) to a slow or throttled machine.
 LATENCIES_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
-GAUGES = (  # name, what it is, of a Health message
-    ("uptime_seconds", "Since the start of the daemon.", lambda h: h.uptime_s),
+GAUGES = (  # name, help, value of a Health message
+    ("uptime_seconds", "Time since the start of the daemon.", lambda h: h.uptime_s),
     ("frame_rate", "Frames analysed per second.", lambda h: h.fps),
     ("invocation_rate", "Invocations of the model per second.", lambda h: h.invocations_per_s),
-    ("inference_seconds", "Mean time of an invocation.", lambda h: h.inference_ms / 1000),
-    ("tracks", "Objects that are followed.", lambda h: h.tracks),
-    ("resident_memory_bytes", "Of the daemon.", lambda h: h.rss_bytes),
-    ("temperature_celsius", "Of the SoC.", lambda h: h.temperature_c),
-    ("disk_free_bytes", "Where captures go.", lambda h: h.disk_free_bytes),
-    ("problems", "Things that are wrong at present.", lambda h: len(h.problems)),
+    ("inference_seconds", "Mean duration of an invocation.", lambda h: h.inference_ms / 1000),
+    ("tracks", "Open tracks.", lambda h: h.tracks),
+    ("resident_memory_bytes", "Resident memory of the daemon.", lambda h: h.rss_bytes),
+    ("temperature_celsius", "Temperature of the SoC.", lambda h: h.temperature_c),
+    ("disk_free_bytes", "Free space of the disk with the captures.", lambda h: h.disk_free_bytes),
+    ("problems", "Present problems.", lambda h: len(h.problems)),
     ("paused", "1 while the analysis is paused.", lambda h: h.paused),
-    ("governor_level", "How much less is done for heat or power; 0 = all.",
+    ("governor_level", "Reduction of work for heat or power; 0 = none.",
      lambda h: h.governor_level),
 )  # fmt: skip
 COUNTERS = (
     ("frames", "Frames analysed.", lambda h: h.frames),
     ("invocations", "Invocations of the model.", lambda h: h.invocations),
     ("triggers", "Triggers of all rules.", lambda h: h.triggers),
-    ("captures", "Files captured.", lambda h: h.captures),
-    ("source_restarts", "Times that the source was opened anew.", lambda h: h.source_restarts),
+    ("captures", "Files written.", lambda h: h.captures),
+    (
+        "source_restarts",
+        "Times the source was opened again.",
+        lambda h: h.source_restarts,
+    ),
 )
 
 
 class Metrics(Collector):
-    """One thread calls `hear` and `note`; those of the server collect."""
+    """One thread calls `note` and `note_gap`; the server's threads call `collect`."""
 
     def __init__(self, patience_s: float) -> None:
-        """patience_s: a camera without health for so long is down."""
+        """patience_s: time without a health message after which a camera is down."""
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._health: dict[str, tuple[Health, float]] = {}
@@ -60,7 +65,10 @@ class Metrics(Collector):
         self.registry.register(self)
         rule = ("camera", "rule")
         self._rules = Counter(
-            "edge_rule_triggers", "Triggers of a rule that were seen.", rule, registry=self.registry
+            "edge_rule_triggers",
+            "Triggers of a rule since the start of the bridge.",
+            rule,
+            registry=self.registry,
         )
         self._latency = Histogram(
             "edge_trigger_latency_seconds",
@@ -77,44 +85,46 @@ class Metrics(Collector):
         )
         self._missing = Counter(
             "edge_messages_missing",
-            "Messages that were published and did not arrive here.",
+            "Messages that were published and were not received by the bridge.",
             registry=self.registry,
         )
 
-    def hear(self, event: Event) -> None:
+    def note(self, event: Event) -> None:
         message = event.message
         assert message.header is not None
         camera = message.header.camera
         match message:
             case Health():
-                gone = message.state == "stopping"
+                stopping = message.state == "stopping"
+                valid_until_s = time.monotonic() + (0.0 if stopping else self._patience_s)
                 with self._lock:
-                    heard_s = time.monotonic() - gone * self._patience_s
-                    self._health[camera] = message, heard_s
+                    self._health[camera] = message, valid_until_s
             case Trigger():
                 self._rules.labels(camera, message.rule).inc()
                 self._latency.labels(camera, message.rule).observe(message.latency_ms / 1000)
-                seen = message.header.wall_time.timestamp()
-                self._last.labels(camera, message.rule).set(seen)
+                exposed_s = message.header.wall_time.timestamp()
+                self._last.labels(camera, message.rule).set(exposed_s)
 
-    def note(self, gap: Gap) -> None:
+    def note_gap(self, gap: Gap) -> None:
         self._missing.inc(gap.missing)
 
     def collect(self) -> Iterator[Any]:
         with self._lock:
-            heard = dict(self._health)
+            last = dict(self._health)
         now_s = time.monotonic()
-        up = GaugeMetricFamily("edge_up", "1 while the daemon is heard of.", labels=["camera"])
+        up = GaugeMetricFamily(
+            "edge_up", "1 while health messages of the daemon come.", labels=["camera"]
+        )
         alive: dict[str, Health] = {}
-        for camera, (health, heard_s) in heard.items():
-            if now_s - heard_s < self._patience_s:
+        for camera, (health, valid_until_s) in last.items():
+            if now_s < valid_until_s:
                 alive[camera] = health
             up.add_metric([camera], camera in alive)
         yield up
         yield from _families(alive)
 
     def serve(self, host: str, port: int) -> None:
-        """In threads of its own. Raises BusError in one sentence."""
+        """Starts the server's threads. Raises BusError in one sentence."""
         try:
             start_http_server(port, host, self.registry)
         except OSError as error:
@@ -123,10 +133,10 @@ class Metrics(Collector):
 
 def _families(alive: dict[str, Health]) -> Iterator[Any]:
     info = GaugeMetricFamily(
-        "edge_info", "What a camera runs.", labels=["camera", "source", "model"]
+        "edge_info", "Source and model of a camera.", labels=["camera", "source", "model"]
     )
     dropped = CounterMetricFamily(
-        "edge_dropped", "What a full queue threw away.", labels=["camera", "queue"]
+        "edge_dropped", "Items that a full queue dropped.", labels=["camera", "queue"]
     )
     for camera, health in alive.items():
         info.add_metric([camera, health.source, health.model], 1)

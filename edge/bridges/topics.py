@@ -1,4 +1,4 @@
-"""Where a camera's messages are on a broker."""
+"""Topics of a camera on a broker."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All below `<prefix>/<camera>/`."""
+    """All begin with `<prefix>/<camera>/`."""
 
     prefix: str
     camera: str
 
     @property
     def availability(self) -> str:
-        return self._of("availability")
+        return self._topic("availability")
 
     @property
     def health(self) -> str:
-        return self._of("health")
+        return self._topic("health")
 
     @property
     def image(self) -> str:
-        return self._of("image")
+        return self._topic("image")
 
     @property
     def paused(self) -> str:
-        return self._of("paused")
+        return self._topic("paused")
 
     @property
     def result(self) -> str:
-        return self._of("result")
+        return self._topic("result")
 
     def trigger(self, rule: str) -> str:
-        return self._of(f"trigger/{rule}")
+        return self._topic(f"trigger/{rule}")
 
     def capture(self, rule: str) -> str:
-        return self._of(f"capture/{rule}")
+        return self._topic(f"capture/{rule}")
 
     def occupancy(self, rule: str) -> str:
-        return self._of(f"occupancy/{rule}")
+        return self._topic(f"occupancy/{rule}")
 
     def command(self, name: str) -> str:
-        return self._of(f"command/{name}")
+        return self._topic(f"command/{name}")
 
-    def _of(self, name: str) -> str:
+    def _topic(self, name: str) -> str:
         return f"{self.prefix}/{self.camera}/{name}"

@@ -1,1 +1,1 @@
-"""ZeroMQ side of the daemon: the publisher."""
+"""ZeroMQ side of the daemon: published messages, commands and keys."""

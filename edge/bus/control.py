@@ -1,28 +1,31 @@
-"""The control socket: typed commands in, typed replies out, and nothing that comes in can harm.
+"""The control socket: reads typed commands, sends typed replies, and survives any input.
 
-What the daemon does on command is behind the protocol `Commands`. A request is an envelope that is
-given back as it came, as ZeroMQ's REQ sockets make it, and one part of JSON: see `edge.messages`.
+The daemon implements the protocol `Commands`. A request is an envelope as ZeroMQ's REQ sockets make
+it, which the reply carries back unchanged, and one part of JSON: see `edge.messages`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from typing import Literal, Protocol
+from typing import Final, Protocol
 
+import msgspec
 import zmq
 
-from edge.bus.door import Door, control_endpoint
+from edge.bus.endpoint import BoundSocket, control_endpoint
 from edge.bus.rate import RateLimit
+from edge.bus.socket_thread import SocketThread
 from edge.config.schema import BusSettings
 from edge.errors import EdgeError
 from edge.messages import (
     AnyCommand,
     AnyReply,
     CaptureCommand,
+    CaptureKind,
     CaptureReply,
     DoneReply,
+    FailureCode,
     FailureReply,
     MessageError,
     PauseCommand,
@@ -36,22 +39,23 @@ from edge.messages import (
     encode_reply,
 )
 
-MAX_PART_BYTES = 4096
-MAX_ENVELOPE = 2  # parts: REQ's request id and its empty delimiter
-HIGH_WATER_MARK = 20  # replies that wait for a peer; a snapshot may be some 100 kB
-RATE_PER_S, BURST, PEERS = 10.0, 20, 256
-PENALTY_S = 0.001  # for each command too many: bounds the time that a flood takes from analysis
-IDLE_MS = 1000
+MAX_PART_BYTES: Final = 4096  # the longest command has about 100
+MAX_ENVELOPE: Final = 2  # parts: REQ's request id and its empty delimiter
+HIGH_WATER_MARK: Final = 20  # replies that wait for one peer: 2 MB with snapshots of 100 kB
+RATE_PER_S, BURST, PEERS = 10.0, 20, 256  # a person, a script or a live view sends fewer
+PENALTY_S: Final = 0.001  # per command too many: bounds the CPU time that a flood takes
+IDLE_MS: Final = 1000
+STOP_S: Final = 5.0  # for the command in progress
 
 log = logging.getLogger(__name__)
 
 
 class Commands(Protocol):
-    """What the daemon does on command. Called in the control thread; EdgeError refuses."""
+    """The daemon's side of each command. Called in the control thread; EdgeError refuses."""
 
     def status(self) -> StatusReply: ...
 
-    def capture(self, captures: tuple[Literal["still", "clip"], ...]) -> CaptureReply: ...
+    def capture(self, captures: tuple[CaptureKind, ...]) -> CaptureReply: ...
 
     def pause(self, duration_s: float | None) -> DoneReply: ...
 
@@ -63,55 +67,54 @@ class Commands(Protocol):
 
 
 class ControlServer:
-    """ROUTER socket with a thread of its own; it has none where the settings name no endpoint."""
+    """ROUTER socket with its thread; does nothing where the settings name no endpoint."""
 
     def __init__(self, settings: BusSettings, commands: Commands) -> None:
         self._settings = settings
         self._commands = commands
         self._limit = RateLimit(RATE_PER_S, BURST, PEERS)
-        self._door: Door | None = None
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
-        self.error: BaseException | None = None
+        self._thread: SocketThread | None = None
 
     def start(self) -> None:
         """Binds and starts the thread. Raises BusError with one sentence."""
         if not control_endpoint(self._settings):
             return
-        door = Door(self._settings, "control", zmq.ROUTER, MAX_PART_BYTES)
-        door.socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
-        door.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
-        door.open()
-        self._door = door
-        self._thread.start()
+        bound = BoundSocket(self._settings, "control", zmq.ROUTER, MAX_PART_BYTES)
+        bound.socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
+        bound.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
+        bound.open()
+        self._thread = SocketThread("control", bound, self._run)
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended the thread early."""
+        return self._thread.error if self._thread is not None else None
+
+    def busy_s(self) -> float:
+        """How long the command in progress has taken so far; 0 between two."""
+        return self._thread.busy_s() if self._thread is not None else 0.0
 
     def stop(self) -> None:
-        """Lets the command in progress end, for 5 s at most."""
-        self._stopping = True
-        if self._door is None:
-            return
-        self._door.wake()
-        self._thread.join(5)
-        if not self._thread.is_alive():
-            self._door.close()
+        """Lets the command in progress end, for at most 5 s.
 
-    def _run(self) -> None:
-        assert self._door is not None
-        try:
-            while not self._stopping:
-                if self._door.wait(IDLE_MS):
-                    self._serve(self._door)
-        except BaseException as error:  # whatever ends this thread must end the daemon
-            log.exception("control ended")
-            self.error = error
+        Raises StuckThreadError where it does not end; the socket stays open then.
+        """
+        if self._thread is not None:
+            self._thread.stop(STOP_S)
 
-    def _serve(self, door: Door) -> None:
-        """One request. ROUTER takes from its peers in turn and drops what a peer doesn't fetch."""
-        frames = door.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+    def _run(self, thread: SocketThread) -> None:
+        while not thread.stopping:
+            if thread.bound.wait(IDLE_MS):
+                with thread.work():
+                    self._serve(thread.bound)
+
+    def _serve(self, bound: BoundSocket) -> None:
+        """One request. ROUTER reads from its peers in turn and drops replies they don't fetch."""
+        frames = bound.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         identity, *envelope, body = [frame.bytes for frame in frames]
         user_id = _user_id(frames[-1])
-        if not door.allows(user_id):
-            return  # revoked, and about to be disconnected
+        if not bound.allows(user_id):
+            return  # revoked, and disconnected soon
         if len(envelope) > MAX_ENVELOPE:
             envelope, parts = [b""], [*_failure("malformed", "not a REQ socket's envelope")]
         elif self._limit.allows(user_id.encode() or identity, time.monotonic()):
@@ -119,11 +122,11 @@ class ControlServer:
         else:
             parts = _failure("too_many", f"more than {RATE_PER_S:g} commands per second")
             time.sleep(PENALTY_S)
-        door.socket.send_multipart([identity, *envelope, *parts])
+        bound.socket.send_multipart([identity, *envelope, *parts])
 
 
 def answer(commands: Commands, body: bytes) -> list[bytes]:
-    """The parts of the reply; whatever `body` is, nothing is raised."""
+    """The parts of the reply, in the command's schema version. Raises nothing, for any `body`."""
     try:
         command = decode_command(body)
     except MessageError as error:
@@ -135,9 +138,10 @@ def answer(commands: Commands, body: bytes) -> list[bytes]:
     except Exception as error:
         log.exception("command failed: %s", command)
         return _failure("failed", f"{type(error).__name__}: {error}")
-    asks_only = isinstance(command, StatusCommand | SnapshotCommand)
-    level = logging.DEBUG if asks_only else logging.INFO
-    log.log(level, "did %s on command", type(command).__struct_config__.tag)
+    reply = msgspec.structs.replace(reply, schema_version=command.schema_version)
+    reads_only = isinstance(command, StatusCommand | SnapshotCommand)
+    level = logging.DEBUG if reads_only else logging.INFO
+    log.log(level, "command done: %s", type(command).__struct_config__.tag)
     return encode_reply(reply, jpeg)
 
 
@@ -157,12 +161,12 @@ def _do(commands: Commands, command: AnyCommand) -> tuple[AnyReply, bytes | None
             return commands.snapshot(command.max_width_px, command.sight)
 
 
-def _failure(code: Literal["malformed", "too_many", "refused", "failed"], text: str) -> list[bytes]:
+def _failure(code: FailureCode, text: str) -> list[bytes]:
     return encode_reply(FailureReply(code=code, text=text))
 
 
 def _user_id(frame: zmq.Frame) -> str:
-    """The key as which CURVE let the sender in; empty where there is no CURVE."""
+    """The sender's CURVE key; empty where there is no CURVE."""
     try:
         return str(frame.get("User-Id"))
     except zmq.ZMQError:

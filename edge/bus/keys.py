@@ -1,11 +1,11 @@
-"""CURVE certificates in a folder, and the gate that asks them who may come in.
+"""CURVE certificates in a folder, and the authenticator that admits clients by them.
 
     keys/server.key          the daemon's public key; its clients need it
-    keys/server.key_secret   the daemon's secret key, for nobody else (mode 0600)
+    keys/server.key_secret   the daemon's secret key, readable by the daemon only (mode 0600)
     keys/allowed/NAME.key    the public key of each client that may connect
 
-The files are those of `zmq.auth`. The gate answers ZeroMQ's authentication requests (ZAP, RFC 27)
-and reads the folder for each, so that `edge keys allow` and `revoke` need no restart.
+The files have the format of `zmq.auth`. The authenticator answers ZeroMQ's authentication requests
+(ZAP, RFC 27) and reads the folder for each, so that `edge keys allow` and `revoke` need no restart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import zmq
 import zmq.auth
@@ -24,11 +24,12 @@ import zmq.utils.z85
 
 from edge.errors import BusError
 
-SERVER = "server"
-ALLOWED = "allowed"
+SERVER: Final = "server"
+ALLOWED: Final = "allowed"
 PUBLIC, SECRET = ".key", ".key_secret"
-ZAP_ENDPOINT = "inproc://zeromq.zap.01"
-ZAP_DOMAIN = "edge"
+ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"  # fixed by RFC 27
+ZAP_DOMAIN: Final = "edge"
+KEY_LENGTH: Final = 40  # characters of Z85 for the 32 bytes of a CURVE key
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 log = logging.getLogger(__name__)
@@ -37,21 +38,21 @@ Socket = zmq.Socket[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A public key and, of one's own, the secret that belongs to it; each 40 characters of Z85."""
+    """A public key and, for one's own pair, its secret; each is 40 characters of Z85."""
 
     public: bytes
     secret: bytes = b""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises BusError for what can't be read or holds no key."""
+        """Raises BusError for a file that can't be read or holds no key."""
         try:
-            path.open("rb").close()  # says why not, which `load_certificate` doesn't
+            path.open("rb").close()  # gives the reason, which `load_certificate` doesn't
             public, secret = zmq.auth.load_certificate(path)
         except OSError as error:
             raise BusError(f"{path}: {error.strerror}") from error
         except ValueError as error:
-            raise BusError(f"{path}: no CURVE key in it") from error
+            raise BusError(f"{path}: holds no CURVE key") from error
         if not all(map(_is_key, filter(None, (public, secret)))):
             raise BusError(f"{path}: damaged; a CURVE key is 40 characters of Z85")
         return cls(public, secret or b"")
@@ -59,33 +60,36 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class ClientKeys:
-    """What a client needs to connect: its own pair, and the public key of the daemon."""
+    """The keys with which a client connects: its own pair and the daemon's public key."""
 
-    own: Certificate
+    client: Certificate
     server: Certificate
 
     @classmethod
-    def read(cls, own: Path, server: Path) -> Self:
-        """own: the client's NAME.key_secret. server: the daemon's server.key. Raises BusError."""
-        pair = Certificate.read(own)
+    def read(cls, client: Path, server: Path) -> Self:
+        """client: its NAME.key_secret. server: the daemon's server.key. Raises BusError."""
+        pair = Certificate.read(client)
         if not pair.secret:
-            raise BusError(f"{own}: a public key; the client needs its {SECRET} file here")
+            raise BusError(f"{client}: a public key; give the client's {SECRET} file here")
         return cls(pair, Certificate.read(server))
 
     def apply(self, socket: Socket) -> None:
-        """Connections that `socket` makes from now on are encrypted and authenticated."""
-        socket.set(zmq.CURVE_PUBLICKEY, self.own.public)
-        socket.set(zmq.CURVE_SECRETKEY, self.own.secret)
+        """Encrypts and authenticates the connections that `socket` makes after this."""
+        socket.set(zmq.CURVE_PUBLICKEY, self.client.public)
+        socket.set(zmq.CURVE_SECRETKEY, self.client.secret)
         socket.set(zmq.CURVE_SERVERKEY, self.server.public)
 
 
 def new_pair(folder: Path, name: str) -> Path:
-    """Makes NAME.key and NAME.key_secret; the latter's path. Never replaces a key."""
+    """Makes NAME.key and NAME.key_secret and returns the path of the second.
+
+    Never replaces a key. Raises BusError.
+    """
     _check_name(name)
     secret_path, public_path = folder / (name + SECRET), folder / (name + PUBLIC)
     for path in (secret_path, public_path):
         if path.exists():
-            raise BusError(f"{path} is there already; remove it to make a new key")
+            raise BusError(f"{path} exists already; remove it to make a new key")
     public, secret = zmq.curve_keypair()
     _write(secret_path, _certificate(public, secret), 0o600)
     _write(public_path, _certificate(public), 0o644)
@@ -93,7 +97,7 @@ def new_pair(folder: Path, name: str) -> Path:
 
 
 def allow(folder: Path, certificate: Path, name: str | None = None) -> str:
-    """Lets the client with this public key connect; the name it has from now on."""
+    """Lets the client with this public key connect and returns its name. Raises BusError."""
     name = name or certificate.name.removesuffix(SECRET).removesuffix(PUBLIC)
     _check_name(name)
     public = Certificate.read(certificate).public
@@ -107,68 +111,70 @@ def allow(folder: Path, certificate: Path, name: str | None = None) -> str:
 
 
 def revoke(folder: Path, name: str) -> None:
-    """The client's next attempt to connect fails; see `Gate.revoked` for one that is connected."""
+    """Removes a client's key. Raises BusError.
+
+    Its next attempt to connect fails; `Authenticator.any_revoked` finds one that is connected.
+    """
     path = folder / ALLOWED / (name + PUBLIC)
     try:
         _check_name(name)
         path.unlink()
     except FileNotFoundError as error:
-        known = ", ".join(allowed(folder)) or "nobody"
-        raise BusError(f"{name} is not allowed anyway; {known} is") from error
+        known = ", ".join(allowed(folder)) or "none"
+        raise BusError(f"{name} is not an allowed client; allowed: {known}") from error
     except OSError as error:
         raise BusError(f"can't remove {path}: {error.strerror}") from error
 
 
 def allowed(folder: Path) -> dict[str, bytes]:
-    """Public key of each allowed client by its name; a damaged file allows nobody."""
-    found = {}
+    """Public key of each allowed client, by name; a damaged file is skipped with a warning."""
+    keys = {}
     for path in sorted((folder / ALLOWED).glob("*" + PUBLIC)):
         try:
-            found[path.name.removesuffix(PUBLIC)] = Certificate.read(path).public
+            keys[path.name.removesuffix(PUBLIC)] = Certificate.read(path).public
         except BusError as error:
             log.warning("%s", error)
-    return found
+    return keys
 
 
 def server_certificate(folder: Path) -> Certificate:
-    """The daemon's own pair. Raises BusError where there is none or others can read it."""
+    """The daemon's pair. Raises BusError where it is missing or other users can read it."""
     path = folder / (SERVER + SECRET)
     if not path.is_file():
-        raise BusError(f"bus.keys {folder}: there is no {path.name}; `edge keys new` makes it")
+        raise BusError(f"bus.keys {folder}: {path.name} is missing; `edge keys new` makes it")
     if path.stat().st_mode & 0o077:
-        raise BusError(f"{path} can be read by others: chmod 600 {path}")
+        raise BusError(f"{path} can be read by other users: chmod 600 {path}")
     certificate = Certificate.read(path)
     if not certificate.secret:
         raise BusError(f"{path}: holds no secret key")
     return certificate
 
 
-class Gate:
-    """Decides who may connect to the CURVE sockets of one context.
+class Authenticator:
+    """Admits or refuses clients of the CURVE sockets of one context.
 
-    Its owner polls `socket` and calls `answer`. A peer whose key isn't in the folder at that moment
-    is refused; whoever is let in is known by `admitted` until a socket is bound anew.
+    Its owner polls `socket` and calls `answer`. A client whose key isn't in the folder at that
+    moment is refused. `admitted` holds the keys of the others until the owner clears it.
     """
 
     def __init__(self, context: zmq.Context[Socket], folder: Path) -> None:
         self._folder = folder
         self._certificate = server_certificate(folder)
-        self._names: dict[bytes, str] = {}
         self.socket: Socket = context.socket(zmq.REP)
         self.socket.set(zmq.LINGER, 0)
         self.socket.bind(ZAP_ENDPOINT)
         self.admitted: set[bytes] = set()
         self.refused = 0
 
-    def guard(self, socket: Socket) -> None:
-        """Before `socket` is bound: without an answer from here, nobody gets in."""
+    def protect(self, socket: Socket) -> None:
+        """Call before `socket` is bound. It admits no client without an answer from here."""
         socket.set(zmq.CURVE_SERVER, 1)
         socket.set(zmq.CURVE_SECRETKEY, self._certificate.secret)
         socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN.encode())
         socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def answer(self) -> None:
-        """Takes one request and decides."""
+        """Reads one authentication request and answers it."""
         request = self.socket.recv_multipart()
         version, request_id, domain, address, _, mechanism, *credentials = (
             request if len(request) >= 6 else [b"1.0", *[b""] * 5]
@@ -188,28 +194,28 @@ class Gate:
         self.socket.send_multipart([version, request_id, *status, user_id, b""])
 
     def allows(self, key: bytes) -> bool:
-        """Whether this key may still be heard; for what came over an old connection."""
+        """Whether this key is allowed now; for messages over a connection made before."""
         return key in allowed(self._folder).values()
 
-    def revoked(self) -> bool:
-        """Whether somebody let in has been revoked since, so that the socket must be bound anew."""
+    def any_revoked(self) -> bool:
+        """Whether an admitted client was revoked since, so that it must be disconnected."""
         return bool(self.admitted) and not self.admitted <= set(allowed(self._folder).values())
 
     def close(self) -> None:
         self.socket.close()
 
     def _name(self, key: bytes) -> str | None:
-        return next((name for name, own in allowed(self._folder).items() if own == key), None)
+        return next((name for name, public in allowed(self._folder).items() if public == key), None)
 
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise BusError(f"{name!r} is no name for a key: up to 64 letters, digits, _ and -")
+        raise BusError(f"{name!r} can't name a key: use up to 64 letters, digits, _ and -")
 
 
 def _is_key(text: bytes) -> bool:
     try:
-        return len(text) == 40 and len(zmq.utils.z85.decode(text)) == 32
+        return len(text) == KEY_LENGTH and len(zmq.utils.z85.decode(text)) == 32
     except (ValueError, KeyError, struct.error):
         return False
 
@@ -222,7 +228,7 @@ def _certificate(public: bytes, secret: bytes = b"") -> str:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """The file appears whole or not at all, and is never readable by more than `mode` says."""
+    """Writes the file completely or not at all, never with more permissions than `mode`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,25 +1,26 @@
-"""What a subscriber who comes late should know: how the daemon is, and which tracks are open."""
+"""The messages that a new subscriber needs: the last health and the open tracks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from edge.messages import AnyMessage, Health, Track, topic_of
 
-MAX_TRACKS = 256
+MAX_TRACKS: Final = 256  # bounds memory and repeats; a picture holds far fewer
 
 
 class Latest:
-    """The last health, and the last message of each open track; beyond 256 the oldest go."""
+    """The last health and the last message of each open track, at most `MAX_TRACKS`."""
 
     def __init__(self) -> None:
         self._health: Health | None = None
         self._tracks: dict[int, Track] = {}
 
     def note(self, message: AnyMessage) -> None:
-        """Every published message, in order."""
+        """Call with every published message, in order."""
         match message:
             case Health():
                 self._health = message
@@ -32,13 +33,13 @@ class Latest:
                     del self._tracks[next(iter(self._tracks))]
 
     def repeats(self, prefixes: Iterable[bytes]) -> list[AnyMessage]:
-        """Those under any of the topics, in the order of their sequence and marked as repeated."""
+        """Those whose topic has one of the prefixes, by sequence, marked as repeated."""
         known: list[AnyMessage] = [*self._tracks.values()]
         if self._health is not None:
             known.append(self._health)
-        asked = tuple(prefixes)
-        found = [message for message in known if _topic(message).startswith(asked)]
-        return sorted(map(_repeated, found), key=_sequence)
+        wanted = tuple(prefixes)
+        matching = [message for message in known if _topic(message).startswith(wanted)]
+        return sorted(map(_repeated, matching), key=_sequence)
 
 
 def _topic(message: AnyMessage) -> bytes:

@@ -1,159 +1,111 @@
-"""The publisher: one thread owns the socket, and nobody ever waits for it.
+"""The publisher: `publish` never waits, and one thread sends.
 
-`publish` puts a message on a bounded queue and returns. Sequence numbers are given there, so that
-what the queue had to drop is a gap that every subscriber sees. A slow subscriber fills its own
-high-water mark and loses its own messages.
+A slow subscriber fills its own high-water mark and loses its own messages.
 
-Whoever subscribes is sent the last health and the open tracks again, each as it was published but
-for its `repeated`. ZeroMQ sends a message to all who want its topic, so that others get it a second
-time; they know it by its sequence.
+A new subscriber is sent the last health and the open tracks again, each as it was published except
+for `repeated`. ZeroMQ sends a message to all subscribers of its topic, so that others receive it a
+second time; they recognise it by its sequence.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections import Counter, deque
-from datetime import UTC, datetime
+from typing import Final
 
-import msgspec
 import zmq
 
-from edge.bus.door import Door
-from edge.bus.latest import Latest
+from edge.bus.endpoint import BoundSocket
+from edge.bus.outbox import Outbox
+from edge.bus.socket_thread import SocketThread
 from edge.config.schema import BusSettings
-from edge.messages import AnyMessage, Header, M, encode, topic_of
-from edge.runtime.times import NS_PER_S
+from edge.messages import M, encode
 
-QUEUE_LENGTH = 1000
-IDLE_MS = 1000
-MAX_SUBSCRIPTION_BYTES = 1024
-MAX_SUBSCRIPTIONS = 1000  # that are looked at before the next message is sent
-REPEAT_EVERY_S = 0.1  # however many join, what is repeated for them goes out once in this time
-
-log = logging.getLogger(__name__)
+IDLE_MS: Final = 1000
+MAX_SUBSCRIPTION_BYTES: Final = 1024  # the longest topic has three names of a configuration
+MAX_SUBSCRIPTIONS: Final = 1000  # read before the next message is sent
+REPEAT_EVERY_S: Final = 0.1  # shortest time between two sets of repeats, however many join
+STOP_S: Final = 5.0  # for the thread to send what is queued, besides `linger_ms`
 
 
 class Publisher:
-    """XPUB socket behind a queue that drops its oldest and counts them in `dropped`."""
+    """XPUB socket that sends the messages of an `Outbox`."""
 
     def __init__(self, settings: BusSettings, camera: str, boot_id: str) -> None:
         self._settings = settings
-        self._camera = camera
-        self._boot_id = boot_id
-        self._queue: deque[tuple[AnyMessage, bytes | None]] = deque()
-        self._lock = threading.Lock()
-        self._stopping = False
-        self._sequence = 0
-        self._topic_sequences: Counter[str] = Counter()
-        self._latest = Latest()
-        self._joined: set[bytes] = set()
+        self._outbox = Outbox(camera, boot_id)
+        self._joined: set[bytes] = set()  # topics subscribed to since the last repeats
         self._repeat_due_s = 0.0
-        self._door: Door | None = None
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._moved_ns = 0
-        self.dropped = 0
-        self.error: BaseException | None = None
+        self._thread: SocketThread | None = None
 
     def start(self) -> None:
         """Binds and starts the thread. Raises BusError with one sentence."""
-        door = Door(self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
-        door.socket.set(zmq.SNDHWM, self._settings.high_water_mark)
-        door.socket.set(zmq.XPUB_VERBOSE, 1)  # tells of every subscriber, not of the first alone
-        door.open()
-        self._door = door
-        self._thread.start()
+        bound = BoundSocket(self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
+        bound.socket.set(zmq.SNDHWM, self._settings.high_water_mark)
+        bound.socket.set(zmq.XPUB_VERBOSE, 1)  # reports every subscriber, not only the first
+        bound.open()
+        self._thread = SocketThread("publisher", bound, self._run)
 
     def publish(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None) -> M:
         """Never waits; callable from any thread. The times are those of the exposure.
 
         Returns the message with its header, as it will be sent.
         """
-        topic = topic_of(message, self._camera)
-        wall_time = datetime.fromtimestamp(wall_ns / NS_PER_S, UTC)
-        with self._lock:
-            self._sequence += 1
-            self._topic_sequences[topic] += 1
-            header = Header(
-                camera=self._camera,
-                boot_id=self._boot_id,
-                sequence=self._sequence,
-                topic_sequence=self._topic_sequences[topic],
-                wall_time=wall_time,
-                timestamp_ns=timestamp_ns,
-            )
-            if not self._queue:
-                self._moved_ns = time.monotonic_ns()
-            if len(self._queue) >= QUEUE_LENGTH:
-                self._latest.note(self._queue.popleft()[0])  # lost, and yet true
-                self.dropped += 1
-            message = msgspec.structs.replace(message, header=header)
-            self._queue.append((message, jpeg))
-        if self._door is not None:
-            self._door.wake()
+        message = self._outbox.put(message, timestamp_ns, wall_ns, jpeg)
+        if self._thread is not None:
+            self._thread.bound.wake()
         return message
 
     @property
     def published(self) -> int:
-        """Messages given to `publish` so far."""
-        return self._sequence
+        """Number of messages given to `publish` so far."""
+        return self._outbox.published
+
+    @property
+    def dropped(self) -> int:
+        """Number of messages that the full queue dropped."""
+        return self._outbox.dropped
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended the thread early."""
+        return self._thread.error if self._thread is not None else None
 
     def behind_s(self) -> float:
-        """For how long messages have waited and none was sent; 0 where none waits."""
-        return (time.monotonic_ns() - self._moved_ns) / NS_PER_S if self._queue else 0.0
+        """How long messages have waited without one being sent; 0 where none waits."""
+        return self._outbox.behind_s()
 
     def stop(self) -> None:
-        """Sends what is queued, waits `linger_ms` at most for subscribers, and unbinds."""
-        self._stopping = True
-        if self._door is None:
-            return
-        self._door.wake()
-        self._thread.join(self._settings.linger_ms / 1000 + 5)
-        self._door.close()
-        self._door = None
+        """Sends what is queued, waits up to `linger_ms` for subscribers, and unbinds.
 
-    def _run(self) -> None:
-        assert self._door is not None
-        try:
-            while not self._stopping:
-                if self._door.wait(self._patience_ms()):
-                    self._hear(self._door.socket)
-                if not self._door.settling:
-                    self._send_queued(self._door.socket)
-                    self._repeat(self._door.socket)
-            self._send_queued(self._door.socket)
-        except BaseException as error:  # whatever ends this thread must end the daemon
-            log.exception("publisher ended")
-            self.error = error
+        Raises StuckThreadError where the thread does not end; its socket stays open then.
+        """
+        if self._thread is not None:
+            self._thread.stop(self._settings.linger_ms / 1000 + STOP_S)
 
-    def _patience_ms(self) -> int:
-        assert self._door is not None
-        return round(REPEAT_EVERY_S * 1000) if self._joined or self._door.settling else IDLE_MS
+    def _run(self, thread: SocketThread) -> None:
+        bound = thread.bound
+        while not thread.stopping:
+            waiting = self._joined or bound.settling
+            if bound.wait(round(REPEAT_EVERY_S * 1000) if waiting else IDLE_MS):
+                self._read_subscriptions(bound.socket)
+            if not bound.settling:
+                self._send_queued(bound.socket)
+                self._repeat(bound.socket)
+        self._send_queued(bound.socket)
 
     def _send_queued(self, socket: zmq.Socket[bytes]) -> None:
-        while (entry := self._next()) is not None:
+        while (entry := self._outbox.take()) is not None:
             socket.send_multipart(encode(*entry))
 
-    def _next(self) -> tuple[AnyMessage, bytes | None] | None:
-        """The oldest message; None where there is none."""
-        with self._lock:
-            if not self._queue:
-                return None
-            entry = self._queue.popleft()
-            self._moved_ns = time.monotonic_ns()
-            self._latest.note(entry[0])
-            return entry
-
-    def _hear(self, socket: zmq.Socket[bytes]) -> None:
-        """Notes who subscribed to what; a subscription is a 1 before its topic."""
+    def _read_subscriptions(self, socket: zmq.Socket[bytes]) -> None:
+        """Notes new subscriptions: on the wire, a byte 1 before the topic."""
         for _ in range(MAX_SUBSCRIPTIONS):
             try:
-                heard = socket.recv(zmq.NOBLOCK)
+                request = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            if heard[:1] == b"\x01":
-                self._joined.add(heard[1:])
+            if request[:1] == b"\x01":
+                self._joined.add(request[1:])
         if len(self._joined) > MAX_SUBSCRIPTIONS:
             self._joined = {b""}
 
@@ -161,8 +113,7 @@ class Publisher:
         if not self._joined or time.monotonic() < self._repeat_due_s:
             return
         self._repeat_due_s = time.monotonic() + REPEAT_EVERY_S
-        with self._lock:
-            repeats = self._latest.repeats(self._joined)
+        repeats = self._outbox.repeats(self._joined)
         self._joined.clear()
         for message in repeats:
             socket.send_multipart(encode(message))

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import client_keys, configured, keyed, settings_of
 
-CONTROL_S = 3.0  # a command that isn't answered by then has failed
-PATIENCE = 3  # intervals of health without one, and a daemon is down
-POLL_S = 0.5  # how soon a signal is heeded
+if TYPE_CHECKING:
+    from edge.client import ClientKeys, Control
+    from edge.config.schema import Settings
+
+CONTROL_S = 3.0  # for a reply; no message is forwarded meanwhile
+MISSED_INTERVALS = 3  # of health, until a daemon counts as down
+POLL_S = 0.5  # longest delay of a signal
 
 
 @click.group()
 def bridge() -> None:
-    """Passes events on to what doesn't speak ZeroMQ. A program beside the daemon."""
+    """Publishes a daemon's messages over other protocols, as a program beside it."""
 
 
 @bridge.command()
 @configured
-@click.option("--endpoint", metavar="ENDPOINT", help="Default: the configuration's.")
-@click.option("--control", metavar="ENDPOINT", help="Default: the configuration's.")
+@click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.endpoint.")
+@click.option("--control", metavar="ENDPOINT", help="Default: bus.control.")
 @keyed
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
 def mqtt(
@@ -37,14 +43,9 @@ def mqtt(
     import functools
     import logging
 
-    from edge.bridges.forward import FORWARDED, Forwarder
-    from edge.bridges.mqtt import Broker
-    from edge.bridges.spool import Spool
-    from edge.bridges.topics import Topics
-    from edge.bus.door import control_endpoint
-    from edge.client import Control, Subscriber
+    from edge.bus.endpoint import control_endpoint
+    from edge.client import Control
     from edge.runtime.logs import set_up
-    from edge.runtime.signals import until_signal
 
     settings = settings_of(config, assignments)
     set_up("auto", logging.DEBUG if verbose else logging.INFO)
@@ -52,11 +53,28 @@ def mqtt(
     make_control = functools.partial(
         Control, control or control_endpoint(settings.bus), keys=keys, timeout_s=CONTROL_S
     )
+    _forward(settings, endpoint or settings.bus.endpoint, keys, make_control)
+
+
+def _forward(
+    settings: Settings,
+    endpoint: str,
+    keys: ClientKeys | None,
+    make_control: Callable[[], Control],
+) -> None:
+    """Runs the MQTT bridge until a signal."""
+    from edge.bridges.forward import FORWARDED, Forwarder
+    from edge.bridges.mqtt import Broker
+    from edge.bridges.spool import Spool
+    from edge.bridges.topics import Topics
+    from edge.client import Subscriber
+    from edge.runtime.signals import until_signal
+
     file = settings.mqtt.spool or f"{settings.capture.directory}/.mqtt-{settings.camera}.sqlite"
     topics = Topics(settings.mqtt.prefix, settings.camera)
     broker = Broker(settings.mqtt, f"edge-{settings.camera}", topics.availability)
     spool = Spool(Path(file), settings.mqtt.spool_bytes)
-    with Subscriber(endpoint or settings.bus.endpoint, FORWARDED, keys=keys) as subscriber:
+    with Subscriber(endpoint, FORWARDED, keys=keys) as subscriber:
         forwarder = Forwarder(settings, subscriber, broker, spool, make_control)
         with until_signal() as stopped:
             forwarder.start()
@@ -70,10 +88,16 @@ def mqtt(
 
 @bridge.command()
 @configured
-@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: the configuration's.")
+@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: bus.endpoint.")
 @keyed
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(1, 65535), default=9464, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=9464,
+    show_default=True,
+    help="Port to listen on.",
+)
 def prometheus(
     config: Path | None,
     assignments: tuple[str, ...],
@@ -83,19 +107,19 @@ def prometheus(
     host: str,
     port: int,
 ) -> None:
-    """Serves /metrics of one daemon, or of several."""
+    """Serves metrics of one or more daemons for Prometheus, at /metrics."""
     from edge.bridges.prometheus import TOPICS, Metrics
     from edge.client import Subscriber
     from edge.runtime.signals import until_signal
 
     settings = settings_of(config, assignments)
     endpoints = endpoint or (settings.bus.endpoint,)
-    metrics = Metrics(PATIENCE * settings.health.interval_s)
+    metrics = Metrics(MISSED_INTERVALS * settings.health.interval_s)
     keys = client_keys(key, server_key)
-    with Subscriber(endpoints, TOPICS, keys=keys, on_gap=metrics.note) as subscriber:
+    with Subscriber(endpoints, TOPICS, keys=keys, on_gap=metrics.note_gap) as subscriber:
         metrics.serve(host, port)
         click.echo(f"http://{host}:{port}/metrics")
         with until_signal() as stopped:
             while not stopped():
                 if (event := subscriber.receive(POLL_S)) is not None:
-                    metrics.hear(event)
+                    metrics.note(event)

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,19 +14,19 @@ from edge.commands.options import FILE, client_keys, configured, keyed, settings
 
 if TYPE_CHECKING:
     from edge.client import Control
-    from edge.messages import StatusReply
+    from edge.messages import CaptureKind, StatusReply
 
 
 @click.group()
 def ctl() -> None:
-    """Commands a running daemon: how it is, capture now, pause, resume, reload, a picture."""
+    """Commands to a running daemon."""
 
 
 def commands(act: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say which daemon; `act` is given a `Control` of it."""
+    """Adds the options that select a daemon, and passes a `Control` of it to `act`."""
 
     @configured
-    @click.option("--endpoint", metavar="ENDPOINT", help="Default: the configuration's.")
+    @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control.")
     @keyed
     @click.option("--timeout", type=float, default=10.0, metavar="S", help="Default: 10.")
     @functools.wraps(act)
@@ -39,12 +39,12 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
         timeout: float,
         **rest: Any,
     ) -> None:
-        from edge.bus.door import control_endpoint
+        from edge.bus.endpoint import control_endpoint
         from edge.client import Control
 
         endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)
         if not endpoint:
-            raise click.UsageError("this configuration has no bus.control; say --endpoint")
+            raise click.UsageError("this configuration has no bus.control; give --endpoint")
         with Control(endpoint, keys=client_keys(key, server_key), timeout_s=timeout) as control:
             act(control, **rest)
 
@@ -53,31 +53,35 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
 
 @ctl.command()
 @commands
-@click.option("--json", "as_json", is_flag=True, help="As the daemon sent it.")
+@click.option("--json", "as_json", is_flag=True, help="The reply as the daemon sent it.")
 def status(control: Control, as_json: bool) -> None:
-    """Prints how the daemon is."""
+    """Prints the daemon's state."""
     import msgspec
 
     reply = control.status()
-    click.echo(msgspec.json.encode(reply).decode() if as_json else _told(reply))
+    click.echo(msgspec.json.encode(reply).decode() if as_json else _as_text(reply))
 
 
 @ctl.command()
 @commands
-@click.option("--still", is_flag=True, help="A picture; so it is without options.")
+@click.option("--still", is_flag=True, help="A picture; the default.")
 @click.option("--clip", is_flag=True, help="A video with its pre-roll.")
 def capture(control: Control, still: bool, clip: bool) -> None:
-    """Captures now; the files are told as any other capture's."""
-    asked: list[Literal["still", "clip"]] = ["still"] if still or not clip else []
-    reply = control.capture(*asked, *(("clip",) if clip else ()))
+    """Captures now. A capture message is published for each file, as for a trigger."""
+    kinds: list[CaptureKind] = ["clip"] if clip else []
+    if still or not clip:
+        kinds.insert(0, "still")
+    reply = control.capture(*kinds)
     click.echo(f"capturing {' and '.join(reply.captures)}, event {reply.event_id}")
 
 
 @ctl.command()
 @commands
-@click.option("--for", "duration_s", type=float, metavar="S", help="Default: until resume.")
+@click.option(
+    "--for", "duration_s", type=float, metavar="S", help="For S seconds. Default: until resume."
+)
 def pause(control: Control, duration_s: float | None) -> None:
-    """Stops analysis, and with it detections and triggers; the camera goes on."""
+    """Stops analysis, and with it detections and triggers; the camera keeps running."""
     click.echo(control.pause(duration_s).text)
 
 
@@ -91,16 +95,16 @@ def resume(control: Control) -> None:
 @ctl.command()
 @commands
 def reload(control: Control) -> None:
-    """Reads the configuration again; a bad one is refused and changes nothing."""
+    """Reads the configuration again; an invalid one is refused and changes nothing."""
     click.echo(control.reload().text)
 
 
 @ctl.command()
 @commands
 @click.argument("file", type=FILE)
-@click.option("--width", type=click.IntRange(64, 8192), default=1280, help="At most; in pixels.")
+@click.option("--width", type=click.IntRange(64, 8192), default=1280, help="At most, in pixels.")
 def snapshot(control: Control, file: Path, width: int) -> None:
-    """Writes the picture as it is now to FILE, a JPEG; - is standard output."""
+    """Writes the present picture to FILE as a JPEG; - is standard output."""
     from edge.errors import PermanentError
 
     reply, jpeg = control.snapshot(width)
@@ -111,19 +115,19 @@ def snapshot(control: Control, file: Path, width: int) -> None:
         file.write_bytes(jpeg)
     except OSError as error:
         raise PermanentError(f"can't write {file}: {error.strerror}") from error
-    click.echo(f"{file}: {reply.width}x{reply.height}, of {reply.wall_time.astimezone():%c}")
+    click.echo(f"{file}: {reply.width}x{reply.height}, taken {reply.wall_time.astimezone():%c}")
 
 
-def _told(reply: StatusReply) -> str:
+def _as_text(reply: StatusReply) -> str:
     lines = [f"{reply.camera}: {'paused' if reply.paused else 'watching'}"]
     if (health := reply.health) is not None:
-        lost = ", ".join(f"{count} {what}" for what, count in health.dropped.items() if count)
+        dropped = ", ".join(f"{count} {queue}" for queue, count in health.dropped.items() if count)
         lines += [
             f"  {health.state} for {health.uptime_s:.0f} s, {health.source}, model {health.model}",
-            f"  {health.fps:.1f} fps, {health.invocations_per_s:.1f} invocations/s of "
-            f"{health.inference_ms:.0f} ms",
+            f"  {health.fps:.1f} fps, {health.invocations_per_s:.1f} invocations/s, "
+            f"{health.inference_ms:.0f} ms each",
             f"  {health.tracks} tracks, {health.triggers} triggers, {health.captures} captures",
-            f"  dropped: {lost or 'nothing'}",
+            f"  dropped: {dropped or 'nothing'}",
         ]
         lines += [f"  problem: {problem}" for problem in health.problems]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`edge keys`: who may connect over TCP."""
+"""`edge keys`: the clients that may connect over TCP."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 from edge.commands.options import FOLDER, configured, settings_of
 
 FILE_THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
-KEYS = click.option("--keys", "folder", type=FOLDER, help="Default: the configuration's bus.keys.")
+KEYS = click.option("--keys", "folder", type=FOLDER, help="Default: bus.keys.")
 
 
 @click.group("keys")
 def keys() -> None:
-    """Makes CURVE keys and says whose are allowed. A running daemon heeds changes at once."""
+    """Makes CURVE keys and manages the allowed ones. A running daemon applies changes at once."""
 
 
 @keys.command()
@@ -22,15 +22,15 @@ def keys() -> None:
 @configured
 @KEYS
 def new(name: str, config: Path | None, assignments: tuple[str, ...], folder: Path | None) -> None:
-    """Makes a key pair: the daemon's, or with NAME a client's, in the current folder."""
+    """Makes the daemon's key pair, or with NAME a client's, in the current folder."""
     from edge.bus.keys import SERVER, new_pair
 
     if name == SERVER:
         path = new_pair(_folder(folder, config, assignments), name)
-        click.echo(f"{path} made; clients need {path.with_suffix('.key').name} beside it")
+        click.echo(f"{path} made; clients need {path.with_suffix('.key').name}, beside it")
     else:
         path = new_pair(folder or Path(), name)
-        click.echo(f"{path} made; allow it where the daemon is: edge keys allow {name}.key")
+        click.echo(f"{path} made; on the daemon's machine: edge keys allow {name}.key")
 
 
 @keys.command("list")
@@ -46,7 +46,7 @@ def list_keys(config: Path | None, assignments: tuple[str, ...], folder: Path | 
 
 @keys.command()
 @click.argument("certificate", type=FILE_THERE)
-@click.option("--name", help="Default: the file's.")
+@click.option("--name", help="Name of the client. Default: the file's.")
 @configured
 @KEYS
 def allow(
@@ -70,15 +70,15 @@ def allow(
 def revoke(
     name: str, config: Path | None, assignments: tuple[str, ...], folder: Path | None
 ) -> None:
-    """Shuts out the client NAME; where it is connected, it is disconnected."""
+    """Removes the client NAME from the allowed ones, and disconnects it."""
     from edge.bus.keys import revoke as revoke_key
 
     revoke_key(_folder(folder, config, assignments), name)
-    click.echo(f"{name} is shut out")
+    click.echo(f"{name} is no longer allowed")
 
 
 def _folder(folder: Path | None, config: Path | None, assignments: tuple[str, ...]) -> Path:
     folder = folder or Path(settings_of(config, assignments).bus.keys)
     if folder == Path():
-        raise click.UsageError("say which folder with --keys, or set bus.keys in the configuration")
+        raise click.UsageError("give the folder with --keys, or set bus.keys in the configuration")
     return folder

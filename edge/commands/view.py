@@ -84,7 +84,7 @@ def _camera(
     settings: Settings, endpoint: str | None, key: Path | None, server_key: Path | None, width: int
 ) -> Camera:
     """Raises click.UsageError where no endpoint is known."""
-    from edge.bus.door import control_endpoint
+    from edge.bus.endpoint import control_endpoint
     from edge.client import Control
     from edge.web.camera import Camera
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge.commands.options import client_keys, configured, keyed, settings_of
 
+if TYPE_CHECKING:
+    from edge.client import Gap
+
 
 @click.command()
 @configured
-@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: the configuration's.")
+@click.option("--endpoint", multiple=True, metavar="ENDPOINT", help="Default: bus.endpoint.")
 @keyed
-@click.option("--topic", multiple=True, metavar="PREFIX", help="For instance trigger. or health.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for a pipe.")
-@click.option("--count", type=click.IntRange(1), help="Stop after so many events.")
-@click.option("--timeout", type=float, metavar="S", help="Stop when none came for so long.")
+@click.option(
+    "--topic",
+    multiple=True,
+    metavar="PREFIX",
+    help="Of topics, for instance trigger.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for a pipe.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
+@click.option("--timeout", type=float, metavar="S", help="Stop when no message came for S seconds.")
 @click.option("--until-stopped", is_flag=True, help="Stop when the daemon stops.")
 def watch(
     config: Path | None,
@@ -31,20 +40,17 @@ def watch(
     timeout: float | None,
     until_stopped: bool,
 ) -> None:
-    """Prints the events of a running daemon."""
+    """Prints the messages of a running daemon."""
     from rich.console import Console
 
-    from edge.client import Gap, Subscriber
+    from edge.client import Subscriber
     from edge.tools import watch as watching
-
-    def tell(gap: Gap) -> None:
-        print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)
 
     endpoints = endpoint or (settings_of(config, assignments).bus.endpoint,)
     console = Console(highlight=False, soft_wrap=True)
     received = 0
     keys = client_keys(key, server_key)
-    with Subscriber(endpoints, topic or ("",), keys=keys, on_gap=tell) as subscriber:
+    with Subscriber(endpoints, topic or ("",), keys=keys, on_gap=_report) as subscriber:
         try:
             for event in watching.events(
                 subscriber, count=count, until_stopped=until_stopped, timeout_s=timeout
@@ -56,4 +62,11 @@ def watch(
                     console.print(watching.as_text(event))
         except KeyboardInterrupt:
             pass
-        print(f"{received} messages, {subscriber.gaps.missing} missing", file=sys.stderr)
+        counts = f"{received} messages, {subscriber.gaps.missing} missing"
+        if subscriber.unreadable:
+            counts += f", {subscriber.unreadable} unreadable"
+        print(counts, file=sys.stderr)
+
+
+def _report(gap: Gap) -> None:
+    print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)

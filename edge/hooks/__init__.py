@@ -1,1 +1,1 @@
-"""What a trigger does besides capturing: a command, a GPIO line; and a line that captures."""
+"""Actions of a trigger besides captures: a command, a GPIO line; and a GPIO line that captures."""

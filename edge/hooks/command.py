@@ -1,4 +1,4 @@
-"""Commands that events run: no shell, bounded in time and in number."""
+"""Runs a rule's command for each event: without a shell, limited in time and in number."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from edge.config.schema import HookSettings
 from edge.errors import ConfigError
+from edge.runtime.service_thread import ServiceThread, StuckThreadError
 
-KEPT_BYTES = 2048  # of what a command writes on standard error
-KILLED_S = 1.0  # for killed commands to be gone
+STDERR_BYTES: Final = 2048  # kept of a command's standard error: its last lines
+READ_BYTES: Final = 65536  # the capacity of a pipe on Linux
+KILLED_S: Final = 1.0  # until a process that got SIGKILL has ended
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +35,11 @@ class _Job:
 
 
 class CommandRunner:
-    """Runs at most `exec_at_once` commands; `exec_waiting` more wait, and the newest go and count.
+    """Runs up to `exec_at_once` commands at a time, and lets `exec_waiting` more wait.
 
-    A command is the leader of a process group, and what it left running ends with it. One that
-    fails, or exceeds `exec_limit_s` and is killed, is one sentence to `on_error`.
+    Commands beyond those are dropped and counted. Each command leads a process group, and all
+    processes of the group end with it. A command that fails, or is killed after `exec_limit_s`, is
+    one sentence to `on_error`.
     """
 
     def __init__(self, settings: HookSettings, on_error: Callable[[str], None]) -> None:
@@ -46,8 +50,7 @@ class CommandRunner:
         self._stopping = False
         self._changed = threading.Condition()
         self._threads = [
-            threading.Thread(target=self._run, name=f"exec-{number}", daemon=True)
-            for number in range(settings.exec_at_once)
+            ServiceThread(f"exec-{number}", self._run) for number in range(settings.exec_at_once)
         ]
         self.dropped = 0
 
@@ -55,10 +58,15 @@ class CommandRunner:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, rule: str, argv: tuple[str, ...], body: bytes) -> bool:
-        """Never blocks. False where too many wait, and this one was dropped.
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended one of the threads early."""
+        return next((thread.error for thread in self._threads if thread.error is not None), None)
 
-        body: for its standard input; less than a pipe holds, which is 64 KiB.
+    def submit(self, rule: str, argv: tuple[str, ...], body: bytes) -> bool:
+        """Never blocks. False where too many wait and this one was dropped.
+
+        body: for standard input; less than the 64 KiB that a pipe holds.
         """
         with self._changed:
             if self._stopping or len(self._jobs) >= self._settings.exec_waiting:
@@ -69,21 +77,25 @@ class CommandRunner:
             return True
 
     def stop(self, timeout_s: float) -> None:
-        """Drops what waits, gives what runs this long, and kills it then."""
+        """Drops waiting commands, and kills running ones that don't end within `timeout_s`.
+
+        Raises StuckThreadError where a thread does not end even then.
+        """
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
             self._stopping = True
             self.dropped += len(self._jobs)
             self._jobs.clear()
             self._changed.notify_all()
-        started = [thread for thread in self._threads if thread.ident is not None]
-        for thread in started:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
+        for thread in self._threads:
+            with suppress(StuckThreadError):
+                thread.join(max(0.0, deadline_s - time.monotonic()))
         with self._changed:
             for process in self._running:
                 _kill(process)
-        for thread in started:
-            thread.join(KILLED_S)
+        deadline_s = time.monotonic() + KILLED_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _run(self) -> None:
         while (job := self._take()) is not None:
@@ -98,9 +110,9 @@ class CommandRunner:
             return self._jobs.popleft() if self._jobs else None
 
     def _execute(self, job: _Job) -> None:
-        """Raises OSError where it can't be started."""
+        """Raises OSError for a command that can't be started."""
         limit_s = self._settings.exec_limit_s
-        process = subprocess.Popen(  # noqa: S603 - what the configuration asks for
+        process = subprocess.Popen(  # noqa: S603 - the command of the configuration
             job.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -110,7 +122,7 @@ class CommandRunner:
         with self._changed:
             self._running.add(process)
         try:
-            ended, said = _watched(process, job.body, limit_s)
+            ended, errors = _wait(process, job.body, limit_s)
         finally:
             with self._changed:
                 self._running.discard(process)
@@ -119,31 +131,33 @@ class CommandRunner:
             assert process.stderr is not None
             process.stderr.close()
         if not ended:
-            self._on_error(f"rule {job.rule}: {job.argv[0]} was ended after {limit_s:g} s")
+            self._on_error(f"rule {job.rule}: {job.argv[0]} was killed after {limit_s:g} s")
         elif process.returncode:
-            last = f": {said[-1]}" if said else ""
-            self._on_error(f"rule {job.rule}: {job.argv[0]} ended with {process.returncode}{last}")
+            last = f": {errors[-1]}" if errors else ""
+            self._on_error(
+                f"rule {job.rule}: {job.argv[0]} failed with exit code {process.returncode}{last}"
+            )
         else:
-            log.debug("rule %s: %s is done", job.rule, job.argv[0])
+            log.debug("rule %s: %s ended", job.rule, job.argv[0])
 
 
 def check_program(rule: str, argv: tuple[str, ...]) -> None:
-    """Raises ConfigError where there is no such program."""
+    """Raises ConfigError where the program doesn't exist or an argument holds a NUL character."""
+    if any("\0" in argument for argument in argv):
+        raise ConfigError(f"the rule {rule}: exec holds a NUL character, which no argument can")
     if shutil.which(argv[0]) is None:
         raise ConfigError(
-            f"the rule {rule}: there is no program {argv[0]!r} to exec; give its path, as "
-            "the first of a list of texts"
+            f"the rule {rule}: exec names {argv[0]!r}, which is not a program here; give its path "
+            "as the first text of the list"
         )
 
 
-def _watched(
-    process: subprocess.Popen[bytes], body: bytes, limit_s: float
-) -> tuple[bool, list[str]]:
-    """Whether it ended by itself in time, and the last lines of its standard error."""
+def _wait(process: subprocess.Popen[bytes], body: bytes, limit_s: float) -> tuple[bool, list[str]]:
+    """Whether it ended within `limit_s`, and the last lines of its standard error."""
     assert process.stdin is not None
     assert process.stderr is not None
     deadline_s = time.monotonic() + limit_s
-    with suppress(BrokenPipeError), process.stdin:  # it need not read its input
+    with suppress(BrokenPipeError), process.stdin:  # a command need not read its input
         process.stdin.write(body)
     stderr, tail = process.stderr.fileno(), b""
     exited = os.pidfd_open(process.pid)
@@ -154,8 +168,8 @@ def _watched(
         while (left_s := deadline_s - time.monotonic()) > 0:
             ready = dict(poll.poll(left_s * 1000))
             if stderr in ready:
-                data = os.read(stderr, 65536)
-                tail = (tail + data)[-KEPT_BYTES:]
+                data = os.read(stderr, READ_BYTES)
+                tail = (tail + data)[-STDERR_BYTES:]
                 if not data:
                     poll.unregister(stderr)
             elif exited in ready:
@@ -166,6 +180,6 @@ def _watched(
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The whole group. Its number isn't given to others before `wait` was called."""
+    """Kills the whole group. Its number isn't reused before `wait` was called."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,66 +1,66 @@
-"""GPIO lines: pulses out, and one that captures when it becomes active."""
+"""GPIO lines: outputs that are pulsed, and one input that captures."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from edge.config.schema import NO_LINE, HookSettings
 from edge.errors import EdgeError, MissingExtraError, PermanentError
+from edge.runtime.service_thread import ServiceThread
 
-PULLS = {"up": True, "down": False, "none": None}
+PULLS: Final = {"up": True, "down": False, "none": None}  # as gpiozero's `pull_up`
 
 
 class Outputs:
-    """Lines that are low until they are pulsed. Belongs to one thread."""
+    """Lines that are low except during a pulse. Belongs to one thread."""
 
     def __init__(self, lines: Iterable[int]) -> None:
-        """Raises MissingExtraError; takes no line before `start`."""
+        """Raises MissingExtraError. Opens no line before `start`."""
         self._lines = sorted(set(lines) - {NO_LINE})
         self._devices: dict[int, Any] = {}
         if self._lines:
             _gpiozero()
 
     def start(self) -> None:
-        """Raises PermanentError for a line that can't be had."""
+        """Raises PermanentError for a line that can't be opened."""
         for line in self._lines:
             self._devices[line] = _opened(line, "DigitalOutputDevice")
 
     def pulse(self, line: int, duration_s: float) -> None:
-        """High at once and for so long; begins anew while one is under way. Doesn't wait."""
+        """Sets the line high for `duration_s` from now, also during a pulse. Doesn't wait."""
         self._devices[line].blink(on_time=duration_s, off_time=0, n=1, background=True)
 
     def stop(self) -> None:
-        """Lines are low and free."""
+        """Sets the lines low and releases them."""
         for device in self._devices.values():
             device.close()
         self._devices.clear()
 
 
 class Input:
-    """A line that calls `act` each time it becomes active, in a thread of its own.
+    """A line that calls `act`, in a thread, each time it becomes active.
 
-    What comes while `act` is at work is one more call, however often it came. An EdgeError of
-    `act` is told to `on_error`.
+    All activations during one call of `act` make one more call. An EdgeError of `act` is one
+    sentence to `on_error`.
     """
 
     def __init__(
         self, settings: HookSettings, act: Callable[[], object], on_error: Callable[[str], None]
     ) -> None:
-        """Raises MissingExtraError; takes no line before `start`."""
+        """Raises MissingExtraError. Opens no line before `start`."""
         self._settings = settings
         self._act = act
         self._on_error = on_error
         self._active = threading.Event()
-        self._stopping = False
         self._device: Any = None
-        self._thread = threading.Thread(target=self._run, name="gpio-input", daemon=True)
+        self._thread = ServiceThread("gpio-input", self._run, self._active.set)
         if settings.input_gpio != NO_LINE:
             _gpiozero()
 
     def start(self) -> None:
-        """Raises PermanentError for a line that can't be had."""
+        """Raises PermanentError for a line that can't be opened."""
         settings = self._settings
         if settings.input_gpio == NO_LINE:
             return
@@ -75,15 +75,19 @@ class Input:
         self._device.when_activated = self._active.set
         self._thread.start()
 
-    def stop(self) -> None:
-        self._stopping = True
-        self._active.set()
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended the thread early."""
+        return self._thread.error
+
+    def stop(self, timeout_s: float) -> None:
+        """Releases the line and waits for `act`. Raises StuckThreadError where it doesn't end."""
         if self._device is not None:
             self._device.close()
-            self._thread.join()
+        self._thread.stop(timeout_s)
 
     def _run(self) -> None:
-        while self._active.wait() and not self._stopping:
+        while self._active.wait() and not self._thread.stopping:
             self._active.clear()
             try:
                 self._act()
@@ -104,4 +108,4 @@ def _opened(line: int, kind: str, **options: object) -> Any:
     try:
         return getattr(gpiozero, kind)(line, **options)
     except (gpiozero.GPIOZeroError, OSError, RuntimeError, ValueError) as error:
-        raise PermanentError(f"GPIO line {line} can't be had here: {error}") from error
+        raise PermanentError(f"GPIO line {line} can't be opened: {error}") from error

@@ -1,19 +1,20 @@
-"""`edge watch`: the events of a daemon, for a person or for a pipe."""
+"""`edge watch`: the messages of a daemon, for a person or for a pipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import msgspec
+from rich.markup import escape
 
 from edge.client import Event, Subscriber
-from edge.messages import Capture, Detection, Health, Track, Trigger
+from edge.messages import AnyMessage, Capture, Detection, Health, Track, Trigger
 
 
 def events(
     subscriber: Subscriber, *, count: int | None, until_stopped: bool, timeout_s: float | None
 ) -> Iterator[Event]:
-    """Events until `count` came, the daemon said that it stops, or none came for `timeout_s`."""
+    """Events until `count` came, the daemon stopped, or none came for `timeout_s`."""
     received = 0
     while count is None or received < count:
         event = subscriber.receive(timeout_s)
@@ -38,26 +39,35 @@ def as_text(event: Event) -> str:
     message = event.message
     assert message.header is not None
     local = message.header.wall_time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    return f"[dim]{local} {message.header.camera}[/] {_told(message)}"
+    style, text = _styled(message)
+    line = f"[dim]{local} {escape(message.header.camera)}[/] "
+    return line + (f"[{style}]{escape(text)}[/]" if style else escape(text)) + _problems(message)
 
 
-def _told(message: Detection | Track | Trigger | Capture | Health) -> str:
+def _styled(message: AnyMessage) -> tuple[str, str]:
+    """A style of rich, or none, and the text."""
     match message:
         case Detection():
-            found = ", ".join(f"{d.label} {d.score:.2f}" for d in message.detections) or "nothing"
-            return f"look      {message.invocations} invocation(s): {found}"
+            objects = ", ".join(f"{d.label} {d.score:.2f}" for d in message.detections)
+            return "", f"detection {message.invocations} invocation(s): {objects or 'nothing'}"
         case Track():
-            what = f"{message.label} #{message.track_id} {message.score:.2f} {message.state}"
-            return f"track     {message.change} {what}"
+            track = f"{message.label} #{message.track_id} {message.score:.2f} {message.state}"
+            return "", f"track     {message.change} {track}"
         case Trigger():
-            what = f"{message.label} #{message.track_id} {message.score:.2f}"
-            where = f" in {', '.join(message.zones)}" if message.zones else ""
-            late = f"after {message.latency_ms:.0f} ms"
-            return f"[bold green]trigger   {message.rule}: {what}{where}, {late}[/]"
+            track = f"{message.label} #{message.track_id} {message.score:.2f}"
+            zones = f" in {', '.join(message.zones)}" if message.zones else ""
+            latency = f"after {message.latency_ms:.0f} ms"
+            return "bold green", f"trigger   {message.rule}: {track}{zones}, {latency}"
+        case Capture() if message.failure:
+            return "red", f"capture   {message.capture} of {message.rule}: {message.failure}"
         case Capture():
             length = f", {message.duration_s:.1f} s" if message.duration_s else ""
-            return f"[cyan]capture   {message.path} ({message.size_bytes / 1e6:.2f} MB{length})[/]"
+            return "cyan", f"capture   {message.path} ({message.size_bytes / 1e6:.2f} MB{length})"
         case Health():
             rate = f"{message.fps:.1f} fps, {message.invocations_per_s:.1f} invocations/s"
-            problems = "".join(f"; [red]{problem}[/]" for problem in message.problems)
-            return f"[dim]health    {message.state}, {rate}, {message.tracks} tracks[/]{problems}"
+            return "dim", f"health    {message.state}, {rate}, {message.tracks} tracks"
+
+
+def _problems(message: AnyMessage) -> str:
+    problems = message.problems if isinstance(message, Health) else ()
+    return "".join(f"; [red]{escape(problem)}[/]" for problem in problems)

@@ -28,12 +28,12 @@ from edge.client import Control, Subscriber
 from edge.config.load import load
 from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
-from edge.messages import Health, Trigger
+from edge.messages import Capture, Health, Trigger
 from tests.support.mosquitto import BINARY, Mosquitto
 
 UNIT = Path(__file__).resolve().parents[2] / "systemd" / "edge-mqtt@.service"
 needs_mosquitto = pytest.mark.skipif(
-    BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; the bridge was not tried"
+    BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; the bridge was not tested"
 )
 
 
@@ -50,7 +50,7 @@ class Listener:
     """A subscriber to everything, whose session the broker keeps."""
 
     def __init__(self, port: int, setup: Callable[[paho.Client], object] | None = None) -> None:
-        self.got: list[tuple[str, bytes, bool]] = []
+        self.received: list[tuple[str, bytes, bool]] = []
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, "listener", clean_session=False
         )
@@ -60,7 +60,9 @@ class Listener:
         self._subscribed = threading.Event()
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _c, _d, m: self.got.append((m.topic, m.payload, m.retain))
+        self._client.on_message = lambda _c, _d, m: self.received.append(
+            (m.topic, m.payload, m.retain)
+        )
         self._client.connect("localhost", port)
         self._client.loop_start()
         assert self._subscribed.wait(5)
@@ -69,10 +71,12 @@ class Listener:
         self._client.publish(topic, body, qos=1).wait_for_publish(5)
 
     def last(self, topic: str) -> bytes | None:
-        return next((body for name, body, _ in reversed(self.got) if name == topic), None)
+        return next((body for name, body, _ in reversed(self.received) if name == topic), None)
 
     def triggers(self) -> list[str]:
-        return [json.loads(body)["event_id"] for topic, body, _ in self.got if "/trigger/" in topic]
+        return [
+            json.loads(body)["event_id"] for topic, body, _ in self.received if "/trigger/" in topic
+        ]
 
     def close(self) -> None:
         self._client.disconnect()
@@ -81,17 +85,17 @@ class Listener:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    made = Mosquitto(tmp_path / "broker")
-    made.start()
-    yield made
-    made.kill()
+    broker = Mosquitto(tmp_path / "broker")
+    broker.start()
+    yield broker
+    broker.kill()
 
 
 @pytest.fixture
 def listener(broker: Mosquitto) -> Iterator[Listener]:
-    made = Listener(broker.port)
-    yield made
-    made.close()
+    listener = Listener(broker.port)
+    yield listener
+    listener.close()
 
 
 def settings_of(folder: Path, camera: str, port: int, **more: object) -> Settings:
@@ -118,6 +122,12 @@ class Camera:
             box=(0, 0, 1, 1), box_px=(0, 0, 9, 9), frame_index=1, latency_ms=9.0, captures=(),
         ), jpeg)  # fmt: skip
 
+    def failed_capture(self, reason: str) -> None:
+        self._publish(Capture(
+            event_ids=("e",), rule="person", capture="clip", path="", sidecar="", size_bytes=0,
+            failure=reason,
+        ))  # fmt: skip
+
     def health(self, state: str = "running", *, paused: bool = False) -> None:
         self._publish(Health(
             state=state, source="s", model="m", uptime_s=1, fps=9.5, frames=1, invocations=1,  # type: ignore[arg-type]
@@ -129,14 +139,14 @@ class Camera:
     def stop(self) -> None:
         self._publisher.stop()
 
-    def _publish(self, message: Trigger | Health, jpeg: bytes | None = None) -> None:
+    def _publish(self, message: Trigger | Capture | Health, jpeg: bytes | None = None) -> None:
         self._publisher.publish(message, time.monotonic_ns(), time.time_ns(), jpeg)
 
 
 @contextmanager
 def bridged(settings: Settings) -> Iterator[Spool]:
-    """A bridge in a thread; its spool, to count."""
-    stop, made = threading.Event(), threading.Event()
+    """Runs a bridge in a thread; yields its spool."""
+    stop, started = threading.Event(), threading.Event()
     spools: list[Spool] = []
     error: list[BaseException] = []
 
@@ -152,7 +162,7 @@ def bridged(settings: Settings) -> Iterator[Spool]:
                 lambda: Control(f"{endpoint}-control", timeout_s=1),
             )  # fmt: skip
             forwarder.start()
-            made.set()
+            started.set()
             while not stop.is_set():
                 forwarder.step()
             broker.stop()
@@ -162,11 +172,11 @@ def bridged(settings: Settings) -> Iterator[Spool]:
             run()
         except BaseException as caught:
             error.append(caught)
-            made.set()
+            started.set()
 
     thread = threading.Thread(target=guarded)
     thread.start()
-    made.wait(5)
+    started.wait(5)
     try:
         yield spools[0]
     finally:
@@ -177,7 +187,7 @@ def bridged(settings: Settings) -> Iterator[Spool]:
 
 
 @needs_mosquitto
-def test_what_a_broker_is_told_of_a_camera(
+def test_a_camera_is_published_to_the_broker(
     broker: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path, "cam0", broker.port)
@@ -188,6 +198,10 @@ def test_what_a_broker_is_told_of_a_camera(
         assert until(lambda: listener.last("edge/cam0/image") == b"\xff\xd8jpeg")
         assert until(lambda: listener.triggers() == ["cam0-0"])
         assert until(lambda: listener.last("edge/cam0/occupancy/person") == b"ON")
+        camera.failed_capture("the disk is full")
+        assert until(lambda: listener.last("edge/cam0/capture/person"))
+        failed = json.loads(listener.last("edge/cam0/capture/person") or b"")
+        assert (failed["failure"], failed["path"]) == ("the disk is full", "")
         camera.health(paused=True)
         assert until(lambda: listener.last("edge/cam0/paused") == b"ON")
         assert json.loads(listener.last("edge/cam0/health") or b"")["fps"] == 9.5
@@ -197,7 +211,7 @@ def test_what_a_broker_is_told_of_a_camera(
 
 
 @needs_mosquitto
-def test_home_assistant_finds_every_entity_after_the_fact(
+def test_home_assistant_receives_every_entity_when_it_connects_later(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
     rules = "[{name='person'}, {name='car-1'}]"
@@ -205,12 +219,12 @@ def test_home_assistant_finds_every_entity_after_the_fact(
     camera = Camera(settings)
     with bridged(settings):
         early = Listener(broker.port)
-        assert until(lambda: sum("homeassistant/" in topic for topic, *_ in early.got) >= 9)
+        assert until(lambda: sum("homeassistant/" in topic for topic, *_ in early.received) >= 9)
         early.close()
         late = Listener(broker.port, lambda client: client.reinitialise("late"))
-        assert until(lambda: sum(retained for *_, retained in late.got) >= 9)
+        assert until(lambda: sum(retained for *_, retained in late.received) >= 9)
         configs = {
-            topic: json.loads(body) for topic, body, _ in late.got if topic.endswith("/config")
+            topic: json.loads(body) for topic, body, _ in late.received if topic.endswith("/config")
         }
         late.close()
     camera.stop()
@@ -227,7 +241,7 @@ def test_home_assistant_finds_every_entity_after_the_fact(
 
 
 @needs_mosquitto
-def test_the_broker_says_when_a_bridge_is_killed(
+def test_the_broker_publishes_offline_when_a_bridge_is_killed(
     broker: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path, "cam0", broker.port)
@@ -260,7 +274,7 @@ def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
         assert until(lambda: set(listener.triggers()) == set(camera.sent))
         broker.save()
         broker.freeze()
-        for _ in range(30):  # more than are under way at a time
+        for _ in range(30):  # more than are unconfirmed at a time
             camera.trigger()
         time.sleep(0.3)
         broker.kill()
@@ -271,7 +285,7 @@ def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
     assert sqlite3.connect(tmp_path / "cam0.sqlite").execute(
         "SELECT count(*) FROM kept"
     ).fetchone()[0] >= 80  # fmt: skip
-    with bridged(settings) as spool:  # a new process would find the same
+    with bridged(settings) as spool:  # a new process would find the same file
         broker.start()
         assert until(lambda: set(listener.triggers()) >= set(camera_sent), 15)
         assert until(lambda: not _count(tmp_path / "cam0.sqlite"))
@@ -293,13 +307,13 @@ def _count(path: Path) -> int:
 def test_fifty_cameras_and_a_broker_that_is_killed(
     broker: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
-    made = [settings_of(tmp_path, f"cam{n}", broker.port) for n in range(50)]
+    each = [settings_of(tmp_path, f"cam{n}", broker.port) for n in range(50)]
     low = [os.open(os.devnull, os.O_RDONLY) for _ in range(700)]  # paho's select ends at fd 1023
-    cameras = [Camera(settings) for settings in made]
+    cameras = [Camera(settings) for settings in each]
     for descriptor in low:
         os.close(descriptor)
     with ExitStack() as stack:
-        for settings in made:
+        for settings in each:
             stack.enter_context(bridged(settings))
         wanted = {f"edge/{camera.name}/availability" for camera in cameras}
 
@@ -354,8 +368,8 @@ def test_a_button_captures_and_a_switch_pauses_a_real_daemon(
         assert until(lambda: json.loads(listener.last("edge/cam0/health") or b"{}").get("paused"))
         listener.send("edge/cam0/command/pause", "OFF")
         assert until(lambda: listener.last("edge/cam0/paused") == b"OFF")
-        said = {"command": "pause", "ok": True, "text": "resumed"}
-        assert until(lambda: json.loads(listener.last("edge/cam0/result") or b"{}") == said)
+        result = {"command": "pause", "ok": True, "text": "resumed"}
+        assert until(lambda: json.loads(listener.last("edge/cam0/result") or b"{}") == result)
         daemon.terminate()
         assert daemon.wait(15) == 0
         assert until(lambda: listener.last("edge/cam0/availability") == b"offline")
@@ -374,11 +388,9 @@ def openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
-@needs_mosquitto
-def test_tls_and_passwords(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
-        pytest.skip("NO OPENSSL: TLS with a broker was not tried")
-    ca, key, passwords = tmp_path / "ca.pem", tmp_path / "key.pem", tmp_path / "passwd"
+def broker_with_tls(folder: Path, ca: Path) -> Mosquitto:
+    """A broker that requires TLS and the password `secret word` of the user `edge`."""
+    key, passwords = folder / "key.pem", folder / "passwd"
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-keyout", key, "-out", ca, "-subj", "/CN=localhost",
             "-addext", "subjectAltName=DNS:localhost", "-days", "2")  # fmt: skip
@@ -386,9 +398,17 @@ def test_tls_and_passwords(tmp_path: Path) -> None:
         ["mosquitto_passwd", "-b", "-c", passwords, "edge", "secret word"],
         check=True, capture_output=True,
     )  # fmt: skip
-    broker = Mosquitto(
-        tmp_path / "broker", f"certfile {ca}", f"keyfile {key}", f"password_file {passwords}"
+    return Mosquitto(
+        folder / "broker", f"certfile {ca}", f"keyfile {key}", f"password_file {passwords}"
     )
+
+
+@needs_mosquitto
+def test_tls_and_passwords(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
+        pytest.skip("NO OPENSSL: TLS with a broker was not tested")
+    ca = tmp_path / "ca.pem"
+    broker = broker_with_tls(tmp_path, ca)
     broker.start()
     secret = tmp_path / "secret"
     secret.write_text("secret word\n")
@@ -418,56 +438,22 @@ def test_tls_and_passwords(tmp_path: Path) -> None:
         broker.kill()
 
 
-def test_the_spool_is_bounded_ordered_and_survives(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    spool = Spool(path, 10_000)
-    for number in range(15):
-        spool.put(f"t{number}", b"x" * 1000)
-    assert (len(spool), spool.dropped) == (10, 5)
-    kept = spool.after(0, 100)
-    assert [entry.topic for entry in kept] == [f"t{number}" for number in range(5, 15)]
-    spool.done(kept[0].id)
-    spool.close()
-    again = Spool(path, 10_000)
-    assert len(again) == 9
-    again.put("new", b"y")
-    assert again.after(kept[-1].id, 9)[0].topic == "new"
-    again.close()
-
-
-def test_a_damaged_spool_is_put_aside(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    path.write_bytes(b"no database at all" * 100)
-    spool = Spool(path, 10_000)
-    spool.put("t", b"x")
-    assert len(spool) == 1
-    assert (tmp_path / "s.sqlite.damaged").exists()
-    spool.close()
-
-
-def test_a_spool_that_can_not_be_written_is_kept_in_memory(tmp_path: Path) -> None:
-    (tmp_path / "s.sqlite").mkdir()
-    spool = Spool(tmp_path / "s.sqlite", 10_000)
-    spool.put("t", b"x")
-    assert [entry.topic for entry in spool.after(0, 9)] == ["t"]
-
-
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "problem"),
     [
         ("mqtt.password_file", "/x", "no effect without username"),
         ("mqtt.ca_file", "/x", "no effect without tls = true"),
         ("mqtt.prefix", "a/#", "expected a topic without"),
     ],
 )
-def test_contradictions(key: str, value: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_contradictory_settings_are_refused(key: str, value: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
         load(Path("/dev/null"), {key: value})
 
 
-def test_the_unit_is_sound(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("NO systemd-analyze: the unit is not checked")
+        pytest.skip("NO systemd-analyze: the unit was not checked")
     unit = tmp_path / "edge-mqtt@cam0.service"
     unit.write_text(UNIT.read_text().replace("/opt/edge/bin/edge", "/bin/true"))
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)

@@ -86,7 +86,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         bridge.wait()
 
 
-def test_metrics_are_those_of_the_daemon(metrics: tuple[str, str]) -> None:
+def test_the_metrics_have_the_daemons_values(metrics: tuple[str, str]) -> None:
     page, after = metrics
     assert values(page, "edge_up") == {("cam0",): 1}
     assert values(page, "edge_rule_triggers_total")[("cam0", "person")] >= 1
@@ -101,7 +101,7 @@ def test_metrics_are_those_of_the_daemon(metrics: tuple[str, str]) -> None:
     assert not values(after, "edge_frame_rate")
 
 
-def test_promtool_accepts_them(metrics: tuple[str, str]) -> None:
+def test_promtool_accepts_the_metrics(metrics: tuple[str, str]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("NO PROMTOOL: apt-get install prometheus; the metrics were not linted")
@@ -112,24 +112,24 @@ def test_promtool_accepts_them(metrics: tuple[str, str]) -> None:
     assert not done.stderr
 
 
-def test_the_dashboard_asks_for_metrics_that_are_there(metrics: tuple[str, str]) -> None:
-    there = {
+def test_the_dashboard_queries_existing_metrics(metrics: tuple[str, str]) -> None:
+    published = {
         sample.name
         for family in text_string_to_metric_families(metrics[0])
         for sample in family.samples
     } | {"edge_temperature_celsius"}  # a machine without a sensor has none
     panels = json.loads(DASHBOARD.read_text())["panels"]
-    asked = {
+    queried = {
         name
         for panel in panels
         for target in panel["targets"]
         for name in re.findall(r"\bedge_\w+", target["expr"])
     }
     assert len(panels) >= 10
-    assert asked <= there
+    assert queried <= published
 
 
-def test_promtool_understands_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+def test_promtool_accepts_the_queries_of_the_dashboard(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("NO PROMTOOL: apt-get install prometheus; the dashboard was not checked")
@@ -145,7 +145,7 @@ def test_promtool_understands_the_queries_of_the_dashboard(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
 
 
-def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -170,7 +170,7 @@ def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_silent_camera_goes_down() -> None:
+def test_a_camera_without_health_messages_is_down() -> None:
     metrics = Metrics(patience_s=0.05)
     health = {
         "type": "health", "state": "running", "source": "s", "model": "m", "uptime_s": 1, "fps": 1,
@@ -180,7 +180,7 @@ def test_a_silent_camera_goes_down() -> None:
         "header": {"camera": "cam7", "boot_id": "b", "sequence": 1, "topic_sequence": 1,
                    "wall_time": "2025-01-01T00:00:00Z", "timestamp_ns": 1},
     }  # fmt: skip
-    metrics.hear(Event("health.cam7", msgspec.convert(health, Health, strict=False)))
+    metrics.note(Event("health.cam7", msgspec.convert(health, Health, strict=False)))
     up = metrics.registry.get_sample_value
     assert up("edge_up", {"camera": "cam7"}) == 1
     assert up("edge_temperature_celsius", {"camera": "cam7"}) is None

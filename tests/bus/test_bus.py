@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from edge.bus.publisher import QUEUE_LENGTH, Publisher
+from edge.bus.outbox import QUEUE_LENGTH
+from edge.bus.publisher import Publisher
 from edge.client import Event, Gap, Subscriber
 from edge.config.schema import BusSettings
 from edge.errors import BusError
@@ -53,7 +54,8 @@ def health(frames: int) -> Health:
     )  # fmt: skip
 
 
-def told(message: AnyMessage | None) -> tuple[object, ...]:
+def summary(message: AnyMessage | None) -> tuple[object, ...]:
+    """The fields that identify a message in these tests."""
     match message:
         case Track():
             return (message.track_id, message.change, message.header.repeated)
@@ -91,7 +93,7 @@ def subscribed(subscriber: Subscriber, publisher: Publisher) -> None:
         pass
 
 
-def test_what_is_published_arrives_in_order_with_its_picture(endpoint: str) -> None:
+def test_messages_arrive_in_order_with_their_picture(endpoint: str) -> None:
     publisher = started(endpoint)
     with Subscriber(endpoint) as subscriber:
         subscribed(subscriber, publisher)
@@ -109,7 +111,7 @@ def test_what_is_published_arrives_in_order_with_its_picture(endpoint: str) -> N
     assert subscriber.gaps.missing == 0
 
 
-def test_topics_are_filtered_and_names_in_them_are_made_safe(endpoint: str) -> None:
+def test_topics_filter_and_names_in_them_are_made_safe(endpoint: str) -> None:
     publisher = started(endpoint)
     with Subscriber(endpoint, topics=["track.cam0.", "capture.cam0.sync"]) as subscriber:
         subscribed(subscriber, publisher)
@@ -137,21 +139,23 @@ def test_asyncio(endpoint: str) -> None:
     publisher.stop()
 
 
-def test_a_gap_is_told(endpoint: str) -> None:
-    heard: list[Gap] = []
+def test_a_gap_is_reported(endpoint: str) -> None:
+    gaps: list[Gap] = []
     publisher = started(endpoint)
-    with Subscriber(endpoint, on_gap=heard.append) as subscriber:
+    with Subscriber(endpoint, on_gap=gaps.append) as subscriber:
         subscribed(subscriber, publisher)
         publisher.publish(capture(1), 0, 0)
         assert subscriber.receive(2) is not None
-        publisher._topic_sequences["capture.cam0.person"] += 3  # as if the queue had dropped three
+        publisher._outbox._topic_sequences["capture.cam0.person"] += (
+            3  # as if the queue had dropped three
+        )
         publisher.publish(capture(5), 0, 0)
         assert subscriber.receive(2) is not None
     publisher.stop()
-    assert [(gap.topic, gap.missing) for gap in heard] == [("capture.cam0.person", 3)]
+    assert [(gap.topic, gap.missing) for gap in gaps] == [("capture.cam0.person", 3)]
 
 
-def test_a_stalled_subscriber_costs_nobody_anything(endpoint: str) -> None:
+def test_a_stalled_subscriber_delays_nobody(endpoint: str) -> None:
     publisher = started(endpoint, high_water_mark=100, linger_ms=0)
     context = zmq.Context()
     stalled = context.socket(zmq.SUB)
@@ -175,25 +179,25 @@ def test_a_stalled_subscriber_costs_nobody_anything(endpoint: str) -> None:
     assert publisher.dropped == 0
 
 
-def test_a_stalled_subscriber_costs_its_high_water_mark_at_most(endpoint: str) -> None:
+def test_a_stalled_subscriber_holds_at_most_its_high_water_mark(endpoint: str) -> None:
     publisher = started(endpoint, high_water_mark=50, linger_ms=0)
     with Subscriber(endpoint, high_water_mark=1) as stalled:
         subscribed(stalled, publisher)
         for number in range(600):
             publisher.publish(capture(number), 0, 0, bytes(100_000))
             if number % 100 == 0:
-                time.sleep(0.1)  # or else it is the publisher's own queue that drops
+                time.sleep(0.1)  # otherwise the publisher's own queue drops messages
         time.sleep(0.5)
         events = received(stalled)
         publisher.publish(capture(0), 0, 0)
         assert stalled.receive(2) is not None
     publisher.stop()
     assert publisher.dropped == 0
-    assert 25 <= len(events) < 100  # the mark, and what the kernel's buffers take
+    assert 25 <= len(events) < 100  # the mark, and the kernel's buffers
     assert len(events) + stalled.gaps.missing == 600
 
 
-def test_a_late_joiner_hears_of_the_last_health_and_the_open_tracks(endpoint: str) -> None:
+def test_a_new_subscriber_receives_the_last_health_and_the_open_tracks(endpoint: str) -> None:
     publisher = started(endpoint)
     for message in (
         health(1), track("cat", 1), track("dog", 2), track("cat", 1, "update"), track("dog", 3),
@@ -201,55 +205,55 @@ def test_a_late_joiner_hears_of_the_last_health_and_the_open_tracks(endpoint: st
     ):  # fmt: skip
         publisher.publish(message, 0, 0)
     end_s = time.monotonic() + 5
-    while publisher.behind_s():  # who joins while they go out is sent them, too
+    while publisher.behind_s():  # one that joins before would receive them directly
         assert time.monotonic() < end_s
         time.sleep(0.01)
     with Subscriber(endpoint) as subscriber:
         events = received(subscriber)
-        assert [told(event.message) for event in events] == [
+        assert [summary(event.message) for event in events] == [
             (1, "update", True), (3, "new", True), (2, True)
         ]  # fmt: skip
         assert [event.message.header.sequence for event in events] == [4, 5, 7]
         publisher.publish(health(3), 0, 0)
         publisher.publish(track("dog", 3, "end"), 0, 0)
-        assert [told(event.message) for event in received(subscriber)] == [
+        assert [summary(event.message) for event in received(subscriber)] == [
             (3, False), (3, "end", False)
         ]  # fmt: skip
         assert subscriber.gaps.missing == 0
     with Subscriber(endpoint, topics=["track.cam0.cat."]) as subscriber:
-        assert [told(event.message) for event in received(subscriber)] == [(1, "update", True)]
+        assert [summary(event.message) for event in received(subscriber)] == [(1, "update", True)]
     publisher.stop()
 
 
-def test_repeats_for_others_are_not_heard_twice_and_hide_no_gap(endpoint: str) -> None:
+def test_repeats_for_others_are_dropped_and_hide_no_gap(endpoint: str) -> None:
     publisher = started(endpoint)
     with Subscriber(endpoint, topics=["health."]) as first:
         publisher.publish(health(1), 0, 0)
         assert first.receive(2) is not None
         publisher.publish(health(2), 0, 0)
-        assert told(first.receive(2).message) == (2, False)
+        assert summary(first.receive(2).message) == (2, False)
         for _ in range(3):
             with Subscriber(endpoint, topics=["health."]) as other:
-                assert told(other.receive(2).message) == (2, True)
-        publisher._topic_sequences["health.cam0"] += 2  # as if two were lost on their way
+                assert summary(other.receive(2).message) == (2, True)
+        publisher._outbox._topic_sequences["health.cam0"] += 2  # as if two were lost on the way
         publisher.publish(health(4), 0, 0)
         events = received(first)
     publisher.stop()
-    assert [told(event.message) for event in events] == [(4, False)]
+    assert [summary(event.message) for event in events] == [(4, False)]
     assert first.gaps.missing == 2
 
 
-def test_repeats_to_fifty_who_join_at_once_cost_others_nothing(endpoint: str) -> None:
+def test_fifty_new_subscribers_at_once_cost_others_no_message(endpoint: str) -> None:
     publisher = started(endpoint)
     with Subscriber(endpoint) as steady, zmq.Context() as context:
         subscribed(steady, publisher)
         publisher.publish(health(1), 0, 0)
         for number in range(300):
             if number % 6 == 0:
-                comer = context.socket(zmq.SUB)
-                comer.subscribe("")
-                comer.connect(endpoint)
-                comer.close(0)
+                newcomer = context.socket(zmq.SUB)
+                newcomer.subscribe("")
+                newcomer.connect(endpoint)
+                newcomer.close(0)
             publisher.publish(capture(number), 0, 0)
         events = received(steady)
     publisher.stop()
@@ -270,7 +274,7 @@ def test_a_track_whose_end_the_queue_dropped_is_not_repeated(endpoint: str) -> N
     assert publisher.dropped == 2
 
 
-def test_the_socket_is_the_groups_too_and_nobody_elses(endpoint: str) -> None:
+def test_only_owner_and_group_may_use_the_socket(endpoint: str) -> None:
     publisher = started(endpoint)
     mode = Path(endpoint.removeprefix("ipc://")).stat().st_mode
     publisher.stop()
@@ -293,7 +297,7 @@ def test_a_tcp_port_in_use_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "said"),
+    ("endpoint", "problem"),
     [
         ("tcp://127.0.0.1:5999", "insecure = true"),
         ("ipc:///nowhere/at/all/e.ipc", "No such file or directory"),
@@ -301,8 +305,8 @@ def test_a_tcp_port_in_use_is_refused() -> None:
         ("ipc://@edge", "a path is needed"),
     ],
 )
-def test_endpoints_that_can_not_be(endpoint: str, said: str) -> None:
-    with pytest.raises(BusError, match=said):
+def test_unusable_endpoints_are_refused(endpoint: str, problem: str) -> None:
+    with pytest.raises(BusError, match=problem):
         started(endpoint)
 
 
@@ -310,12 +314,12 @@ def test_endpoints_that_can_not_be(endpoint: str, said: str) -> None:
     "parts",
     [[], [b"t"], [b"t", b"{}"], [b"t", b"no json"], [b"t", b'{"type":"capture"}'], [b""] * 4],
 )
-def test_what_is_no_message_is_refused(parts: list[bytes]) -> None:
+def test_bytes_that_are_no_message_are_refused(parts: list[bytes]) -> None:
     with pytest.raises(MessageError):
         decode(parts)
 
 
-def test_another_schema_version_is_named(endpoint: str) -> None:
+def test_another_schema_version_is_named_and_new_fields_are_ignored(endpoint: str) -> None:
     publisher = started(endpoint)
     with Subscriber(endpoint) as subscriber:
         subscribed(subscriber, publisher)

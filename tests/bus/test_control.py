@@ -1,4 +1,4 @@
-"""Commands over real sockets: what is asked for is done, and nothing else does anything."""
+"""Commands over real sockets: valid ones are done, and other input does nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,14 +23,16 @@ from hypothesis import strategies as st
 
 from edge.bus import control, keys
 from edge.bus.control import ControlServer, answer
-from edge.bus.door import control_endpoint
+from edge.bus.endpoint import control_endpoint
 from edge.bus.rate import RateLimit
 from edge.client import ClientKeys, CommandError, Control, Event, NoAnswerError, Subscriber
 from edge.config.schema import BusSettings, Settings
 from edge.daemon.commands import RefusedError, Remote
 from edge.errors import BusError, CaptureError
 from edge.messages import (
+    SCHEMA_VERSION,
     CaptureCommand,
+    CaptureKind,
     CaptureReply,
     DoneReply,
     FailureReply,
@@ -45,7 +46,7 @@ from edge.messages import (
 
 
 class Recorded:
-    """Commands that only note that they were given."""
+    """Commands that only record their calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -60,7 +61,7 @@ class Recorded:
         self._call("status")
         return StatusReply(camera="cam0", boot_id="b007", paused=False, health=None)
 
-    def capture(self, captures: tuple[Literal["still", "clip"], ...]) -> CaptureReply:
+    def capture(self, captures: tuple[CaptureKind, ...]) -> CaptureReply:
         self._call("capture", captures)
         return CaptureReply(event_id="e", captures=captures)
 
@@ -104,7 +105,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @contextlib.contextmanager
 def raw(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
-    """A client that keeps to no protocol."""
+    """A client that follows no protocol."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.set(zmq.LINGER, 0)
         dealer.set(zmq.RCVTIMEO, 3000)
@@ -131,7 +132,7 @@ def test_each_command_is_done_and_answered(served: Served) -> None:
     ]  # fmt: skip
 
 
-def test_what_the_daemon_refuses_and_what_goes_wrong_are_told_apart(served: Served) -> None:
+def test_refusals_faults_and_malformed_commands_have_different_codes(served: Served) -> None:
     with Control(served.endpoint) as client:
         served.commands.fault = CaptureError("no space left")
         with pytest.raises(CommandError, match="no space left") as refused:
@@ -147,7 +148,7 @@ def test_what_the_daemon_refuses_and_what_goes_wrong_are_told_apart(served: Serv
     assert codes == ["refused", "failed", "malformed"]
 
 
-def test_nobody_there_is_told_in_time_and_the_next_command_works(tmp_path: Path) -> None:
+def test_a_missing_daemon_is_reported_in_time_and_the_next_command_works(tmp_path: Path) -> None:
     bus = {"endpoint": f"ipc://{tmp_path}/e.ipc"}
     with Control(f"ipc://{tmp_path}/e.ipc-control", timeout_s=0.2) as client:
         with pytest.raises(NoAnswerError, match=r"within 0\.2 s"):
@@ -158,7 +159,7 @@ def test_nobody_there_is_told_in_time_and_the_next_command_works(tmp_path: Path)
     served.stop()
 
 
-def test_where_commands_come_in() -> None:
+def test_the_control_endpoint_follows_from_the_settings() -> None:
     for settings_, endpoint in (
         (BusSettings(endpoint="ipc:///tmp/a"), "ipc:///tmp/a-control"),
         (BusSettings(endpoint="tcp://*:5", keys="k"), ""),
@@ -168,14 +169,14 @@ def test_where_commands_come_in() -> None:
         assert control_endpoint(settings_) == endpoint
 
 
-def test_without_an_endpoint_there_is_no_server() -> None:
+def test_without_an_endpoint_no_server_runs() -> None:
     server = ControlServer(BusSettings(control="none"), Recorded())
     server.start()
     assert not any(thread.name == "control" for thread in threading.enumerate())
     server.stop()
 
 
-def test_the_socket_is_the_groups_too_and_nobody_elses(served: Served) -> None:
+def test_only_owner_and_group_may_use_the_socket(served: Served) -> None:
     path = Path(served.endpoint.removeprefix("ipc://"))
     assert path.stat().st_mode & 0o777 == 0o660
 
@@ -185,7 +186,7 @@ def test_tcp_without_keys_is_refused() -> None:
         Served(control="tcp://127.0.0.1:5998")
 
 
-# `make fault` asks for 100,000.
+# `make fault` sets 100,000.
 FUZZ_EXAMPLES = int(os.environ.get("EDGE_FUZZ_EXAMPLES", "1000"))
 
 names = st.sampled_from(["status", "capture", "pause", "resume", "reload", "snapshot", "stop", ""])
@@ -226,7 +227,7 @@ def test_commands_with_wrong_fields_do_nothing(name: str, more: dict[str, object
 
 @pytest.fixture(scope="module")
 def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zmq.Socket[bytes]]:
-    """A client without limit, of a server that must be as it was afterwards."""
+    """A client without a rate limit; afterwards the server must work as before."""
     served = Served(endpoint=f"ipc://{tmp_path_factory.mktemp('control')}/e.ipc")
     served.server._limit = RateLimit(1e9, 10**9, 10)
     with raw(served.endpoint) as socket:
@@ -250,7 +251,14 @@ def test_malformed_messages_over_a_socket_are_answered(
     assert envelope == (parts[:-1] if len(parts) <= 3 else [b""])
 
 
-def test_a_message_too_large_ends_its_connection_only(served: Served) -> None:
+def test_a_reply_has_the_schema_version_of_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ResumeCommand(schema_version=SCHEMA_VERSION - 1)
+    monkeypatch.setattr(control, "decode_command", lambda _: older)
+    reply, _ = decode_reply(answer(Recorded(), b"{}"))
+    assert reply == DoneReply(text="resumed", schema_version=SCHEMA_VERSION - 1)
+
+
+def test_a_message_that_is_too_large_ends_only_its_connection(served: Served) -> None:
     with raw(served.endpoint) as large, Control(served.endpoint) as client:
         large.send_multipart([b"", bytes(control.MAX_PART_BYTES + 1)])
         assert not large.poll(500)
@@ -258,7 +266,7 @@ def test_a_message_too_large_ends_its_connection_only(served: Served) -> None:
     assert served.commands.calls == [("resume",)]
 
 
-def test_who_asks_too_often_is_told_so_and_others_are_served(served: Served) -> None:
+def test_a_client_over_the_rate_is_refused_and_others_are_served(served: Served) -> None:
     with raw(served.endpoint) as greedy, Control(served.endpoint) as client:
         for _ in range(100):
             greedy.send_multipart([b"", encode_command(ResumeCommand())])
@@ -275,8 +283,8 @@ def test_who_asks_too_often_is_told_so_and_others_are_served(served: Served) -> 
     assert isinstance(later, DoneReply)
 
 
-def test_a_flood_of_one_costs_little_time(served: Served) -> None:
-    """A peer that never reads its replies, either."""
+def test_a_flood_of_one_client_costs_little_time(served: Served) -> None:
+    """The client doesn't read its replies."""
     with raw(served.endpoint) as flood:
         flood.set(zmq.SNDTIMEO, 10)
         before_s, end_s, sent = time.process_time(), time.monotonic() + 1, 0
@@ -315,8 +323,8 @@ class Guarded(Served):
         secret = keys.new_pair(self.clients, name)
         if allowed:
             keys.allow(self.keys, secret.with_suffix(".key"))
-        own = ClientKeys.read(secret, self.keys / "server.key")
-        return Control(self.endpoint, keys=own, timeout_s=1)
+        client_keys = ClientKeys.read(secret, self.keys / "server.key")
+        return Control(self.endpoint, keys=client_keys, timeout_s=1)
 
 
 @pytest.fixture
@@ -338,7 +346,7 @@ def test_only_an_allowed_key_commands(guarded: Guarded) -> None:
     assert guarded.commands.calls == [("resume",)]
 
 
-def test_who_is_revoked_commands_nothing_from_that_moment(guarded: Guarded) -> None:
+def test_a_revoked_client_commands_nothing_from_that_moment(guarded: Guarded) -> None:
     with (
         guarded.client("revoked", allowed=True) as revoked,
         guarded.client("loyal", allowed=True) as loyal,
@@ -369,12 +377,12 @@ def until(subscriber: Subscriber, wanted: Callable[[Event], bool], timeout_s: fl
         event = subscriber.receive(1)
         if event is not None and wanted(event):
             return event
-    raise AssertionError("it was not told")
+    raise AssertionError("no such message was published")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a daemon that watches somebody walk by, again and again."""
+    """The endpoint of a daemon whose scene shows a person walking past, again and again."""
     folder = tmp_path_factory.mktemp("daemon")
     endpoint = f"ipc://{folder}/e.ipc"
     command = [
@@ -391,11 +399,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             until(subscriber, lambda event: event.message.state == "running", 30)
         yield endpoint
         process.terminate()
-        _, told = process.communicate(timeout=15)
-    assert process.returncode == 0, told
+        _, log = process.communicate(timeout=15)
+    assert process.returncode == 0, log
 
 
-def test_a_daemon_tells_its_status(running: str) -> None:
+def test_a_daemon_reports_its_status(running: str) -> None:
     with Control(f"{running}-control") as client:
         reply = client.status()
     assert (reply.camera, reply.paused, reply.health.state) == ("cam0", False, "running")
@@ -424,7 +432,7 @@ def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
     assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
 
 
-def test_a_daemon_tells_what_it_saw_and_nothing_in_a_pause(running: str) -> None:
+def test_a_snapshot_has_the_pipelines_view_except_in_a_pause(running: str) -> None:
     with Control(f"{running}-control") as client:
         plain, _ = client.snapshot(200)
         assert plain.sight is None
@@ -442,7 +450,7 @@ def test_a_daemon_tells_what_it_saw_and_nothing_in_a_pause(running: str) -> None
         assert again.timestamp_ns > reply.timestamp_ns
 
 
-def test_a_paused_daemon_takes_frames_and_looks_at_none(running: str) -> None:
+def test_a_paused_daemon_reads_frames_and_analyses_none(running: str) -> None:
     with (
         Subscriber(running, topics=["health."]) as subscriber,
         Control(f"{running}-control") as client,
@@ -460,12 +468,12 @@ def test_a_paused_daemon_takes_frames_and_looks_at_none(running: str) -> None:
         until(subscriber, lambda event: not event.message.paused)
 
 
-def test_a_late_joiner_hears_how_a_daemon_is_at_once(running: str) -> None:
+def test_a_new_subscriber_receives_health_at_once(running: str) -> None:
     with Subscriber(running) as subscriber:
         assert until(subscriber, lambda event: event.topic == "health.cam0", 2)
 
 
-def test_a_daemon_without_clips_and_one_that_can_not_reload_refuse() -> None:
+def test_a_daemon_refuses_clips_it_does_not_record_and_reloads_it_can_not_do() -> None:
     remote = Remote(Settings(triggers=()), "b007", lambda _: True)
     replies = [decode_reply(answer(remote, encode_command(command)))[0] for command in (
         CaptureCommand(captures=("clip",)), ReloadCommand(), ResumeCommand(),
@@ -480,7 +488,7 @@ def test_a_daemon_without_clips_and_one_that_can_not_reload_refuse() -> None:
     assert reply == DoneReply(text="nothing has changed")
 
 
-def test_without_frames_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_frames_a_snapshot_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.daemon.commands.FRAME_WAIT_S", 0.05)
     remote = Remote(Settings(), "b007", lambda _: True)
     with pytest.raises(RefusedError, match="no frame came"):
@@ -488,7 +496,7 @@ def test_without_frames_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "problem"),
     [
         (["status", "--endpoint", "ipc:///tmp/no-such-daemon", "--timeout", 0.3], 1, "no answer"),
         (["status", "--set", "bus.control=none"], 2, "no bus.control"),
@@ -497,7 +505,9 @@ def test_without_frames_there_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> 
         (["dance"], 2, "No such command"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(arguments: list[object], code: int, said: str) -> None:
+def test_a_usage_or_connection_error_is_one_sentence(
+    arguments: list[object], code: int, problem: str
+) -> None:
     done = ctl(*arguments)
-    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert (done.returncode, problem in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr

@@ -21,8 +21,10 @@ from edge.daemon.assemble import assemble
 from edge.errors import ConfigError, PermanentError
 from edge.hooks.command import CommandRunner, check_program
 from edge.hooks.gpio import Input, Outputs
+from edge.hooks.hooks import Hooks
 from edge.messages import AnyMessage, Capture, Trigger
 from edge.runtime.notify import ServiceManager
+from edge.runtime.service_thread import StuckThreadError
 
 VISITS = "synthetic:visits?duration=0"
 
@@ -37,22 +39,23 @@ def pins() -> Iterator[MockFactory]:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def errors() -> list[str]:
+    """The sentences given to `on_error`."""
     return []
 
 
 @pytest.fixture
-def runner(said: list[str]) -> Iterator[Callable[..., CommandRunner]]:
-    made: list[CommandRunner] = []
+def runner(errors: list[str]) -> Iterator[Callable[..., CommandRunner]]:
+    runners: list[CommandRunner] = []
 
     def make(**settings: float) -> CommandRunner:
-        made.append(CommandRunner(HookSettings(**settings), said.append))  # type: ignore[arg-type]
-        made[-1].start()
-        return made[-1]
+        runners.append(CommandRunner(HookSettings(**settings), errors.append))  # type: ignore[arg-type]
+        runners[-1].start()
+        return runners[-1]
 
     yield make
-    for one in made:
-        one.stop(0.0)
+    for each in runners:
+        each.stop(0.0)
 
 
 def until(condition: Callable[[], object], timeout_s: float = 5.0) -> bool:
@@ -68,47 +71,47 @@ def shell(script: str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", script)
 
 
-def test_a_command_gets_the_event_and_its_arguments_as_they_are(
-    runner: Callable[..., CommandRunner], said: list[str], tmp_path: Path
+def test_a_command_receives_the_event_and_its_arguments_unchanged(
+    runner: Callable[..., CommandRunner], errors: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     script = f"printf '%s|' \"$@\" >{out}.part; cat >>{out}.part; mv {out}.part {out}"
     assert runner().submit("r", (*shell(script), "sh", "$(id)", "a b; c"), b'{"x":1}')
     assert until(out.exists)
     assert out.read_text() == '$(id)|a b; c|{"x":1}'
-    assert not said
+    assert not errors
 
 
-def test_a_command_that_does_not_read_its_input_is_fine(
-    runner: Callable[..., CommandRunner], said: list[str], tmp_path: Path
+def test_a_command_need_not_read_its_input(
+    runner: Callable[..., CommandRunner], errors: list[str], tmp_path: Path
 ) -> None:
     run = runner(exec_at_once=1)
     for _ in range(20):
         assert until(lambda: run.submit("r", ("true",), b"x" * 60_000))
     assert until(lambda: run.submit("r", ("touch", str(tmp_path / "end")), b""))
     assert until((tmp_path / "end").exists)
-    assert not said
+    assert not errors
 
 
-def test_a_failing_command_is_told_with_its_last_words(
-    runner: Callable[..., CommandRunner], said: list[str]
+def test_a_failing_command_is_reported_with_its_last_line(
+    runner: Callable[..., CommandRunner], errors: list[str]
 ) -> None:
     runner().submit("door", shell("echo first >&2; echo no paper >&2; exit 3"), b"")
-    assert until(lambda: said)
-    assert said == ["rule door: /bin/sh ended with 3: no paper"]
+    assert until(lambda: errors)
+    assert errors == ["rule door: /bin/sh failed with exit code 3: no paper"]
 
 
-def test_a_command_over_its_time_is_killed_with_what_it_started(
-    runner: Callable[..., CommandRunner], said: list[str], tmp_path: Path
+def test_a_command_over_its_time_is_killed_with_its_children(
+    runner: Callable[..., CommandRunner], errors: list[str], tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
     runner(exec_limit_s=0.4).submit("r", shell(f"sleep 60 & echo $! >{pid}; yes >&2"), b"")
-    assert until(lambda: said)
-    assert said == ["rule r: /bin/sh was ended after 0.4 s"]
+    assert until(lambda: errors)
+    assert errors == ["rule r: /bin/sh was killed after 0.4 s"]
     assert until(lambda: not _alive(int(pid.read_text())))
 
 
-def test_commands_are_bounded_side_by_side_and_in_waiting(
+def test_running_and_waiting_commands_are_bounded(
     runner: Callable[..., CommandRunner], tmp_path: Path
 ) -> None:
     run = runner(exec_at_once=2, exec_waiting=3)
@@ -125,7 +128,7 @@ def test_commands_are_bounded_side_by_side_and_in_waiting(
     assert until(lambda: started.read_text().count("\n") == 5)
 
 
-def test_stopping_kills_what_runs_and_is_quick(runner: Callable[..., CommandRunner]) -> None:
+def test_stopping_kills_running_commands_quickly(runner: Callable[..., CommandRunner]) -> None:
     run = runner(exec_at_once=1)
     run.submit("r", ("sleep", "60"), b"")
     run.submit("r", ("sleep", "60"), b"")
@@ -137,10 +140,69 @@ def test_stopping_kills_what_runs_and_is_quick(runner: Callable[..., CommandRunn
     assert not run.submit("r", ("true",), b"")
 
 
-def test_a_program_that_is_not_there_is_told_at_the_start() -> None:
+def test_a_missing_program_is_an_error_at_the_start() -> None:
     check_program("r", ("sh", "-c", "true"))
-    with pytest.raises(ConfigError, match="there is no program 'nothing-like-it'"):
+    with pytest.raises(ConfigError, match="'nothing-like-it', which is not a program here"):
         check_program("r", ("nothing-like-it",))
+    with pytest.raises(ConfigError, match="NUL character"):
+        check_program("r", ("sh", "-c", "true\0"))
+
+
+def test_a_thread_that_dies_is_visible(tmp_path: Path) -> None:
+    def fail(_: str) -> None:
+        raise ZeroDivisionError
+
+    run = CommandRunner(HookSettings(exec_at_once=2), fail)
+    run.start()
+    assert run.error is None
+    run.submit("r", ("false",), b"")
+    assert until(lambda: isinstance(run.error, ZeroDivisionError))
+    run.submit("r", ("touch", str(tmp_path / "done")), b"")  # the other thread goes on
+    assert until((tmp_path / "done").exists)
+    run.stop(1.0)
+
+
+def test_a_thread_that_does_not_end_is_an_error() -> None:
+    release = threading.Event()
+
+    def block(_: str) -> None:
+        assert release.wait(20)
+
+    run = CommandRunner(HookSettings(exec_at_once=1), block)
+    run.start()
+    run.submit("r", ("false",), b"")
+    time.sleep(0.3)
+    with pytest.raises(StuckThreadError, match="exec-0 did not end"):
+        run.stop(0.1)
+    release.set()
+    run.stop(5.0)
+
+
+def test_hooks_show_the_error_of_a_thread_and_stop_the_rest(
+    pins: MockFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"name": "r", "exec": ["sleep", "60"], "gpio": 17, "actions": []}
+    settings = load(Path("/dev/null"), {"triggers": [rule], "hooks.input_gpio": 27,
+                                        "hooks.input_bounce_s": 0})  # fmt: skip
+    release, reached = threading.Event(), threading.Event()
+
+    def capture() -> None:
+        reached.set()
+        assert release.wait(20)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("edge.hooks.hooks.STOP_S", 0.1)
+    hooks = Hooks(settings, capture, lambda _: None)
+    hooks.start()
+    pins.pin(27).drive_low()
+    assert reached.wait(5)
+    with pytest.raises(StuckThreadError, match="gpio-input did not end"):
+        hooks.stop()
+    Outputs([17, 27]).start()  # both lines are free again
+    assert not any(thread.name.startswith("exec-") for thread in threading.enumerate())
+    assert hooks.error is None
+    release.set()
+    assert until(lambda: isinstance(hooks.error, ZeroDivisionError))
 
 
 def test_a_line_is_pulsed(pins: MockFactory) -> None:
@@ -159,7 +221,7 @@ def test_a_line_is_pulsed(pins: MockFactory) -> None:
     Outputs([17]).start()  # it is free again
 
 
-def test_pulses_that_overlap_are_one_that_is_longer(pins: MockFactory) -> None:
+def test_overlapping_pulses_are_one_longer_pulse(pins: MockFactory) -> None:
     outputs = Outputs([4])
     outputs.start()
     outputs.pulse(4, 0.3)
@@ -171,7 +233,7 @@ def test_pulses_that_overlap_are_one_that_is_longer(pins: MockFactory) -> None:
     outputs.stop()
 
 
-def test_a_line_in_calls_once_for_each_press(pins: MockFactory, said: list[str]) -> None:
+def test_an_input_line_calls_once_for_each_activation(pins: MockFactory, errors: list[str]) -> None:
     calls: list[float] = []
 
     def act() -> None:
@@ -179,26 +241,27 @@ def test_a_line_in_calls_once_for_each_press(pins: MockFactory, said: list[str])
         if len(calls) == 2:
             raise PermanentError("not now")
 
-    line = Input(HookSettings(input_gpio=27, input_bounce_s=0), act, said.append)
+    line = Input(HookSettings(input_gpio=27, input_bounce_s=0), act, errors.append)
     line.start()
     for number in (1, 2, 3):
         pins.pin(27).drive_low()
         assert until(lambda number=number: len(calls) == number)
         pins.pin(27).drive_high()
-    line.stop()
+    line.stop(5.0)
+    assert line.error is None
     assert len(calls) == 3
-    assert said == ["GPIO line 27: not now"]
+    assert errors == ["GPIO line 27: not now"]
 
 
-def test_a_line_that_is_taken_is_one_sentence(pins: MockFactory) -> None:
+def test_a_line_in_use_is_one_sentence(pins: MockFactory) -> None:
     first, second = Outputs([5]), Outputs([5])
     first.start()
-    with pytest.raises(PermanentError, match="GPIO line 5 can't be had here"):
+    with pytest.raises(PermanentError, match="GPIO line 5 can't be opened"):
         second.start()
     first.stop()
 
 
-def test_a_line_for_both_ways_is_a_contradiction() -> None:
+def test_one_line_for_input_and_output_is_a_contradiction() -> None:
     rules = "[{name='r', gpio=5}]"
     with pytest.raises(ConfigError, match="a trigger pulses that line"):
         load(Path("/dev/null"), {"triggers": rules, "hooks.input_gpio": 5})
@@ -220,7 +283,8 @@ def test_without_the_extra_it_is_one_sentence(tmp_path: Path) -> None:
 def test_a_daemon_runs_commands_pulses_and_captures_by_a_line(
     pins: MockFactory, tmp_path: Path
 ) -> None:
-    event, told = tmp_path / "event.json", []
+    event = tmp_path / "event.json"
+    published: list[AnyMessage] = []
     rule = {
         "name": "visitor", "labels": ["person"], "gpio": 17, "actions": [],
         "exec": list(shell(f"cat >{event}.part && mv {event}.part {event}")),
@@ -233,26 +297,23 @@ def test_a_daemon_runs_commands_pulses_and_captures_by_a_line(
          "bus.endpoint": f"ipc://{tmp_path}/e.ipc"},
     )  # fmt: skip
 
-    def hear(message: AnyMessage) -> None:
-        told.append(message)
-
-    daemon = assemble(settings, hear)
+    daemon = assemble(settings, published.append)
     thread = threading.Thread(target=daemon.run, args=(ServiceManager(),))
     thread.start()
     try:
         assert until(event.exists, 60)
         message = json.loads(event.read_text())
-        trigger = next(m for m in told if isinstance(m, Trigger))
+        trigger = next(m for m in published if isinstance(m, Trigger))
         assert message["type"] == "trigger"
         assert message["event_id"] == trigger.event_id
         assert message["header"]["camera"] == "cam0"
         assert any(state.state for state in pins.pin(17).states)
         pins.pin(27).drive_low()
-        assert until(lambda: len([m for m in told if isinstance(m, Capture)]) == 2, 10)
+        assert until(lambda: len([m for m in published if isinstance(m, Capture)]) == 2, 10)
     finally:
         daemon.stop()
         thread.join(20)
-    assert {m.rule for m in told if isinstance(m, Capture)} == {"external"}
+    assert {m.rule for m in published if isinstance(m, Capture)} == {"external"}
     assert list(tmp_path.glob("cam0/*/*_external.mp4"))
     assert not daemon.problems.current()
 

@@ -1,7 +1,7 @@
-"""A socket that the daemon binds: alone on its address, and open to whom it should be.
+"""A socket that the daemon binds: the only one at its address, and restricted to allowed clients.
 
-`ipc://` is open to the owner and the group of its file. `tcp://` is behind CURVE, unless the
-configuration says that it may be insecure.
+`ipc://` is open to the owner and the group of its file. `tcp://` requires CURVE keys, unless the
+configuration sets `bus.insecure`.
 """
 
 from __future__ import annotations
@@ -11,41 +11,64 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Final, Literal
 
 import zmq
 
-from edge.bus.keys import Gate, Socket
+from edge.bus.keys import Authenticator, Socket
 from edge.config.schema import BusSettings
 from edge.errors import BusError
 
-IPC = "ipc://"
-IPC_MODE = 0o660
-IPC_PATH_BYTES = 107  # sun_path of a Unix socket
-CHECK_KEYS_S = 1.0
-SETTLE_S = 0.5  # after binding anew; clients reconnect within 0.2 s
-UNBIND_MS = 1_000
-HANDSHAKE_MS = 5_000
+IPC: Final = "ipc://"
+IPC_MODE: Final = 0o660
+IPC_PATH_BYTES: Final = 107  # sun_path of a Unix socket holds 108, with the terminating zero
+CHECK_KEYS_S: Final = 1.0  # the longest time that a revoked client still receives messages
+SETTLE_S: Final = 0.5  # after binding again; clients reconnect within 0.2 s (ZMQ_RECONNECT_IVL)
+UNBIND_MS: Final = 1_000  # ZeroMQ closes a listener asynchronously, usually within a few ms
+HANDSHAKE_MS: Final = 5_000
+# 25 s until a peer counts as lost, in place of Linux's default of more than 2 hours.
 KEEP_ALIVE_IDLE_S, KEEP_ALIVE_PROBE_S, KEEP_ALIVE_PROBES = 10, 5, 3
 
 
-class Door:
+class WakeUp:
+    """A file descriptor to poll that any thread makes readable."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+
+    def set(self) -> None:
+        """Does nothing once closed."""
+        with self._lock:
+            if self.fd >= 0:
+                os.eventfd_write(self.fd, 1)
+
+    def clear(self) -> None:
+        os.eventfd_read(self.fd)
+
+    def close(self) -> None:
+        with self._lock:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class BoundSocket:
     """Owns one bound socket and its context. One thread uses it; any thread may `wake` it."""
 
     def __init__(
         self, settings: BusSettings, key: Literal["endpoint", "control"], kind: int, max_bytes: int
     ) -> None:
-        """kind: zmq.XPUB or the like. max_bytes: a peer that sends a larger part is disconnected.
+        """Makes the socket and does not bind it yet, so that its options can be set.
 
-        The socket isn't bound before `open`, so that options can be set in between.
+        key: the setting of the address. kind: a ZeroMQ socket type, for instance zmq.XPUB.
+        max_bytes: a peer that sends a larger part is disconnected.
         """
         self._key = f"bus.{key}"
         self._endpoint = control_endpoint(settings) if key == "control" else settings.endpoint
         self._settings = settings
         self._lock_file: IO[bytes] | None = None
-        self._gate: Gate | None = None
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._wake_lock = threading.Lock()
+        self._authenticator: Authenticator | None = None
+        self._wake_up = WakeUp()
         self._poller = zmq.Poller()
         self._check_keys_s = self._settled_s = 0.0
         self._context = zmq.Context()
@@ -56,7 +79,7 @@ class Door:
         keep_alive(self.socket)
 
     def open(self) -> None:
-        """Binds. Raises BusError with one sentence, and is closed then."""
+        """Binds. On failure, closes everything and raises BusError."""
         try:
             self._open()
         except BaseException:
@@ -64,44 +87,47 @@ class Door:
             raise
 
     def wait(self, timeout_ms: int) -> bool:
-        """Until something came in, `wake` was called or the time is up; whether something came."""
-        if self._gate is not None:
+        """Waits for a message, for `wake` or for the time; true if there is a message."""
+        if self._authenticator is not None:
             timeout_ms = min(timeout_ms, round(CHECK_KEYS_S * 1000))
         ready = dict(self._poller.poll(timeout_ms))
-        if self._wake_fd in ready:
-            os.eventfd_read(self._wake_fd)
-        if self._gate is not None:
-            if self._gate.socket in ready:
-                self._gate.answer()
-            self._shut_out_the_revoked(self._gate)
+        if self._wake_up.fd in ready:
+            self._wake_up.clear()
+        if self._authenticator is not None:
+            if self._authenticator.socket in ready:
+                self._authenticator.answer()
+            self._disconnect_revoked(self._authenticator)
         return self.socket in ready
 
     def wake(self) -> None:
-        """Ends the present or the next `wait`; callable from any thread, and once closed."""
-        with self._wake_lock:
-            if self._wake_fd >= 0:
-                os.eventfd_write(self._wake_fd, 1)
+        """Ends the present or the next `wait`; callable from any thread and after `close`."""
+        self._wake_up.set()
 
     @property
     def settling(self) -> bool:
-        """Bound anew just now: what is sent before its clients are back, they would miss."""
+        """Whether it was bound again a moment ago: clients that reconnect would miss messages."""
         return time.monotonic() < self._settled_s
 
     def allows(self, user_id: str) -> bool:
-        """Whether the peer that was let in as `user_id` may still be heard."""
-        return self._gate is None or self._gate.allows(user_id.encode())
+        """Whether the key that a peer connected with is still allowed."""
+        return self._authenticator is None or self._authenticator.allows(user_id.encode())
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.socket.closed)
 
     def close(self) -> None:
-        """Waits `linger_ms` at most for what is under way."""
-        if self.socket.closed:
+        """Waits up to `linger_ms` for messages that are being sent.
+
+        Call it in the socket's thread, or after that thread has ended.
+        """
+        if self.closed:
             return
         self.socket.close()
-        if self._gate is not None:
-            self._gate.close()
+        if self._authenticator is not None:
+            self._authenticator.close()
         self._context.term()
-        with self._wake_lock:
-            os.close(self._wake_fd)
-            self._wake_fd = -1
+        self._wake_up.close()
         if self._lock_file is not None:
             self._lock_file.close()
 
@@ -110,16 +136,16 @@ class Door:
         if endpoint.startswith(IPC):
             self._lock_file = _lock(self._key, Path(endpoint.removeprefix(IPC)))
         elif endpoint.startswith("tcp://") and self._settings.keys:
-            self._gate = Gate(self._context, Path(self._settings.keys))
-            self._gate.guard(self.socket)
-            self._poller.register(self._gate.socket, zmq.POLLIN)
+            self._authenticator = Authenticator(self._context, Path(self._settings.keys))
+            self._authenticator.protect(self.socket)
+            self._poller.register(self._authenticator.socket, zmq.POLLIN)
         elif endpoint.startswith("tcp://") and not self._settings.insecure:
             raise BusError(
                 f"{self._key} {endpoint}: TCP is open to everybody who can reach it; set bus.keys, "
-                "say bus.insecure = true to allow that, or use ipc://"
+                "set bus.insecure = true to allow that, or use ipc://"
             )
         self._poller.register(self.socket, zmq.POLLIN)
-        self._poller.register(self._wake_fd, zmq.POLLIN)
+        self._poller.register(self._wake_up.fd, zmq.POLLIN)
         self._bind(endpoint)
 
     def _bind(self, endpoint: str) -> None:
@@ -135,21 +161,21 @@ class Door:
             return f"{self._key} {self._endpoint}: in use by another program; choose another one"
         return f"{self._key} {self._endpoint}: can't be bound: {error.strerror or error}"
 
-    def _shut_out_the_revoked(self, gate: Gate) -> None:
-        """ZeroMQ can't disconnect one peer: all are, and those still allowed come back."""
+    def _disconnect_revoked(self, authenticator: Authenticator) -> None:
+        """Disconnects all peers, as ZeroMQ can't disconnect one; allowed ones connect again."""
         now_s = time.monotonic()
         if now_s < self._check_keys_s:
             return
         self._check_keys_s = now_s + CHECK_KEYS_S
-        if gate.revoked():
+        if authenticator.any_revoked():
             bound = self.socket.get_string(zmq.LAST_ENDPOINT)
             self.socket.unbind(bound)
-            gate.admitted.clear()
+            authenticator.admitted.clear()
             self._bind_again(bound)
             self._settled_s = time.monotonic() + SETTLE_S
 
     def _bind_again(self, endpoint: str) -> None:
-        """ZeroMQ closes the old listener some time after `unbind`."""
+        """Retries, since ZeroMQ closes the old listener some time after `unbind`."""
         for _ in range(UNBIND_MS // 10):
             try:
                 self.socket.bind(endpoint)
@@ -161,17 +187,17 @@ class Door:
 
 
 def control_endpoint(settings: BusSettings) -> str:
-    """Where commands come in; empty for nowhere."""
+    """The address for commands; empty where the daemon takes none."""
     if settings.control == "auto":
         return f"{settings.endpoint}-control" if settings.endpoint.startswith(IPC) else ""
     return "" if settings.control == "none" else settings.control
 
 
 def keep_alive(socket: Socket) -> None:
-    """A TCP peer that vanished without a word is noticed, on either side.
+    """Makes TCP notice, on both sides, a peer that vanished.
 
-    Not ZeroMQ's heartbeats: they take a full high-water mark for a dead peer, and abort the process
-    of a subscriber that then reads again (libzmq issue 3937).
+    ZeroMQ's heartbeats are not used: they take a subscriber with a full high-water mark for dead,
+    and abort its process when it reads again (libzmq issue 3937).
     """
     socket.set(zmq.TCP_KEEPALIVE, 1)
     socket.set(zmq.TCP_KEEPALIVE_IDLE, KEEP_ALIVE_IDLE_S)
@@ -180,11 +206,13 @@ def keep_alive(socket: Socket) -> None:
 
 
 def _lock(key: str, path: Path) -> IO[bytes]:
-    """ZeroMQ silently takes an ipc path from whoever has it: a lock beside it forbids that."""
+    """Locks a file beside the socket, since ZeroMQ would silently take over a path in use."""
     if str(path).startswith(("@", "*")):
         raise BusError(f"{key} ipc://{path}: a path is needed, for its permissions")
     if len(str(path).encode()) > IPC_PATH_BYTES:
-        raise BusError(f"{key} ipc://{path}: a socket's path has {IPC_PATH_BYTES} bytes at most")
+        raise BusError(
+            f"{key} ipc://{path}: the path of a socket has at most {IPC_PATH_BYTES} bytes"
+        )
     lock_path = path.with_name(path.name + ".lock")
     try:
         lock_file = lock_path.open("wb")
