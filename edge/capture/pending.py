@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from edge.capture.request import CaptureFailure, CaptureKind, CaptureRequest, CaptureResult
+from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
+from edge.messages import CaptureKind
 
 
 class _Event(NamedTuple):

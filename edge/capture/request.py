@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from edge.messages import CaptureKind
 from edge.vision.types import Frame
-
-CaptureKind = Literal["still", "clip"]
 
 
 @dataclass(frozen=True, slots=True)

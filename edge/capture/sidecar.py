@@ -9,7 +9,8 @@ import msgspec
 
 from edge.capture.disk import capturing, write
 from edge.capture.naming import local_time
-from edge.capture.request import CaptureKind, CaptureRequest
+from edge.capture.request import CaptureRequest
+from edge.messages import CaptureKind
 
 WRITER: Final = "edge-trigger"
 

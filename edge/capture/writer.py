@@ -12,12 +12,13 @@ from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import write
 from edge.capture.group import CaptureGroup
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
-from edge.capture.request import CaptureKind, CaptureRequest, CaptureResult
+from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, iso_time
 from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
+from edge.messages import CaptureKind
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 # A growing clip asks for room in steps: each is 4 s of video at 8 Mbit/s.

@@ -13,11 +13,12 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from edge.messages import CaptureKind
+
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
 LOOKS_KEPT: Final = 16  # latest looks that a track remembers: the longest `of_last` of a rule
 NO_LINE: Final = -1
 
-CaptureKind = Literal["still", "clip"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]

@@ -78,6 +78,7 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
     return Recorder(
         shared.settings.capture,
         on_capture=outlet.capture,
+        on_failure=outlet.capture_failure,
         on_error=shared.problems.report,
         model=shared.model.name,
         clips=shared.settings.captures_clips,

@@ -12,13 +12,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
 
 from edge.capture.request import CaptureRequest
 from edge.config.schema import Settings
 from edge.daemon import pictures
 from edge.errors import TemporaryError
-from edge.messages import CaptureReply, DoneReply, Health, Sight, SnapshotReply, StatusReply
+from edge.messages import (
+    CaptureKind,
+    CaptureReply,
+    DoneReply,
+    Health,
+    Sight,
+    SnapshotReply,
+    StatusReply,
+)
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import Frame
 
@@ -76,9 +83,7 @@ class Remote:
             health=self.health,
         )
 
-    def capture(
-        self, captures: tuple[Literal["still", "clip"], ...], rule: str = COMMAND_RULE
-    ) -> CaptureReply:
+    def capture(self, captures: tuple[CaptureKind, ...], rule: str = COMMAND_RULE) -> CaptureReply:
         if "clip" in captures and not self._settings.captures_clips:
             raise RefusedError("no rule captures clips, so no video is kept for one")
         frame, _ = self._frames.wait()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from edge.bus.publisher import Publisher
-from edge.capture.request import CaptureResult
+from edge.capture.request import CaptureFailure, CaptureResult
 from edge.daemon import publish
 from edge.daemon.progress import Progress
 from edge.messages import AnyMessage, M
@@ -37,6 +37,10 @@ class Outlet:
         """A file that is complete on disk; called by the recorder's writing thread."""
         self._progress.captures += 1
         self.about_now(publish.capture(result))
+
+    def capture_failure(self, failure: CaptureFailure) -> None:
+        """A capture that does not come; called by a thread of the recorder or of its caller."""
+        self.about_now(publish.capture_failure(failure))
 
     def _send(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None) -> M:
         published = self._publisher.publish(message, timestamp_ns, wall_ns, jpeg)

@@ -48,6 +48,6 @@ class Parts:
     def raise_errors(self) -> None:
         """Raises the error of a part that died: the daemon ends, to be started again."""
         threads = (self.acquisition.thread, self.analysis.thread)
-        for part in (*threads, self.publisher, self.control, self.recorder):
+        for part in (*threads, self.publisher, self.control, self.recorder, self.hooks):
             if part.error is not None:
                 raise part.error

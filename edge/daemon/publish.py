@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from edge import messages
-from edge.capture.request import CaptureRequest, CaptureResult, TrackInfo
+from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
 from edge.daemon.pictures import Size
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box
@@ -146,6 +146,19 @@ def capture(result: CaptureResult) -> messages.Capture:
         sidecar=str(result.sidecar.absolute()),
         size_bytes=result.bytes,
         duration_s=round(result.duration_s, 3) if result.kind == "clip" else None,
+    )
+
+
+def capture_failure(failure: CaptureFailure) -> messages.Capture:
+    """A capture that was announced and does not come."""
+    return messages.Capture(
+        event_ids=failure.event_ids,
+        rule=failure.rule,
+        capture=failure.kind,
+        path="",
+        sidecar="",
+        size_bytes=0,
+        failure=failure.reason,
     )
 
 

@@ -117,6 +117,10 @@ def _log(message: AnyMessage) -> None:
                 event=message.event_id,
             )
             log.info("trigger", extra=about)
+        case Capture() if message.failure:
+            events = ",".join(message.event_ids)
+            about = logs.fields(kind=message.capture, event=events, reason=message.failure)
+            log.warning("capture failed", extra=about)
         case Capture():
             events = ",".join(message.event_ids)
             about = logs.fields(kind=message.capture, path=message.path, event=events)
@@ -128,6 +132,8 @@ def _print(console: Console, message: AnyMessage) -> None:
         case Trigger():
             track = f"{message.label} #{message.track_id}, score {message.score:.2f}"
             _write(console, ("trigger", "green"), f" {message.rule}: {track}")
+        case Capture() if message.failure:
+            _write(console, (f"no {message.capture}", "red"), f": {message.failure}")
         case Capture():
             _write(console, (message.capture, "cyan"), f" {message.path}")
 

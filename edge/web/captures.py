@@ -18,6 +18,7 @@ from edge.capture.naming import (
 )
 from edge.capture.sidecar import Sidecar, read_sidecar
 from edge.errors import CaptureError
+from edge.messages import CaptureKind
 
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
 
@@ -102,7 +103,7 @@ def _entry(path: Path) -> CaptureEntry | None:
     )
 
 
-def _existing(path: Path, sidecar: Sidecar, kind: str) -> str | None:
+def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> str | None:
     """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
     names = (file.name for file in sidecar.files if file.kind == kind)
     name = next((name for name in names if (path.parent / name).is_file()), None)
