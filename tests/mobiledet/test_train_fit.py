@@ -1,4 +1,4 @@
-"""From a dataset to a file for the daemon: trains real, small networks. Needs the extra."""
+"""From a dataset to a file for the daemon: trains real, small networks. Needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip(
-    "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; nothing was trained"
-)
+pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: nothing was trained")
 
 from edge.config.schema import ModelSettings
 from edge.errors import PermanentError
@@ -27,7 +25,7 @@ from mobiledet.network import build
 from mobiledet.quantize import to_float, to_int8
 from mobiledet.run import load, load_checkpoint
 from mobiledet.tensorflow import tf
-from tests import drawn_objects
+from tests.support import drawn_objects
 
 STEPS = 900
 INT8_BOUND = 0.03  # of mAP: a hundredth is what a real run keeps to; few pictures are coarse

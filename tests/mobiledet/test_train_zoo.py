@@ -1,12 +1,10 @@
-"""The MobileNet v1 family against its published table. Builds real graphs: needs the extra."""
+"""The MobileNet v1 family against its published table. Builds real graphs: needs TensorFlow."""
 
 from __future__ import annotations
 
 import pytest
 
-pytest.importorskip(
-    "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; networks were not built"
-)
+pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: networks were not built")
 
 from edge.errors import PermanentError
 from mobiledet import zoo

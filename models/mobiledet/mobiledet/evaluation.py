@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,13 +11,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import MissingExtraError, PermanentError
+from edge.errors import PermanentError
 from edge.vision.geometry import Boxes, covered, iou
 from edge.vision.pipeline import DetectorLike
 from edge.vision.regions import combine, unpack
 from edge.vision.types import Detections
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.looks import measured_looks, whole_look
+from mobiledet.optional import import_for
 
 Looking = Literal["regions", "whole"]
 LEAST_SCORE = 0.01  # mAP looks at the whole curve
@@ -207,7 +207,8 @@ def _xywh(seen: Detections) -> list[list[float]]:
 
 
 def _pycocotools() -> tuple[Any, Any]:
-    try:
-        return tuple(importlib.import_module(f"pycocotools.{m}") for m in ("coco", "cocoeval"))  # type: ignore[return-value]
-    except ImportError as error:
-        raise MissingExtraError("measuring mAP", "train") from error
+    coco, cocoeval = (
+        import_for("measuring mAP", f"pycocotools.{name}", "pycocotools")
+        for name in ("coco", "cocoeval")
+    )
+    return coco, cocoeval
