@@ -1,7 +1,7 @@
-"""Batches of canvases and what the network should answer, made beside the training.
+"""Batches of canvases and targets, made by other threads while the network trains.
 
-The batch of a step depends on the seed and the step alone: a run that goes on after a kill sees
-what it would have seen.
+The batch of a step depends on the seed and the step alone, so that a run that was killed and
+resumed trains on the same batches as one that was not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from edge.vision.detector.model_file import Anchors
 from mobiledet.anchors import match
 from mobiledet.looks import Looks
 
-AHEAD = 4
-WORKERS = 2
+AHEAD = 4  # batches in memory
+WORKERS = 2  # threads; OpenCV releases the GIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def make_batch(looks: Looks, anchors: Anchors, count: int, seed: int, step: int)
 
 
 def batches(looks: Looks, anchors: Anchors, count: int, seed: int, steps: range) -> Iterator[Batch]:
-    """Those of some steps, in order, a few ahead of the one that takes them."""
+    """The batches of `steps`, in order; up to AHEAD of them are made in advance."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="batch") as pool:
         waiting: deque[Future[Batch]] = deque()
         for step in steps:
