@@ -10,7 +10,7 @@ from edge.vision.types import Detections
 from mobiledet.augment import Sample, constrained_crop, expanded, kept, mirrored, squeezed
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.evaluation import score
-from mobiledet.looks import Looks, measured_looks
+from mobiledet.looks import Samples, measured_looks
 from mobiledet.teacher import fuse
 
 NONE = np.zeros((0, 4), np.float32)
@@ -44,8 +44,8 @@ def contrast(sample: Sample) -> tuple[float, float]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_drawn_sample_has_its_boxes_on_the_objects(picture, seed):
-    looks = Looks(Dataset(("post",), (picture,)), 128)
-    drawn = looks.draw(np.random.default_rng(seed))
+    samples = Samples(Dataset(("post",), (picture,)), 128)
+    drawn = samples.draw(np.random.default_rng(seed))
     assert drawn.image.shape == (128, 128, 3)
     boxes = drawn.boxes_xyxy
     assert ((boxes >= -0.01) & (boxes <= 128.01)).all()
@@ -55,8 +55,8 @@ def test_a_drawn_sample_has_its_boxes_on_the_objects(picture, seed):
 
 
 def test_draws_show_the_object_and_some_are_packed(picture):
-    looks = Looks(Dataset(("post",), (picture,)), 224)
-    draws = [looks.draw(np.random.default_rng(seed)) for seed in range(100, 200)]
+    samples = Samples(Dataset(("post",), (picture,)), 224)
+    draws = [samples.draw(np.random.default_rng(seed)) for seed in range(100, 200)]
     counts = [len(drawn.boxes_xyxy) for drawn in draws]
     assert sum(count > 0 for count in counts) > 60
     gutters = [drawn.image[111:113].std() < 10 < drawn.image[56].std() for drawn in draws]
@@ -65,7 +65,7 @@ def test_draws_show_the_object_and_some_are_packed(picture):
 
 def test_a_draw_depends_on_its_random_generator_alone(picture):
     first, second = (
-        Looks(Dataset(("post",), (picture,)), 96).draw(np.random.default_rng([3, 4]))
+        Samples(Dataset(("post",), (picture,)), 96).draw(np.random.default_rng([3, 4]))
         for _ in range(2)
     )
     assert np.array_equal(first.image, second.image)

@@ -1,4 +1,4 @@
-"""The model card, in Markdown: what the file is, how it was made and what was measured."""
+"""The model card, in Markdown: the file, its making and its measured figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a card describes. measured_on: the name of the held-out part."""
+    """The subject of a card. measured_on: the name of the held-out part."""
 
     path: Path
     run: Run

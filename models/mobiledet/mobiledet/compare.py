@@ -14,7 +14,7 @@ from mobiledet.dataset import Dataset
 from mobiledet.evaluation import Report, evaluate
 from mobiledet.export import canvases, opened
 from mobiledet.latency import latencies_ms
-from mobiledet.looks import Looks
+from mobiledet.looks import Samples
 from mobiledet.network import build
 from mobiledet.quantize import Canvas, to_int8
 from mobiledet.run import Run
@@ -86,7 +86,7 @@ def _trained(run: Run, training: Dataset, calibration: list[Canvas], progress: P
         make_optimizer(model, plan.learning_rate, plan.steps),
         run.design,
         plan,
-        Looks(training, run.design.size_px),
+        Samples(training, run.design.size_px),
         range(plan.steps),
         lambda done, _loss: progress(name, done, plan.steps),
     )

@@ -28,8 +28,8 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def first_class_column(self) -> int:
         """Column of the first class in the scores.
 
-        Readers tell boxes from scores by the boxes' four columns, so four classes get a fifth,
-        unused column before them.
+        Readers distinguish boxes from scores by the boxes' four columns, so four classes get a
+        fifth, unused column before them.
         """
         return 1 if len(self.labels) == 4 else 0
 

@@ -24,7 +24,7 @@ from mobiledet.design import BOX_SCALES, Design
 from mobiledet.evaluation import Looking, Progress, Report, evaluate
 from mobiledet.fake_quantized import twin_of
 from mobiledet.latency import latencies_ms
-from mobiledet.looks import Looks, measured_looks
+from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
 from mobiledet.network import build
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
@@ -98,7 +98,7 @@ def tuned(
         make_optimizer(twin, TUNING_RATE, steps),
         run.design,
         plan,
-        Looks(dataset, run.design.size_px),
+        Samples(dataset, run.design.size_px),
         range(steps),
         lambda done, _loss: progress(done, steps),
     )

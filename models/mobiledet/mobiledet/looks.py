@@ -39,7 +39,7 @@ DISTRACTORS = 2  # places without an object that a measurement looks at, in each
 SEED = 20  # of measurements
 
 
-class Looks:
+class Samples:
     """Draws training samples from a dataset.
 
     Thread-safe: a draw depends on its random generator alone.

@@ -11,7 +11,7 @@ from edge.errors import PermanentError
 def import_for(purpose: str, module: str, package: str) -> ModuleType:
     """Imports `module` of `package`. Raises PermanentError where the package is not installed.
 
-    purpose: what it is needed for; the error's sentence begins with it.
+    purpose: the reason for the import; the error's sentence begins with it.
     """
     try:
         return importlib.import_module(module)

@@ -1,9 +1,9 @@
-"""What a larger model finds in one picture if it may look at it many times.
+"""Labels for one picture by a larger model that may look at it many times.
 
-It looks at overlapping tiles of two scales, and at each tile's mirror image. Where its looks agree,
-there is a label. Boxes are fused as in Weighted Boxes Fusion (Solovyev et al., 2021): the mean of
-all that overlap, weighted by score. The fused score is averaged over all looks that could have
-found the object.
+The model looks at overlapping tiles of two scales, and at each tile's mirror image. Where its looks
+agree, there is a label. Boxes are fused as in Weighted Boxes Fusion (Solovyev et al., 2021): the
+mean of all that overlap, weighted by score. The fused score is averaged over all looks that could
+have found the object.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge.vision.types import Detections
 # With these, labels have a precision of .98 and a recall of .88 on twenty frames of PETS 2009 S2.L1
 # (docs/training.md, Distil).
 ENLARGED = (1.0, 1.5)  # canvas pixels for each main pixel: tiles at native scale, and smaller ones
-OVERLAP = 0.4  # share of a tile that its neighbour shows too: what one cuts, the other shows whole
+OVERLAP = 0.4  # share of a tile that its neighbour shows too, whole where the tile cuts an object
 LEAST_SCORE = 0.1  # of a single look
 SAME_IOU = 0.5  # boxes of one class that overlap more are one object, as in Pascal VOC
 SURE, UNSURE = 0.5, 0.2  # least fused score of a label, and of a place to ignore
@@ -31,7 +31,7 @@ SHOWN = 0.99  # share of a box that a view must show: all of it, less rounding
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the teacher found. Boxes are pixels of the picture.
+    """A teacher's result for one picture. Boxes are in its pixels.
 
     sure: objects, with fused scores from SURE. unsure_xyxy: (k, 4) places to ignore.
     """

@@ -15,7 +15,7 @@ from mobiledet.batches import batches
 from mobiledet.blocks import FloatBlocks
 from mobiledet.dataset import Dataset
 from mobiledet.design import Design
-from mobiledet.looks import Looks
+from mobiledet.looks import Samples
 from mobiledet.loss import Kind, detection_loss
 from mobiledet.network import build
 from mobiledet.run import (
@@ -72,7 +72,7 @@ def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
         restore(model, optimizer, checkpoint)
         step, cpu_s = checkpoint.step, checkpoint.cpu_s
     lines = read_history(folder, step)
-    looks = Looks(dataset, run.design.size_px)
+    samples = Samples(dataset, run.design.size_px)
 
     def reached(done: int, loss: Loss) -> None:
         progress(done, loss.location + loss.classification)
@@ -86,7 +86,7 @@ def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
         optimizer,
         run.design,
         training,
-        looks,
+        samples,
         range(step, training.steps),
         reached,
         cpu_s,
@@ -99,7 +99,7 @@ def take_steps(
     optimizer: Any,
     design: Design,
     training: Training,
-    looks: Looks,
+    samples: Samples,
     steps: range,
     reached: Callable[[int, Loss], None],
     cpu_s: float = 0.0,
@@ -108,7 +108,7 @@ def take_steps(
     step_function = make_step(model, optimizer, design.first_class_column, training.loss)
     start_s = time.process_time() - cpu_s
     sums, count = np.zeros(2), 0
-    made = batches(looks, anchors_of(design), training.batch, training.seed, steps)
+    made = batches(samples, anchors_of(design), training.batch, training.seed, steps)
     for number, batch in zip(steps, made, strict=True):
         parts = step_function(batch.images, batch.codes, batch.classes)
         sums += [float(part) for part in parts]
@@ -178,7 +178,7 @@ def seconds_per_step(run: Run, dataset: Dataset) -> float:
         optimizer,
         run.design,
         run.training,
-        Looks(dataset, run.design.size_px),
+        Samples(dataset, run.design.size_px),
         range(TRIAL_STEPS),
         lambda _done, _loss: ends.append(time.perf_counter()),
     )

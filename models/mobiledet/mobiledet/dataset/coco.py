@@ -66,7 +66,7 @@ class Coco(msgspec.Struct, omit_defaults=True):
 
 
 def load(path: Path) -> Coco:
-    """Raises DatasetError that names the file and what in it is wrong."""
+    """Reads a file. Raises DatasetError that names the file and the fault in it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Coco)
     except OSError as error:

@@ -20,7 +20,7 @@ from edge.vision.types import Detections, Frame, Luma, SourceInfo, TrackState
 from mobiledet.harvest.ghosts import edge_share
 from mobiledet.harvest.trails import boxes_of
 
-# These gave the figures in docs/training.md, "What was measured of the harvest".
+# These gave the figures in docs/training.md, "Quality of the harvest".
 MERGE_GAP = 0.0  # joins blobs that touch; a larger gap joins people who walk near each other
 HOLD_MARGIN = 0.1  # share of a mover's sides, so that its blob doesn't shrink when it stands still
 LARGEST = 0.4  # share of the picture; a larger change is one of light
@@ -31,7 +31,7 @@ STRONG, LABELS = 0.6, ("object",)
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What moves in one frame.
+    """The moving places in one frame.
 
     boxes_xyxy: (n, 4) main pixels. ids: (n,) tracks. edges: (n,), see `ghosts.edge_share`.
     met: (n,) whether several known tracks share the box.

@@ -28,7 +28,9 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one footage adds to a dataset. trails: by track id, with sightings in pictures only.
+    """The addition of one footage to a dataset.
+
+    trails: by track id, with sightings in pictures only.
 
     All annotations are unnamed: `labels.relabel` makes objects of them by the labels of the rows.
     """

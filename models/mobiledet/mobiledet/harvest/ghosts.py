@@ -7,7 +7,7 @@ temporal consistency, after Lipton, Fujiyoshi & Patil, "Moving target classifica
 from real-time video", 1998: an object leaves its first place, and keeps its size from frame to
 frame.
 
-The thresholds gave the figures in docs/training.md, "What was measured of the harvest".
+The thresholds gave the figures in docs/training.md, "Quality of the harvest".
 """
 
 from __future__ import annotations
