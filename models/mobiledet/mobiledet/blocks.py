@@ -14,6 +14,7 @@ Tensor = Any
 MOMENTUM = 0.97  # of the batch statistics; below Keras' 0.99, as datasets and epochs are small here
 EPSILON = 1e-3  # Keras' default
 WEIGHT_DECAY = 4e-5  # as MobileNet v1 was trained for publication
+PREDICTOR_STDDEV = 0.01  # of the predictors' first weights (Lin et al., 2017)
 
 
 class Blocks(Protocol):
@@ -81,7 +82,7 @@ class FloatBlocks:
             filters,
             kernel,
             padding="same",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=PREDICTOR_STDDEV),
             kernel_regularizer=keras.regularizers.L2(self._decay),
             bias_initializer=keras.initializers.Constant(bias),
             name=name,

@@ -35,6 +35,14 @@ CACHE_BYTES = 600_000_000  # of decoded pictures: about 450 of 768x576 px
 SSD_CROP, EXPANDED, WHOLE = 0.12, 0.06, 0.08
 ANY_PICTURE = 0.2  # share of pictures drawn without regard to their objects
 MAX_SUBJECTS = 6  # cells of the daemon's largest grid
+PACKED = 0.7  # share of the daemon's canvases on which several crops may be packed
+# Ranges around the daemon's defaults, 1.6 and 1.5, so that other settings are learnt too.
+CONTEXTS, SHRINKS = (1.2, 2.4), (1.0, 2.0)
+# A blob against its object's box: shift of the centre (standard deviation) and half sides, both as
+# shares of the box's sides. A blob is a little wide, as motion joins the object's places in time.
+SHIFT, HALF_WIDTHS, HALF_HEIGHTS = 0.1, (0.35, 0.7), (0.35, 0.65)
+# A blob without an object: its height as a share of the picture's shorter side; width to height.
+SIDES, ASPECTS = (0.05, 0.5), (0.4, 1.0)
 DISTRACTORS = 2  # places without an object that a measurement looks at, in each picture
 SEED = 20  # of measurements
 
@@ -100,9 +108,9 @@ class Samples:
         blobs = blobs[: 1 + int(random.integers(MAX_SUBJECTS))]
         settings = msgspec.structs.replace(
             RegionSettings(),
-            context=float(random.uniform(1.2, 2.4)),
-            max_shrink=float(random.uniform(1.0, 2.0)),
-            pack=bool(random.random() < 0.7),
+            context=float(random.uniform(*CONTEXTS)),
+            max_shrink=float(random.uniform(*SHRINKS)),
+            pack=bool(random.random() < PACKED),
         )
         packer = Packer(settings, (self._size_px, self._size_px), (width, height))
         layout, _ = packer.next(clip(np.array(blobs, np.float32), width, height))
@@ -130,17 +138,18 @@ def as_blob(box_xyxy: Boxes, random: Random) -> Boxes:
     """The box that motion might give an object: a little off its true box."""
     x0, y0, x1, y1 = box_xyxy
     w, h = x1 - x0, y1 - y0
-    cx, cy = (x0 + x1) / 2 + random.normal(0, 0.1) * w, (y0 + y1) / 2 + random.normal(0, 0.1) * h
-    half_w, half_h = w * random.uniform(0.35, 0.7), h * random.uniform(0.35, 0.65)
+    cx = (x0 + x1) / 2 + random.normal(0, SHIFT) * w
+    cy = (y0 + y1) / 2 + random.normal(0, SHIFT) * h
+    half_w, half_h = w * random.uniform(*HALF_WIDTHS), h * random.uniform(*HALF_HEIGHTS)
     return np.array([cx - half_w, cy - half_h, cx + half_w, cy + half_h], np.float32)
 
 
 def _anywhere(sample: Sample, random: Random) -> Boxes:
     """A blob of random size and place, as light, a branch or a shadow makes one."""
     height, width = sample.image.shape[:2]
-    side = np.exp(random.uniform(np.log(0.05), np.log(0.5))) * min(width, height)
+    side = np.exp(random.uniform(*np.log(SIDES))) * min(width, height)
     x, y = random.uniform(0, width - side), random.uniform(0, height - side)
-    return np.array([x, y, x + side * random.uniform(0.4, 1), y + side], np.float32)
+    return np.array([x, y, x + side * random.uniform(*ASPECTS), y + side], np.float32)
 
 
 def measured_looks(
