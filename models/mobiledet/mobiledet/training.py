@@ -35,9 +35,7 @@ from mobiledet.tensorflow import mixed_precision, tf
 WARM_UP = 100  # steps
 WEIGHT_DECAY = 1e-4
 MAX_NORM = 10.0  # of the gradient
-CHECKPOINT_STEPS = (
-    50  # a kill costs up to 19 s of CPU time: 740 s for 2000 steps (models/README.md)
-)
+CHECKPOINT_STEPS = 50  # a kill costs up to 19 s of CPU time, at 740 s for 2000 steps
 TRIAL_STEPS = 12  # steps timed for --minutes; the first, which compiles, doesn't count
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
