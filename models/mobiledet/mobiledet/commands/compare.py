@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 @click.option("--split", default="train", show_default=True, help="Split to train on.")
 @click.option("--held-out", default="val", show_default=True, help="Split to measure on.")
 @click.option(
-    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
-)
-@click.option("--size-px", type=click.IntRange(64, 1024), default=160, show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
+    help="Width multiplier of the network.",
+)  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=160, show_default=True,
+              help="Side of the networks' input.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True,
+              help="Steps for each network.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Seed of the first weights and of the batches.")  # fmt: skip
 def compare(
     dataset: Path, split: str, held_out: str, alpha: float, size_px: int, steps: int, seed: int
 ) -> None:

@@ -22,7 +22,7 @@ from edge.config.schema import ModelSettings
 )
 @click.option("--every", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
               help="Label each N-th frame.")  # fmt: skip
-@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Skip the time before.")
+@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Begin at this time.")
 @click.option(
     "--end-s", type=click.FloatRange(min=0), default=float("inf"), help="Stop at this time."
 )

@@ -23,7 +23,8 @@ TUNING_STEPS = 300
 @click.argument("run", type=FOLDER)
 @click.option("--out", type=FILE, help="The model's file. Default: RUN/<name of RUN>.tflite.")
 @click.option("--qat/--no-qat", default=True, help="Also try quantization-aware training.")
-@click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True)
+@click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True,
+              help="Steps of quantization-aware training.")  # fmt: skip
 @click.option(
     "--dataset",
     type=click.Path(path_type=Path),

@@ -18,14 +18,21 @@ DEFAULT_STEPS = 2500
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=FOLDER, required=True, help="The run's folder.")
-@click.option("--split", default="train", show_default=True, help="'' for a format without splits.")
 @click.option(
-    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
+    "--split",
+    default="train",
+    show_default=True,
+    help="Split to train on; '' for a format without splits.",
 )
-@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
+    help="Width multiplier of the network.",
+)  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True,
+              help="Side of the network's input.")  # fmt: skip
 @click.option(
     "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
-    show_default=True,
+    show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
     "--extra", type=click.Choice(["depthwise", "ordinary"]), default="depthwise",
@@ -33,13 +40,19 @@ DEFAULT_STEPS = 2500
 )  # fmt: skip
 @click.option(
     "--loss", type=click.Choice(["hard-negative", "focal"]), default="hard-negative",
-    show_default=True,
+    show_default=True, help="Loss of the classes.",
 )  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), help=f"Batches. Default: {DEFAULT_STEPS}.")
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True,
+              help="Canvases in a step.")  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(min=1), help=f"Length in steps. Default: {DEFAULT_STEPS}."
+)
+@click.option("--epochs", type=click.FloatRange(0, min_open=True),
+              help="Length in epochs, instead of --steps.")  # fmt: skip
+@click.option("--minutes", type=click.FloatRange(0, min_open=True),
+              help="Length in minutes on this machine, instead of --steps.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Seed of the first weights and of the batches.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the run's last checkpoint.")
 def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
     """Trains a detector on DATASET. On a CPU the same seed gives the same result."""
