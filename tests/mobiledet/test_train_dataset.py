@@ -1,4 +1,4 @@
-"""Datasets in every format: read as they are meant, or refused by the name of the file."""
+"""Datasets in every format are read, or refused with the name of the damaged file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 64, 48
 
 def image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8)  # blue, as cv2 has it
+    picture = np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8)  # blue; OpenCV is BGR
     assert cv2.imwrite(str(path), picture)
 
 
@@ -75,9 +75,9 @@ def write_mot(folder: Path, text: str, frames: int = 2) -> Path:
 
 
 def test_coco(tmp_path: Path) -> None:
-    found = read_dataset(write_coco(tmp_path, coco()))
-    assert found.labels == ("fox", "deer")
-    (picture,) = found.pictures
+    data = read_dataset(write_coco(tmp_path, coco()))
+    assert data.labels == ("fox", "deer")
+    (picture,) = data.pictures
     assert (picture.width, picture.height) == (WIDTH, HEIGHT)
     assert picture.boxes_xyxy.tolist() == [[1, 2, 11, 22], [30, 2, 40, 22]]
     assert picture.class_ids.tolist() == [0, 1]
@@ -102,10 +102,10 @@ def test_one_split_of_a_coco_file(tmp_path: Path) -> None:
     write_coco(tmp_path, document)
     assert len(read_dataset(tmp_path).pictures) == 2
     assert [p.path.name for p in read_dataset(tmp_path, "train").pictures] == ["a.png"]
-    # A class may be absent from what only measures.
+    # A split that only measures may lack a class.
     (picture,) = read_dataset(tmp_path, "val").pictures
     assert picture.class_ids.tolist() == [0]
-    with pytest.raises(DatasetError, match=r"dataset\.json: there are no pictures in split test"):
+    with pytest.raises(DatasetError, match=r"dataset\.json: no pictures in split test"):
         read_dataset(tmp_path, "test")
 
 
@@ -122,9 +122,9 @@ def test_voc(tmp_path: Path, beside: str) -> None:
     more = more[more.index("<object>") : more.index("</annotation>")]
     write_voc(tmp_path, voc(more=more))
     (tmp_path / "JPEGImages/a.png").rename(tmp_path / beside / "a.png")
-    found = read_dataset(tmp_path)
-    assert found.labels == ("fox",)
-    (picture,) = found.pictures
+    data = read_dataset(tmp_path)
+    assert data.labels == ("fox",)
+    (picture,) = data.pictures
     assert picture.boxes_xyxy.tolist() == [[1, 2, 11, 22]]  # counted from 1, the last included
     assert picture.ignored_xyxy.tolist() == [[30, 2, 40, 22]]
 
@@ -137,9 +137,9 @@ def test_voc_without_folders(tmp_path: Path) -> None:
 
 def test_motchallenge(tmp_path: Path) -> None:
     folder = write_mot(tmp_path, "1,4,-5,2,15,20,1,-1,-1,-1\n1,5,30,2,10,20,1\n")
-    found = read_dataset(folder)
-    assert found.labels == ("person",)
-    first, second = found.pictures
+    data = read_dataset(folder)
+    assert data.labels == ("person",)
+    first, second = data.pictures
     assert first.boxes_xyxy.tolist() == [[0, 2, 10, 22], [30, 2, 40, 22]]
     assert len(second.boxes_xyxy) == 0
     assert (second.width, second.height) == (WIDTH, HEIGHT)
@@ -181,7 +181,7 @@ def _text(name: str, text: str) -> Callable[[Path], Path]:
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "coco: image missing": (
         _without_image,
-        "{0}/dataset.json: its image {0}/images/a.png is missing",
+        "{0}/dataset.json: the image {0}/images/a.png is missing",
     ),
     "coco: no JSON": (
         _text("dataset.json", "{"),
@@ -202,23 +202,23 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "coco: class without objects": (
         lambda f: write_coco(f, coco(categories=[*coco()["categories"], {"id": 1, "name": "elk"}])),
-        "{0}/dataset.json: class elk has no object; leave it out or label some",
+        "{0}/dataset.json: class elk has no object; remove the class or label some",
     ),
     "coco: no class": (
         lambda f: write_coco(f, coco(categories=[], annotations=[])),
-        "{0}/dataset.json: no class is named in it",
+        "{0}/dataset.json: it names no class",
     ),
     "coco: no pictures": (
         lambda f: write_coco(f, coco(images=[], annotations=[])),
-        "{0}/dataset.json: there are no pictures in it",
+        "{0}/dataset.json: no pictures in it",
     ),
     "coco: two classes of one name": (
         lambda f: write_coco(f, coco(categories=[{"id": 3, "name": "a"}, {"id": 9, "name": "a"}])),
-        "{0}/dataset.json: category a is there twice",
+        "{0}/dataset.json: two entries for category a",
     ),
     "coco: one id twice": (
         lambda f: write_coco(f, coco(images=coco()["images"] * 2)),
-        "{0}/dataset.json: image 7 is there twice",
+        "{0}/dataset.json: two entries for image 7",
     ),
     "coco: box outside": (
         _annotation(bbox=[60, 2, 10, 20]),
@@ -231,15 +231,15 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "coco: unknown image": (
         _annotation(image_id=8),
-        "{0}/dataset.json, annotation 1: there is no image 8",
+        "{0}/dataset.json, annotation 1: no image 8",
     ),
     "coco: unknown class": (
         _annotation(category_id=8),
-        "{0}/dataset.json, annotation 1: there is no category 8",
+        "{0}/dataset.json, annotation 1: no category 8",
     ),
     "voc: image missing": (
         _voc_without_image,
-        "{0}/Annotations/a.xml: its image {0}/JPEGImages/b.png is missing",
+        "{0}/Annotations/a.xml: the image {0}/JPEGImages/b.png is missing",
     ),
     "voc: no XML": (
         lambda f: write_voc(f, "<annotation>"),
@@ -263,13 +263,13 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "voc: only difficult ones": (
         lambda f: write_voc(f, voc(flag="<difficult>1</difficult>")),
-        "{0}: class fox has no object; leave it out or label some",
+        "{0}: class fox has no object; remove the class or label some",
     ),
     "mot: image missing": (
         lambda f: write_mot(f, "3,4,1,2,15,20,1\n"),
-        "{0}/gt/gt.txt: its image {0}/img1/000003.jpg is missing",
+        "{0}/gt/gt.txt: the image {0}/img1/000003.jpg is missing",
     ),
-    "mot: image damaged": (_damaged_image, "{0}/img1/000002.png: not an image that can be read"),
+    "mot: image damaged": (_damaged_image, "{0}/img1/000002.png: not a readable image"),
     "mot: box outside": (
         lambda f: write_mot(f, "1,4,64,2,15,20,1\n"),
         "{0}/gt/gt.txt: a box of frame 1 lies outside its picture",
@@ -280,12 +280,12 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         "found '1,4,here'",
     ),
     "unknown format": (_text("labels.yaml", "path: ."), "{0}: unknown format; expected a COCO"),
-    "nothing there": (lambda f: f / "gone", "{0}/gone: there is no such dataset"),
+    "nothing there": (lambda f: f / "gone", "{0}/gone: no such dataset"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_dataset_is_told_by_the_file(case: str, tmp_path: Path) -> None:
+def test_a_bad_dataset_is_reported_with_the_file(case: str, tmp_path: Path) -> None:
     make, sentence = BAD[case]
     with pytest.raises(DatasetError) as raised:
         read_dataset(make(tmp_path))
@@ -294,10 +294,10 @@ def test_a_bad_dataset_is_told_by_the_file(case: str, tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_an_image_that_cannot_be_read_is_named_when_it_is_needed(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_reported_when_it_is_needed(tmp_path: Path) -> None:
     folder = write_coco(tmp_path, coco())
     (folder / "images/a.png").write_bytes(b"no image")
-    with pytest.raises(DatasetError, match=r"images/a\.png: not an image that can be read"):
+    with pytest.raises(DatasetError, match=r"images/a\.png: not a readable image"):
         read_dataset(folder).pictures[0].rgb()
 
 
@@ -309,22 +309,22 @@ def test_check_counts_and_finds_damaged_images(tmp_path: Path) -> None:
     (folder / "images/a.png").write_bytes(b"no image")
     done = CliRunner().invoke(commands, ["check", str(folder)])
     assert isinstance(done.exception, DatasetError)
-    assert "images/a.png: not an image that can be read" in str(done.exception)
+    assert "images/a.png: not a readable image" in str(done.exception)
 
 
 def test_check_finds_an_image_of_another_size(tmp_path: Path) -> None:
     folder = write_coco(tmp_path, coco())
     cv2.imwrite(str(folder / "images/a.png"), np.zeros((HEIGHT, WIDTH * 2, 3), np.uint8))
     done = CliRunner().invoke(commands, ["check", str(folder)])
-    assert f"it has 128x48 pixels, its labels say {WIDTH}x{HEIGHT}" in str(done.exception)
+    assert f"the image has 128x48 pixels, its labels say {WIDTH}x{HEIGHT}" in str(done.exception)
 
 
 numbers = st.floats(-20, 100, width=32)
 
 
 @given(numbers, numbers, numbers, numbers)
-@example(0.0, -1.0, 1.0, 0.0)  # outside by no more than rounding: nothing of it is left
-def test_a_box_is_inside_or_refused(x0: float, y0: float, x1: float, y1: float) -> None:
+@example(0.0, -1.0, 1.0, 0.0)  # outside by no more than rounding, and empty once it is cut
+def test_a_box_is_cut_to_its_picture_or_refused(x0: float, y0: float, x1: float, y1: float) -> None:
     near = (
         min(x0, y0) >= -OUTSIDE_PX and x1 <= WIDTH + OUTSIDE_PX and y1 <= HEIGHT + OUTSIDE_PX
     )  # fmt: skip

@@ -1,24 +1,25 @@
-"""A dataset made by a larger model alone: real footage drawn here, the real default model."""
+"""A dataset labelled by a larger model alone: a drawn scene and the real default model."""
 
 from __future__ import annotations
 
 import pytest
 
-from edge.config.schema import ModelSettings
+from edge.config.schema import ModelSettings, Settings
 from edge.errors import PermanentError
 from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
 from mobiledet.dataset import DatasetError, read_dataset
 from mobiledet.dataset.coco import load
+from mobiledet.dataset.writing import write_document
 from mobiledet.distill import Span, distill
+from mobiledet.harvest.make import Options, harvest
+from mobiledet.models import open_model
 
 SCENE = "synthetic:visits?fps=4&duration=30"
 
 
 @pytest.fixture(scope="module")
 def teacher() -> Detector:
-    settings = ModelSettings(threads=1)
-    return Detector(settings, find_model(settings.file))
+    return open_model(ModelSettings().file)
 
 
 def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
@@ -29,14 +30,42 @@ def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
     images = load(tmp_path / "dataset.json").images
     times = {s: [i.time_s for i in images if i.split == s] for s in ("train", "val")}
     assert min(times["val"]) - max(times["train"]) >= 2.0
-    found = read_dataset(tmp_path)
-    assert found.labels == ("person",)
-    assert sum(len(picture.boxes_xyxy) for picture in found.pictures) == count
+    data = read_dataset(tmp_path)
+    assert data.labels == ("person",)
+    assert sum(len(picture.boxes_xyxy) for picture in data.pictures) == count
     assert progress[-1] == 120
     with pytest.raises(DatasetError, match="there is a dataset already"):
         distill(SCENE, tmp_path, teacher, span, lambda _done, _total: None)
 
 
-def test_a_span_without_frames_is_told(teacher, tmp_path):
+def test_a_span_without_frames_is_refused(teacher, tmp_path):
     with pytest.raises(PermanentError, match="no frames between 900 and 901 s"):
         distill(SCENE, tmp_path, teacher, Span(start_s=900, end_s=901), lambda _d, _t: None)
+
+
+def test_distill_and_harvest_write_the_same_form(teacher, tmp_path):
+    distill(SCENE, tmp_path / "distilled", teacher, Span(every=30), lambda _d, _t: None)
+    uri = "synthetic:crossing?duration=10&fps=5"
+    options = Options(teacher="truth")
+    harvest(Settings(), [uri], tmp_path / "harvested", options, lambda _: lambda _d, _t: None)
+    for name in ("distilled", "harvested"):
+        document = load(tmp_path / name / "dataset.json")
+        assert all((tmp_path / name / image.file_name).is_file() for image in document.images)
+        write_document(tmp_path / "again" / name, document)
+        written = (tmp_path / name / "dataset.json").read_bytes()
+        assert written == (tmp_path / "again" / name / "dataset.json").read_bytes()
+
+
+def test_a_folder_that_cannot_be_made_is_reported(teacher, tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file/set"
+    with pytest.raises(PermanentError, match=r"file/set/images/000001\.jpg could not be written: "):
+        distill(SCENE, out, teacher, Span(), lambda _d, _t: None)
+    with pytest.raises(PermanentError, match=r"file/set/images/.*\.jpg could not be written: "):
+        harvest(
+            Settings(),
+            ["synthetic:walk?duration=6&fps=5"],
+            out,
+            Options(),
+            lambda _: lambda _d, _t: None,
+        )

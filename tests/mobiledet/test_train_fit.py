@@ -1,4 +1,4 @@
-"""From a dataset to a file for the daemon: trains real, small networks. Needs the extra."""
+"""From a dataset to a file for the daemon: trains real, small networks. Needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip(
-    "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; nothing was trained"
-)
+pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: nothing was trained")
 
-from edge.config.schema import ModelSettings
 from edge.errors import PermanentError
-from edge.vision.detector import Detector, read_model
+from edge.vision.detector import read_model
 from mobiledet.blocks import FloatBlocks
 from mobiledet.design import Design
 from mobiledet.export import opened, write
 from mobiledet.loss import detection_loss
+from mobiledet.models import open_model
 from mobiledet.network import build
 from mobiledet.quantize import to_float, to_int8
 from mobiledet.run import load, load_checkpoint
 from mobiledet.tensorflow import tf
-from tests import drawn_objects
+from tests.support import drawn_objects
 
 STEPS = 900
-INT8_BOUND = 0.03  # of mAP: a hundredth is what a real run keeps to; few pictures are coarse
+INT8_BOUND = 0.03  # loss of mAP; a real run loses up to a hundredth, but few pictures are coarse
 
 
 def edge_train(*arguments: object) -> list[str]:
@@ -64,7 +62,7 @@ def run(dataset, tmp_path_factory) -> Path:
 
 def test_the_exported_file_finds_the_shapes_in_the_daemons_detector(run):
     path = run / "shapes.tflite"
-    detector = Detector(ModelSettings(file=str(path)), path)
+    detector = open_model(str(path))
     assert detector.labels == drawn_objects.LABELS
     random = np.random.default_rng(77)
     right = 0
@@ -72,9 +70,10 @@ def test_the_exported_file_finds_the_shapes_in_the_daemons_detector(run):
         label = drawn_objects.LABELS[number % 4]
         bgr = drawn_objects.background(random)[:96, :96].copy()
         left, top, width, height = drawn_objects.draw(bgr, label, 20, 24, 44)
-        found = detector.detect(np.ascontiguousarray(bgr[:, :, ::-1]))
-        if len(found) and detector.labels[found.class_ids[0]] == label:
-            right += np.abs(found.boxes_xyxy[0] - (left, top, left + width, top + height)).max() < 8
+        detections = detector.detect(np.ascontiguousarray(bgr[:, :, ::-1]))
+        if len(detections) and detector.labels[detections.class_ids[0]] == label:
+            drawn = (left, top, left + width, top + height)
+            right += np.abs(detections.boxes_xyxy[0] - drawn).max() < 8
     assert right >= 15
 
 
@@ -90,7 +89,7 @@ def test_int8_is_as_good_as_float_by_both_ways(run):
     assert figures["chosen"] in by_kind
 
 
-def test_the_card_says_what_was_measured(run):
+def test_the_card_has_the_measured_figures(run):
     figures = json.loads((run / "figures.json").read_bytes())
     text = (run / "shapes.md").read_text()
     for row in figures["variants"]:
@@ -101,18 +100,18 @@ def test_the_card_says_what_was_measured(run):
 
 def test_a_file_is_evaluated_as_its_run_was(run, dataset, tmp_path):
     out = tmp_path / "figures.json"
-    told = completed("evaluate", run / "shapes.tflite", dataset, "--split", "val", "--json", out)
-    assert told.returncode == 0, told.stderr
+    done = completed("evaluate", run / "shapes.tflite", dataset, "--split", "val", "--json", out)
+    assert done.returncode == 0, done.stderr
     figures = json.loads((run / "figures.json").read_bytes())
     chosen = next(v for v in figures["variants"] if v["kind"] == figures["chosen"])
     assert json.loads(out.read_bytes())["map"] == pytest.approx(chosen["report"]["map"], abs=1e-4)
 
 
 def test_a_model_without_the_datasets_classes_is_refused_in_one_sentence(dataset):
-    told = completed("evaluate", "person_ssdlite_mobilenet_v2_int8", dataset)
-    assert told.returncode == 1
-    assert "the model knows person, not the dataset's disc" in told.stderr
-    assert "Traceback" not in told.stderr
+    done = completed("evaluate", "person_ssdlite_mobilenet_v2_int8", dataset)
+    assert done.returncode == 1
+    assert "the model's labels are person: the dataset's disc is missing" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def tiny(dataset: Path, folder: Path, *more: object) -> list[str]:
@@ -121,7 +120,7 @@ def tiny(dataset: Path, folder: Path, *more: object) -> list[str]:
     )
 
 
-def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(dataset, tmp_path):
+def test_a_killed_and_resumed_run_ends_like_one_that_was_not_killed(dataset, tmp_path):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     subprocess.run(tiny(dataset, alone), check=True, capture_output=True, timeout=600)
     with subprocess.Popen(tiny(dataset, killed), stderr=subprocess.DEVNULL) as process:
@@ -141,33 +140,33 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(dataset, tmp_p
     assert without_time[0] == without_time[1]
 
 
-def test_a_run_is_not_overwritten_and_not_invented(dataset, run, tmp_path):
+def test_a_run_is_not_overwritten_and_a_missing_one_is_reported(dataset, run, tmp_path):
     again = completed("fit", dataset, "--out", run)
-    assert (again.returncode, "a run is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "there is a run already" in again.stderr) == (1, True)
     nothing = completed("export", tmp_path)
-    assert (nothing.returncode, "no run of edge-train fit is there" in nothing.stderr) == (1, True)
+    assert (nothing.returncode, "no run of edge-train fit" in nothing.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("length", [("--epochs", 1), ("--minutes", 0.02)])
-def test_a_length_may_be_told_in_epochs_or_minutes(dataset, tmp_path, length):
+def test_the_length_can_be_given_in_epochs_or_minutes(dataset, tmp_path, length):
     out = tmp_path / "run"
-    told = completed("fit", dataset, "--out", out, "--size-px", 64, "--batch", 8, *length)
-    assert told.returncode == 0, told.stderr
+    done = completed("fit", dataset, "--out", out, "--size-px", 64, "--batch", 8, *length)
+    assert done.returncode == 0, done.stderr
     steps = load(out).training.steps
     assert steps == 7 if length[0] == "--epochs" else 1 <= steps < 400
     assert load_checkpoint(out).step == steps
 
 
 def test_two_lengths_are_refused(dataset, tmp_path):
-    told = completed("fit", dataset, "--out", tmp_path, "--steps", 5, "--epochs", 5)
-    assert told.returncode == 2
-    assert "--steps and --epochs exclude each other" in told.stderr
+    done = completed("fit", dataset, "--out", tmp_path, "--steps", 5, "--epochs", 5)
+    assert done.returncode == 2
+    assert "--steps and --epochs: give only one of them" in done.stderr
 
 
-def test_kinds_of_networks_stand_side_by_side(dataset):
-    told = completed("compare", dataset, "--size-px", 64, "--steps", 5)
-    assert told.returncode == 0, told.stderr
-    _, *rows = (line.split() for line in told.stdout.splitlines())
+def test_kinds_of_networks_are_compared(dataset):
+    done = completed("compare", dataset, "--size-px", 64, "--steps", 5)
+    assert done.returncode == 0, done.stderr
+    _, *rows = (line.split() for line in done.stdout.splitlines())
     kinds = {(row[0], row[1]): float(row[2]) for row in rows}
     assert set(kinds) == {
         (b, e) for b in ("mobilenet_v1", "fire") for e in ("depthwise", "ordinary")
@@ -178,7 +177,7 @@ def test_kinds_of_networks_stand_side_by_side(dataset):
 
 @pytest.mark.parametrize("count", [1, 3, 4, 7])
 @pytest.mark.parametrize("quantized", [False, True])
-def test_the_last_class_of_any_number_is_read_as_the_last(count, quantized, tmp_path):
+def test_the_last_class_is_read_as_the_last_for_any_number_of_classes(count, quantized, tmp_path):
     labels = tuple("abcdefg"[:count])
     design = Design(labels=labels, size_px=64)
     model = build(design, FloatBlocks())
@@ -192,22 +191,22 @@ def test_the_last_class_of_any_number_is_read_as_the_last(count, quantized, tmp_
     path = tmp_path / "model.tflite"
     write(path, to_int8(model, list(noise)) if quantized else to_float(model), design, "MIT")
     assert read_model(path).labels == labels
-    found = Detector(ModelSettings(file=str(path)), path).detect(noise[0])
-    assert len(found) > 0
-    assert set(found.class_ids.tolist()) == {count - 1}
-    assert found.scores[0] == pytest.approx(0.982, abs=0.01)
+    detections = open_model(str(path)).detect(noise[0])
+    assert len(detections) > 0
+    assert set(detections.class_ids.tolist()) == {count - 1}
+    assert detections.scores[0] == pytest.approx(0.982, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", ["hard-negative", "focal"])
 @pytest.mark.parametrize("first_column", [0, 1])
 def test_the_loss_is_least_for_the_right_class_in_the_right_column(kind, first_column):
-    classes = np.array([[2, 0, 0, -1]], np.int32)  # class 1, twice nothing, and unknown
+    classes = np.array([[2, 0, 0, -1]], np.int32)  # class 1, background twice, and ignored
     codes = np.zeros((1, 4, 4), np.float32)
     losses = []
     for column in range(3 + first_column):
         logits = np.full((1, 4, 3 + first_column), -6.0, np.float32)
         logits[0, 0, column] = 6.0
-        logits[0, 3] = 50.0  # of the unknown nothing is asked
+        logits[0, 3] = 50.0  # has no part in the loss, as it is ignored
         location, classification = detection_loss(
             tf().constant(codes),
             tf().constant(logits),
@@ -222,25 +221,25 @@ def test_the_loss_is_least_for_the_right_class_in_the_right_column(kind, first_c
     assert min(losses) < 0.05
 
 
-def test_the_twin_answers_as_the_float_network_does():
+def test_the_twin_gives_nearly_the_output_of_the_float_network():
     from mobiledet.fake_quantized import twin_of
 
     tf().keras.utils.set_random_seed(3)
     design = Design(labels=("a", "b"), size_px=64)
     model = build(design, FloatBlocks())
-    for layer in model.layers:  # statistics as training would leave them
+    for layer in model.layers:  # statistics as after training
         if "normalized" in layer.name:
             gamma, beta, mean, variance = layer.get_weights()
             layer.set_weights([gamma * 1.3, beta + 0.2, mean + 0.1, variance * 0.7])
     images = np.random.default_rng(2).uniform(-1, 1, (8, 64, 64, 3)).astype(np.float32)
     twin = twin_of(model, design, images)
-    for own, other in zip(model(images), twin(images), strict=True):
-        level = float(max(own.numpy().max(), 0) - min(own.numpy().min(), 0)) / 255
-        assert np.abs(own - other).mean() < 0.03 * float(np.ptp(own)) + level / 2
+    for exact, other in zip(model(images), twin(images), strict=True):
+        level = float(max(exact.numpy().max(), 0) - min(exact.numpy().min(), 0)) / 255
+        assert np.abs(exact - other).mean() < 0.03 * float(np.ptp(exact)) + level / 2
 
 
 def test_16_bit_arithmetic_trains_too():
-    """What a GPU would do, here without one: slow, but the same code."""
+    """Runs a GPU's code on a CPU, which is slow."""
     from mobiledet.training import make_optimizer, make_step
 
     precision = tf().keras.mixed_precision
@@ -261,12 +260,12 @@ def test_16_bit_arithmetic_trains_too():
     assert losses[-1] < losses[0]
 
 
-def test_a_float_model_and_an_open_detector_need_no_file():
+def test_a_float_model_is_opened_without_a_file():
     design = Design(labels=("a",), size_px=64)
     detector = opened(to_float(build(design, FloatBlocks())), design)
     assert detector.input_size == (64, 64)
 
 
-def test_missing_checkpoint_is_told(tmp_path):
+def test_a_missing_checkpoint_is_reported(tmp_path):
     with pytest.raises(PermanentError, match="no checkpoint yet"):
         load_checkpoint(tmp_path)

@@ -1,4 +1,4 @@
-"""From footage to a dataset: what is an object, what a ghost, what a person made of it."""
+"""From footage to a dataset: objects, ghosts, and the names that a person gives them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from edge.sources.scenes.synthetic import SyntheticScene, SyntheticSource
 from mobiledet.cli import commands
 from mobiledet.dataset import DatasetError, coco, read_dataset
 from mobiledet.harvest.compare import compare, matched
-from mobiledet.harvest.footage import harvesting, watch
+from mobiledet.harvest.footage import harvest_settings, observe
 from mobiledet.harvest.ghosts import GHOST, edge_share, fault, steady
 from mobiledet.harvest.labels import read_tracks
 from mobiledet.harvest.make import Options, harvest
 from mobiledet.harvest.sampling import choose
 from mobiledet.harvest.splits import NAMES, Shares, split_at
 from mobiledet.harvest.store import load
-from mobiledet.harvest.trails import Moment, Sight, Trail, Watched, unexplained
+from mobiledet.harvest.trails import Moment, Observations, Sighting, Trail, unexplained
 
 MODELS = Path(__file__).resolve().parents[2] / "models/mobiledet/mobiledet"
 WALK = "synthetic:walk?duration=30&fps=10&seed=1&objects=2&width=320&height=240"
@@ -53,8 +53,8 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(commands, [str(argument) for argument in arguments])
 
 
-def watched(uri: str, every_s: float = 0.5) -> Watched:
-    return watch(harvesting(Settings(), uri), every_s, None, frozenset(), quiet)
+def observed(uri: str, every_s: float = 0.5) -> Observations:
+    return observe(harvest_settings(Settings(), uri), every_s, None, frozenset(), quiet)
 
 
 def scene(uri: str) -> SyntheticScene:
@@ -63,42 +63,42 @@ def scene(uri: str) -> SyntheticScene:
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A harvest to look at; to change it, copy it."""
+    """A harvest that no test changes; `copy` is for those that do."""
     return make(tmp_path_factory.mktemp("walked") / "set", WALK, label="object",
                 shares=Shares(1, 0, 0))  # fmt: skip
 
 
 @pytest.fixture
-def own(walked: Path, tmp_path: Path) -> Path:
+def copy(walked: Path, tmp_path: Path) -> Path:
     shutil.copytree(walked, tmp_path / "set")
     return tmp_path / "set"
 
 
-def test_what_walks_is_found_where_it_is(walked: Path, tmp_path: Path) -> None:
+def test_walking_objects_are_found_in_their_places(walked: Path, tmp_path: Path) -> None:
     drawn, lines = scene(WALK), []
     for index in range(300):
         for number, (x0, y0, x1, y1) in zip(*drawn.truth(index), strict=True):
-            if x1 - x0 >= 8:  # not what has barely entered
+            if x1 - x0 >= 8:  # only objects that are well inside the picture
                 lines.append(f"{index + 1},{number},{x0},{y0},{x1 - x0},{y1 - y0},1")
     (tmp_path / "gt.txt").write_text("\n".join(lines))
-    found = compare(walked, tmp_path / "gt.txt")
-    assert found.pictures > 20
-    assert found.objects > 40
-    assert found.precision > 0.9
-    assert found.recall > 0.85
-    assert found.missed < 0.1 * found.objects
+    result = compare(walked, tmp_path / "gt.txt")
+    assert result.pictures > 20
+    assert result.objects > 40
+    assert result.precision > 0.9
+    assert result.recall > 0.85
+    assert result.missed < 0.1 * result.objects
 
 
 @pytest.mark.parametrize(
     "name", ["still", "noise", "drift", "step", "flicker", "shake", "infrared", "cloud"]
 )
-def test_light_noise_and_knocks_bring_no_object(name: str) -> None:
-    trails = watched(f"synthetic:{name}?duration=20&fps=10&width=320&height=240").trails
+def test_changes_of_light_noise_and_knocks_give_no_object(name: str) -> None:
+    trails = observed(f"synthetic:{name}?duration=20&fps=10&width=320&height=240").trails
     assert [trail.fault for trail in trails if not trail.fault] == []
 
 
 def images(folder: Path, count: int, put: Callable[[int], tuple[int, int] | None]) -> Path:
-    """5 frames a second of a textured scene; `put`: where a textured box is at a frame."""
+    """5 frames a second of a textured scene. put: place of a textured box by frame index."""
     random = np.random.default_rng(5)
     ground = cv2.resize(random.uniform(70, 150, (24, 32)).astype(np.float32), (320, 240))
     thing = cv2.resize(random.uniform(0, 255, (10, 5)).astype(np.float32), (30, 60))
@@ -112,32 +112,32 @@ def images(folder: Path, count: int, put: Callable[[int], tuple[int, int] | None
     return folder
 
 
-def seen_in(folder: Path) -> Watched:
+def observed_in(folder: Path) -> Observations:
     settings = Settings(source=SourceSettings(fps=5))
-    return watch(harvesting(settings, str(folder)), 0.4, None, frozenset(), quiet)
+    return observe(harvest_settings(settings, str(folder)), 0.4, None, frozenset(), quiet)
 
 
-def test_what_has_left_the_background_is_a_ghost(tmp_path: Path) -> None:
+def test_an_object_that_leaves_the_background_leaves_a_ghost(tmp_path: Path) -> None:
     stands_then_goes = images(tmp_path / "a", 150, lambda n: (100, 90) if n < 100 else None)
-    assert [trail.fault for trail in seen_in(stands_then_goes).trails] == [GHOST]
+    assert [trail.fault for trail in observed_in(stands_then_goes).trails] == [GHOST]
 
 
-def test_what_comes_in_and_stands_is_no_ghost(tmp_path: Path) -> None:
+def test_an_object_that_comes_and_stands_is_no_ghost(tmp_path: Path) -> None:
     comes = images(tmp_path / "a", 150, lambda n: (min(5 * (n - 50), 150), 90) if n > 50 else None)
-    (trail,) = seen_in(comes).trails
+    (trail,) = observed_in(comes).trails
     assert trail.fault == ""
-    assert trail.sights[-1].time_s > 25  # and it stays an object while it stands
-    assert trail.sights[-1].box_xyxy == pytest.approx((150, 90, 180, 150), abs=3)
+    assert trail.sightings[-1].time_s > 25  # it stays an object while it stands
+    assert trail.sightings[-1].box_xyxy == pytest.approx((150, 90, 180, 150), abs=3)
 
 
-def test_what_is_there_from_the_first_frame_leaves_no_ghost(tmp_path: Path) -> None:
+def test_an_object_in_the_first_frame_leaves_no_ghost(tmp_path: Path) -> None:
     leaves = images(tmp_path / "a", 100, lambda n: (100 + 8 * n, 90) if n < 23 else None)
-    trails = seen_in(leaves).trails
+    trails = observed_in(leaves).trails
     assert [trail.fault for trail in trails] == [""]
-    assert trails[0].sights[0].box_xyxy == pytest.approx((100, 90, 130, 150), abs=4)
+    assert trails[0].sightings[0].box_xyxy == pytest.approx((100, 90, 130, 150), abs=4)
 
 
-def test_edges_along_an_outline_tell_an_object_from_its_hole() -> None:
+def test_edges_along_the_outline_distinguish_an_object_from_its_ghost() -> None:
     ground = np.full((60, 80), 90, np.uint8)
     thing, mask = ground.copy(), np.zeros((60, 80), np.uint8)
     thing[20:40, 30:50], mask[20:40, 30:50] = 200, 255
@@ -148,10 +148,10 @@ def test_edges_along_an_outline_tell_an_object_from_its_hole() -> None:
 
 
 def trail(*boxes: tuple[float, float, float, float], step_s: float = 0.1) -> Trail:
-    return Trail([Sight(n, n * step_s, box) for n, box in enumerate(boxes)])
+    return Trail([Sighting(n, n * step_s, box) for n, box in enumerate(boxes)])
 
 
-def test_a_trail_needs_time_a_way_and_a_size() -> None:
+def test_a_trail_that_is_brief_still_or_flickers_has_a_fault() -> None:
     walks = [(5.0 * n, 0.0, 5.0 * n + 10, 20.0) for n in range(20)]
     assert fault(trail(*walks)) == ""
     assert fault(trail(*walks[:3])) == "brief"
@@ -161,37 +161,38 @@ def test_a_trail_needs_time_a_way_and_a_size() -> None:
     assert fault(trail(*flickers)) == "flickers"
 
 
-def test_a_sight_in_which_it_has_met_another_is_left_out() -> None:
+def test_a_sighting_in_which_two_objects_met_is_left_out() -> None:
     alone = [(5.0 * n, 0.0, 5.0 * n + 10, 20.0) for n in range(20)]
     alone[8] = (40.0, 0.0, 70.0, 20.0)
     assert np.flatnonzero(~steady(trail(*alone))).tolist() == [8]
 
 
-def test_a_ghost_that_an_object_leaves_is_not_the_object() -> None:
-    came = [Sight(n, n / 5, (5.0 * n, 0, 5.0 * n + 10, 20), edges=0.6) for n in range(50)]
-    left = [Sight(n, n / 5, (250, 0, 260, 20), edges=0.3) for n in range(50, 120)]
+def test_the_sightings_of_a_ghost_do_not_count_for_the_object_that_left_it() -> None:
+    came = [Sighting(n, n / 5, (5.0 * n, 0, 5.0 * n + 10, 20), edges=0.6) for n in range(50)]
+    left = [Sighting(n, n / 5, (250, 0, 260, 20), edges=0.3) for n in range(50, 120)]
     assert fault(Trail(came + left)) == ""
     kept = steady(Trail(came + left))
     assert kept[:45].all()
     assert not kept[60:].any()
     assert fault(Trail(left)) == GHOST
-    assert steady(Trail(left)).all()  # a ghost's place is known: there is nothing
+    assert steady(Trail(left)).all()  # a trail that is all ghost keeps its sightings
 
 
-def test_what_a_teacher_accounts_for_is_not_new() -> None:
-    sights = [Sight(0, 0, (0, 0, 10, 10)), Sight(1, 1, (0, 0, 10, 10)), Sight(2, 2, (0, 0, 9, 9))]
+def test_a_sighting_in_a_box_of_the_teacher_is_not_new() -> None:
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 9, 9)]
+    sightings = [Sighting(n, n, box) for n, box in enumerate(boxes)]
     places = {0: np.array([[2, 2, 5, 5]], np.float32), 1: np.array([[20, 0, 30, 9]], np.float32)}
-    assert unexplained(sights, places) == sights[1:]
+    assert unexplained(sightings, places) == sightings[1:]
 
 
-def test_what_stands_is_not_pictured_again_and_again() -> None:
+def test_a_standing_object_gets_no_further_pictures() -> None:
     moments = [Moment(n, float(n)) for n in range(100)]
-    standing = Trail([Sight(n, float(n), (0, 0, 10, 20)) for n in range(40)])
-    passing = Trail([Sight(n, float(n), (5.0 * n, 0, 5.0 * n + 10, 20)) for n in range(10, 14)])
-    chosen = choose(Watched(100, 100, 100, moments, [standing, passing]))
-    # When it appears, as the other passes, and the empty scene now and then.
+    standing = Trail([Sighting(n, float(n), (0, 0, 10, 20)) for n in range(40)])
+    passing = Trail([Sighting(n, float(n), (5.0 * n, 0, 5.0 * n + 10, 20)) for n in range(10, 14)])
+    chosen = choose(Observations(100, 100, 100, moments, [standing, passing]))
+    # Its appearance, the other that passes, and the empty scene every 30 s.
     assert [moment.frame_index for moment in chosen] == [0, 10, 11, 12, 13, 40, 70]
-    assert len(choose(Watched(100, 100, 100, moments, [standing, passing]), limit=3)) == 3
+    assert len(choose(Observations(100, 100, 100, moments, [standing, passing]), limit=3)) == 3
 
 
 @given(
@@ -224,8 +225,8 @@ def test_splits_get_their_share_of_the_time(duration_s: float) -> None:
     assert names[-1] == "test"
 
 
-def test_no_track_and_no_time_is_in_two_splits(tmp_path: Path) -> None:
-    """Four lanes are never empty, so that some track crosses each border."""
+def test_neither_a_track_nor_a_moment_is_in_two_splits(tmp_path: Path) -> None:
+    """The four lanes are never empty, so that some track crosses each border."""
     uri = "synthetic:crossing?objects=5&duration=40&fps=5&seed=2&width=320&height=240"
     document = coco.load(make(tmp_path, uri, teacher="truth", every_s=0.4) / "dataset.json")
     split = {image.id: image.split for image in document.images}
@@ -240,21 +241,21 @@ def test_no_track_and_no_time_is_in_two_splits(tmp_path: Path) -> None:
             splits[annotation.track_id].add(split[annotation.image_id])
     assert all(len(names) == 1 for names in splits.values())
     foreign = [a for a in document.annotations if a.iscrowd]
-    assert foreign  # seen, but a place to ignore
+    assert foreign  # places to ignore
     assert {annotation.track_id for annotation in foreign} == {0}
 
 
-def test_a_drawn_scene_names_itself(tmp_path: Path) -> None:
+def test_a_drawn_scene_names_its_objects(tmp_path: Path) -> None:
     uri = "synthetic:crossing?objects=4&duration=15&fps=5&width=320&height=240"
     folder = make(tmp_path, uri, teacher="truth", shares=Shares(1, 0, 0))
-    found, drawn = read_dataset(folder), scene(uri)
-    assert found.labels == ("car", "deer")
+    dataset, drawn = read_dataset(folder), scene(uri)
+    assert dataset.labels == ("car", "deer")
     document = coco.load(folder / "dataset.json")
-    for picture, image in zip(found.pictures, document.images, strict=True):
+    for picture, image in zip(dataset.pictures, document.images, strict=True):
         ids, boxes = drawn.truth(image.frame_index)
         named = sorted(zip(boxes.tolist(), [drawn.labels[n] for n in ids], strict=True))
-        own = [found.labels[class_id] for class_id in picture.class_ids]
-        assert sorted(zip(picture.boxes_xyxy.tolist(), own, strict=True)) == named
+        labels = [dataset.labels[class_id] for class_id in picture.class_ids]
+        assert sorted(zip(picture.boxes_xyxy.tolist(), labels, strict=True)) == named
 
 
 def test_a_teacher_labels_real_footage(shared_data: Path, tmp_path: Path) -> None:
@@ -262,15 +263,15 @@ def test_a_teacher_labels_real_footage(shared_data: Path, tmp_path: Path) -> Non
         tmp_path, str(shared_data / "TUD-Campus.mp4"), every_s=0.2, shares=Shares(1, 0, 0),
         teacher=DEFAULT_MODEL, only=frozenset(["person"]),
     )  # fmt: skip
-    found = compare(folder, shared_data / "TUD-Campus.gt.txt")
+    result = compare(folder, shared_data / "TUD-Campus.gt.txt")
     assert read_dataset(folder).labels == ("person",)
-    assert found.precision > 0.85
-    assert found.recall > 0.6
+    assert result.precision > 0.85
+    assert result.recall > 0.6
 
 
-def test_the_folder_is_a_dataset_and_its_pictures_are_the_frames(walked: Path) -> None:
-    found = read_dataset(walked, "train")
-    assert found.labels == ("object",)
+def test_the_folder_is_a_dataset_of_the_frames(walked: Path) -> None:
+    dataset = read_dataset(walked, "train")
+    assert dataset.labels == ("object",)
     document = coco.load(walked / "dataset.json")
     drawn = scene(WALK)
     for image in document.images[::10]:
@@ -284,68 +285,68 @@ def test_the_folder_is_a_dataset_and_its_pictures_are_the_frames(walked: Path) -
     assert len(list((walked / "images").iterdir())) == len(document.images)
 
 
-def test_names_make_classes_and_a_track_without_one_is_ignored(own: Path) -> None:
-    tracks = [row.track for row in read_tracks(own / "tracks.csv") if not row.note]
-    named, nameless, nothing = tracks[:3]
-    (own / "labels.json").write_text(json.dumps(dict.fromkeys(tracks, "fox") | {nameless: ""}))
-    done = run("label", own, "--labels", own / "labels.json", "--name", f"{named}=deer",
-               "--reject", nothing)  # fmt: skip
+def test_names_become_classes_and_a_track_without_a_name_is_ignored(copy: Path) -> None:
+    tracks = [row.track for row in read_tracks(copy / "tracks.csv") if not row.note]
+    named, nameless, rejected = tracks[:3]
+    (copy / "labels.json").write_text(json.dumps(dict.fromkeys(tracks, "fox") | {nameless: ""}))
+    done = run("label", copy, "--labels", copy / "labels.json", "--name", f"{named}=deer",
+               "--reject", rejected)  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "deer: 1 tracks" in done.output
     assert "rejected: 1 tracks" in done.output
-    document = coco.load(own / "dataset.json")
+    document = coco.load(copy / "dataset.json")
     assert [category.name for category in document.categories] == ["deer", "fox"]
     by_track = {a.track_id: a for a in document.annotations}
     assert by_track[named].category_id == 1
     assert (by_track[nameless].category_id, by_track[nameless].iscrowd) == (0, 1)
-    assert nothing not in by_track
-    assert {a.track_id for a in document.rejected} == {nothing}
-    assert read_dataset(own).labels == ("deer", "fox")
-    assert run("label", own, "--name", f"{nothing}=fox").exit_code == 0  # taken back
-    assert coco.load(own / "dataset.json").rejected == []
+    assert rejected not in by_track
+    assert {a.track_id for a in document.rejected} == {rejected}
+    assert read_dataset(copy).labels == ("deer", "fox")
+    assert run("label", copy, "--name", f"{rejected}=fox").exit_code == 0  # the rejection is undone
+    assert coco.load(copy / "dataset.json").rejected == []
 
 
-def test_names_typed_into_the_table(own: Path) -> None:
-    path = own / "tracks.csv"
+def test_names_can_be_edited_in_the_table(copy: Path) -> None:
+    path = copy / "tracks.csv"
     path.write_text(path.read_text().replace(",object,", ",hare,"))
-    assert run("label", own).exit_code == 0
-    assert read_dataset(own).labels == ("hare",)
+    assert run("label", copy).exit_code == 0
+    assert read_dataset(copy).labels == ("hare",)
 
 
-def test_only_some_of_the_teachers_labels(tmp_path: Path) -> None:
+def test_only_the_chosen_labels_of_the_teacher_are_used(tmp_path: Path) -> None:
     uri = "synthetic:crossing?duration=10&fps=5"
     folder = make(tmp_path, uri, teacher="truth", only=frozenset(["deer"]))
     assert read_dataset(folder).labels == ("deer",)
     assert any(row.label == "" for row in read_tracks(folder / "tracks.csv"))  # the cars, by motion
 
 
-def test_what_has_no_name_yet_says_so(tmp_path: Path) -> None:
+def test_a_harvest_without_names_is_refused_for_training(tmp_path: Path) -> None:
     folder = make(tmp_path, "synthetic:walk?duration=12&fps=5")
-    with pytest.raises(DatasetError, match=r"dataset\.json: no class is named in it"):
+    with pytest.raises(DatasetError, match=r"dataset\.json: it names no class"):
         read_dataset(folder)
 
 
-def test_another_footage_is_added_and_the_same_refused(own: Path) -> None:
-    before = load(own)
+def test_other_footage_is_added_and_the_same_footage_refused(copy: Path) -> None:
+    before = load(copy)
     done = run("harvest", "synthetic:crossing?duration=10&fps=5", "--teacher", "truth",
-               "--out", own)  # fmt: skip
+               "--out", copy)  # fmt: skip
     assert done.exit_code == 0, done.output
-    store = load(own)
+    store = load(copy)
     assert store.coco.images[: len(before.coco.images)] == before.coco.images
     assert len(store.rows) > len(before.rows)
     assert set(store.thumbs) == {row.track for row in store.rows}
     assert len({a.id for a in store.coco.annotations}) == len(store.coco.annotations)
-    assert read_dataset(own).labels == ("car", "deer", "object")
+    assert read_dataset(copy).labels == ("car", "deer", "object")
     with pytest.raises(ConfigError, match=r"holds synthetic:walk.* already"):
-        make(own, "synthetic:step?duration=5", WALK)
-    with pytest.raises(ConfigError, match=r"synthetic:step is named twice"):
-        make(own, "synthetic:step", "synthetic:step")
+        make(copy, "synthetic:step?duration=5", WALK)
+    with pytest.raises(ConfigError, match=r"synthetic:step is given twice"):
+        make(copy, "synthetic:step", "synthetic:step")
     with pytest.raises(SourceError, match="no such file"):  # before any work on the first
-        make(own, "synthetic:step", "gone.mp4")
-    assert load(own).sources() == store.sources()
+        make(copy, "synthetic:step", "gone.mp4")
+    assert load(copy).sources() == store.sources()
 
 
-def test_files_of_one_name_in_two_folders(tmp_path: Path) -> None:
+def test_footage_of_the_same_name_in_two_folders(tmp_path: Path) -> None:
     for name in ("monday", "tuesday"):
         (tmp_path / name).mkdir()
         images(tmp_path / name / "cam", 40, lambda n: (5 * n, 90))
@@ -367,7 +368,7 @@ def test_files_of_one_name_in_two_folders(tmp_path: Path) -> None:
         (["label", "{}", "--name", "deer"], "--name deer: write TRACK=NAME, as 12=deer"),
     ],
 )
-def test_usage(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+def test_wrong_usage_is_refused(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     done = run(*(argument.format(tmp_path) for argument in arguments))
     assert done.exit_code == 2
     assert sentence in done.output
@@ -384,12 +385,12 @@ def test_usage(arguments: list[str], sentence: str, tmp_path: Path) -> None:
             "synthetic:crossing",
             {"teacher": "truth", "only": frozenset(["dear"])},
             ConfigError,
-            "--only dear: the teacher knows car, deer",
+            "--only dear: the teacher's labels are car, deer",
         ),
         ("synthetic:walk", {"teacher": "gone.tflite"}, PermanentError, "gone.tflite"),
     ],
 )
-def test_footage_that_cannot_be_harvested(
+def test_unusable_footage_is_refused_before_a_file_is_written(
     footage: str, options: dict[str, object], kind: type[EdgeError], sentence: str, tmp_path: Path
 ) -> None:
     with pytest.raises(kind, match=sentence):
@@ -397,9 +398,9 @@ def test_footage_that_cannot_be_harvested(
     assert not (tmp_path / "set").exists()
 
 
-def test_only_a_drawn_scene_knows_its_truth(tmp_path: Path) -> None:
+def test_only_a_drawn_scene_can_be_its_own_teacher(tmp_path: Path) -> None:
     folder = images(tmp_path / "a", 5, lambda _: None)
-    with pytest.raises(ConfigError, match="only a synthetic: scene knows"):
+    with pytest.raises(ConfigError, match="only a synthetic: scene knows its own objects"):
         make(tmp_path / "set", str(folder), teacher="truth")
 
 
@@ -412,23 +413,23 @@ def test_only_a_drawn_scene_knows_its_truth(tmp_path: Path) -> None:
          "{0}/tracks.csv, line 1: column label is missing"),
         (lambda f: append(f, "one,fox,a,0,1,2,"), "{0}/tracks.csv, line {1}: Expected `int`"),
         (lambda f: append(f, "999,fox,a,0,1,2,"),
-         "{0}/tracks.csv, line {1}: there is no track 999 in dataset.json"),
+         "{0}/tracks.csv, line {1}: dataset.json has no track 999"),
         (lambda f: append(f, (f / "tracks.csv").read_text().splitlines()[1]),
-         "{0}/tracks.csv, line {1}: track 1 is there twice"),
+         "{0}/tracks.csv, line {1}: track 1 has a line already"),
         (lambda f: (f / "sheet.html").write_text("<html>"),
-         "{0}/sheet.html: no contact sheet of a harvest"),
+         "{0}/sheet.html: not the contact sheet of a harvest"),
     ],
 )  # fmt: skip
-def test_a_damaged_harvest_is_told_by_the_file(
-    damage: Callable[[Path], object], sentence: str, own: Path
+def test_a_damaged_harvest_is_reported_with_the_file(
+    damage: Callable[[Path], object], sentence: str, copy: Path
 ) -> None:
-    damage(own)
+    damage(copy)
     lines = 0
-    if (own / "tracks.csv").exists():
-        lines = len((own / "tracks.csv").read_text().splitlines())
-    done = run("label", own)
+    if (copy / "tracks.csv").exists():
+        lines = len((copy / "tracks.csv").read_text().splitlines())
+    done = run("label", copy)
     assert isinstance(done.exception, DatasetError)
-    assert str(done.exception).startswith(sentence.format(own, lines))
+    assert str(done.exception).startswith(sentence.format(copy, lines))
     assert done.exception.exit_code == 2
 
 
@@ -438,17 +439,17 @@ def append(folder: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"1": 2}', '{"999": "fox"}'])
-def test_names_that_do_not_fit(text: str, own: Path) -> None:
-    (own / "labels.json").write_text(text)
-    before = (own / "dataset.json").read_bytes()
-    done = run("label", own, "--labels", own / "labels.json")
+def test_labels_for_unknown_tracks_change_nothing(text: str, copy: Path) -> None:
+    (copy / "labels.json").write_text(text)
+    before = (copy / "dataset.json").read_bytes()
+    done = run("label", copy, "--labels", copy / "labels.json")
     assert isinstance(done.exception, DatasetError)
-    assert str(done.exception).startswith(f"{own}/labels.json: ")
-    assert (own / "dataset.json").read_bytes() == before
+    assert str(done.exception).startswith(f"{copy}/labels.json: ")
+    assert (copy / "dataset.json").read_bytes() == before
 
 
-def test_the_page_names_tracks_by_the_keyboard(own: Path, tmp_path: Path) -> None:
-    """In a real browser: keys pressed, and the names that it would hand down."""
+def test_the_page_names_tracks_with_the_keyboard(copy: Path, tmp_path: Path) -> None:
+    """Presses keys in a real browser and reads the labels that it would save."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("BROWSER ABSENT: neither chromium nor google-chrome; this test was not run")
@@ -461,9 +462,9 @@ def test_the_page_names_tracks_by_the_keyboard(own: Path, tmp_path: Path) -> Non
       document.body.textContent = JSON.stringify(
         {labels: Object.fromEntries(labels), shown: images.length, all: document.images.length});
     </script></body>"""
-    cards = [row.track for row in read_tracks(own / "tracks.csv") if not row.note]
-    cards += [row.track for row in read_tracks(own / "tracks.csv") if row.note]
-    page = (own / "sheet.html").read_text().replace("</body>", presses)
+    cards = [row.track for row in read_tracks(copy / "tracks.csv") if not row.note]
+    cards += [row.track for row in read_tracks(copy / "tracks.csv") if row.note]
+    page = (copy / "sheet.html").read_text().replace("</body>", presses)
     (tmp_path / "page.html").write_text(page)
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
@@ -472,14 +473,14 @@ def test_the_page_names_tracks_by_the_keyboard(own: Path, tmp_path: Path) -> Non
     )  # fmt: skip
     body = re.search(r"<body>(\{.*\})\s*</body>", done.stdout)
     assert body is not None, done.stdout[-2000:]
-    found = json.loads(html.unescape(body.group(1)))
-    assert found["shown"] == found["all"] > len(cards)
+    result = json.loads(html.unescape(body.group(1)))
+    assert result["shown"] == result["all"] > len(cards)
     expected = dict.fromkeys(cards, "object")
     expected |= {cards[0]: "-", cards[2]: "", cards[3]: "<deer>"}
-    assert found["labels"] == {str(track): label for track, label in expected.items()}
+    assert result["labels"] == {str(track): label for track, label in expected.items()}
 
 
-def test_neither_harvest_nor_datasets_need_tensorflow() -> None:
+def test_harvest_and_datasets_import_no_tensorflow() -> None:
     for path in [*MODELS.glob("harvest/*.py"), *MODELS.glob("dataset/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -487,7 +488,7 @@ def test_neither_harvest_nor_datasets_need_tensorflow() -> None:
             assert not any("tensorflow" in name for name in names), path
 
 
-def test_objects_and_boxes_are_matched_one_to_one() -> None:
+def test_objects_and_boxes_match_one_to_one() -> None:
     objects = Objects(np.arange(2), np.array([[0, 0, 10, 10], [1, 0, 11, 10]], np.float32))
     assert matched(objects.boxes_xyxy, objects.boxes_xyxy[:1]).tolist() == [True, False]
     assert matched(objects.boxes_xyxy, np.zeros((0, 4), np.float32)).tolist() == [False, False]

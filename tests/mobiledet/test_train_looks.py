@@ -1,4 +1,4 @@
-"""What training and measuring look at: crops, packed canvases, augmentation. Without TensorFlow."""
+"""Inputs for training and measuring: crops, packed canvases, augmentation. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.vision.types import Detections
 from mobiledet.augment import Sample, constrained_crop, expanded, kept, mirrored, squeezed
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.evaluation import score
-from mobiledet.looks import Looks, measured_looks
+from mobiledet.looks import Samples, measured_looks
 from mobiledet.teacher import fuse
 
 NONE = np.zeros((0, 4), np.float32)
@@ -34,7 +34,7 @@ def sample(picture) -> Sample:
 
 
 def contrast(sample: Sample) -> tuple[float, float]:
-    """Mean level inside the boxes, and where there is neither object nor room around."""
+    """Mean level inside all boxes, and highest level outside them."""
     inside = np.zeros(sample.image.shape[:2], np.bool_)
     for x0, y0, x1, y1 in np.concatenate([sample.boxes_xyxy, sample.ignored_xyxy]).round():
         inside[int(y0) : int(y1), int(x0) : int(x1)] = True
@@ -43,9 +43,9 @@ def contrast(sample: Sample) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_wherever_the_object_goes_its_box_goes_along(picture, seed):
-    looks = Looks(Dataset(("post",), (picture,)), 128)
-    drawn = looks.draw(np.random.default_rng(seed))
+def test_a_drawn_sample_has_its_boxes_on_the_objects(picture, seed):
+    samples = Samples(Dataset(("post",), (picture,)), 128)
+    drawn = samples.draw(np.random.default_rng(seed))
     assert drawn.image.shape == (128, 128, 3)
     boxes = drawn.boxes_xyxy
     assert ((boxes >= -0.01) & (boxes <= 128.01)).all()
@@ -55,17 +55,17 @@ def test_wherever_the_object_goes_its_box_goes_along(picture, seed):
 
 
 def test_draws_show_the_object_and_some_are_packed(picture):
-    looks = Looks(Dataset(("post",), (picture,)), 224)
-    draws = [looks.draw(np.random.default_rng(seed)) for seed in range(100, 200)]
+    samples = Samples(Dataset(("post",), (picture,)), 224)
+    draws = [samples.draw(np.random.default_rng(seed)) for seed in range(100, 200)]
     counts = [len(drawn.boxes_xyxy) for drawn in draws]
     assert sum(count > 0 for count in counts) > 60
     gutters = [drawn.image[111:113].std() < 10 < drawn.image[56].std() for drawn in draws]
     assert 10 < sum(gutters) < 70
 
 
-def test_a_draw_depends_on_its_generator_alone(picture):
+def test_a_draw_depends_on_its_random_generator_alone(picture):
     first, second = (
-        Looks(Dataset(("post",), (picture,)), 96).draw(np.random.default_rng([3, 4]))
+        Samples(Dataset(("post",), (picture,)), 96).draw(np.random.default_rng([3, 4]))
         for _ in range(2)
     )
     assert np.array_equal(first.image, second.image)
@@ -74,7 +74,7 @@ def test_a_draw_depends_on_its_generator_alone(picture):
 
 @pytest.mark.parametrize("crop_of", [constrained_crop, expanded])
 @pytest.mark.parametrize("seed", range(10))
-def test_crops_and_room_keep_boxes_on_their_pixels(sample, crop_of, seed):
+def test_crops_and_margins_keep_boxes_on_their_pixels(sample, crop_of, seed):
     crop = crop_of(sample, np.random.default_rng(seed))
     squeezed_sample = squeezed(sample, crop, 160)
     if len(squeezed_sample.boxes_xyxy):
@@ -82,13 +82,13 @@ def test_crops_and_room_keep_boxes_on_their_pixels(sample, crop_of, seed):
         assert inside > 200
 
 
-def test_the_mirror_takes_boxes_along(sample):
+def test_boxes_are_mirrored_with_the_image(sample):
     turned = mirrored(sample)
     assert turned.boxes_xyxy.tolist() == [[116, 60, 140, 130]]
     assert contrast(turned) == (255.0, 0.0)
 
 
-def test_of_what_a_crop_mostly_hides_nothing_is_said():
+def test_an_object_that_a_crop_mostly_hides_is_ignored():
     most, less, bare = (0, 60, 240, 115), (0, 60, 240, 80), (0, 0, 240, 64)
     assert kept(BOX, ONE, NONE, most).boxes_xyxy.tolist() == [[100, 60, 124, 115]]
     assert len(kept(BOX, ONE, NONE, less).boxes_xyxy) == 0
@@ -96,7 +96,7 @@ def test_of_what_a_crop_mostly_hides_nothing_is_said():
     assert len(kept(BOX, ONE, NONE, bare).ignored_xyxy) == 0
 
 
-def test_a_measurement_looks_alike_each_time_and_at_every_object(picture):
+def test_a_measurement_uses_the_same_canvases_each_time_and_shows_every_object(picture):
     rgb = picture.rgb()
     runs = [
         [(layout, canvas.copy()) for layout, canvas in measured_looks(picture, rgb, 7, 128)]
@@ -109,7 +109,7 @@ def test_a_measurement_looks_alike_each_time_and_at_every_object(picture):
     assert any(x0 <= 112 <= x1 and y0 <= 95 <= y1 for x0, y0, x1, y1 in crops)
 
 
-def found(*rows: tuple[list[float], float, int]) -> Detections:
+def detections(*rows: tuple[list[float], float, int]) -> Detections:
     boxes, scores, ids = zip(*rows, strict=True) if rows else ((), (), ())
     return Detections(
         np.array(boxes, np.float32).reshape(-1, 4),
@@ -118,9 +118,9 @@ def found(*rows: tuple[list[float], float, int]) -> Detections:
     )
 
 
-def test_views_that_agree_are_surer_than_one_that_saw_alone():
+def test_views_that_agree_score_higher_than_a_single_one():
     views = np.array([[0, 0, 200, 200], [50, 0, 240, 200], [0, 0, 80, 200]], np.float32)
-    seen = found(
+    seen = detections(
         ([100, 60, 124, 130], 0.9, 0), ([102, 60, 126, 130], 0.7, 0), ([10, 10, 30, 60], 0.6, 0)
     )
     fused = fuse(seen, views)
@@ -137,24 +137,24 @@ def dataset() -> Dataset:
     return Dataset(("fox", "hare"), (picture,))
 
 
-def test_scores_count_each_object_once_and_the_right_class_only():
-    pytest.importorskip("pycocotools", reason="EXTRA ABSENT: 'train'; mAP was not measured")
-    perfect = [found(([10, 10, 30, 50], 0.9, 0), ([100, 10, 140, 50], 0.8, 1))]
+def test_each_object_counts_once_and_only_with_the_right_class():
+    pytest.importorskip("pycocotools", reason="PYCOCOTOOLS ABSENT: mAP was not measured")
+    perfect = [detections(([10, 10, 30, 50], 0.9, 0), ([100, 10, 140, 50], 0.8, 1))]
     report = score(dataset(), perfect, 1)
     assert (report.map, report.map50, report.f1) == (1.0, 1.0, 1.0)
-    twice = [found(([10, 10, 30, 50], 0.9, 0), ([11, 10, 31, 50], 0.8, 0))]
+    twice = [detections(([10, 10, 30, 50], 0.9, 0), ([11, 10, 31, 50], 0.8, 0))]
     report = score(dataset(), twice, 1)
     assert (report.precision, report.recall) == (0.5, 0.5)
     assert report.classes[1].ap50 == 0
-    swapped = [found(([10, 10, 30, 50], 0.9, 1), ([100, 10, 140, 50], 0.8, 0))]
+    swapped = [detections(([10, 10, 30, 50], 0.9, 1), ([100, 10, 140, 50], 0.8, 0))]
     assert score(dataset(), swapped, 1).map == 0
-    assert score(dataset(), [found()], 1).map == 0
+    assert score(dataset(), [detections()], 1).map == 0
 
 
-def test_what_is_found_in_an_ignored_place_is_no_mistake():
-    pytest.importorskip("pycocotools", reason="EXTRA ABSENT: 'train'; mAP was not measured")
+def test_a_detection_in_an_ignored_place_is_no_error():
+    pytest.importorskip("pycocotools", reason="PYCOCOTOOLS ABSENT: mAP was not measured")
     both = [
-        found(
+        detections(
             ([10, 10, 30, 50], 0.9, 0), ([100, 10, 140, 50], 0.8, 1), ([205, 5, 235, 55], 0.95, 0)
         )
     ]

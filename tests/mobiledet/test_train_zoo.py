@@ -1,12 +1,10 @@
-"""The MobileNet v1 family against its published table. Builds real graphs: needs the extra."""
+"""The MobileNet v1 family against its published table. Builds real graphs: needs TensorFlow."""
 
 from __future__ import annotations
 
 import pytest
 
-pytest.importorskip(
-    "tensorflow", reason="EXTRA ABSENT: 'train' is not installed; networks were not built"
-)
+pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: networks were not built")
 
 from edge.errors import PermanentError
 from mobiledet import zoo
@@ -16,7 +14,7 @@ from mobiledet.cost import macs_by_layer
 
 
 @pytest.mark.parametrize("row", zoo.PUBLISHED, ids=lambda row: f"{row.alpha}-{row.size_px}")
-def test_the_graph_has_what_was_published(row):
+def test_the_graph_has_the_published_counts(row):
     count = zoo.counted(row)
     assert count.parameters / 1e6 == pytest.approx(row.mega_parameters, rel=0.01)
     published = 30 if (row.alpha, row.size_px) == zoo.PUBLISHED_IN_ERROR else row.mega_macs
@@ -24,7 +22,7 @@ def test_the_graph_has_what_was_published(row):
     assert count.comparable_macs / 1e6 == pytest.approx(published, rel=0.01, abs=0.5)
 
 
-def test_only_the_width_that_leaves_it_out_is_compared_without_the_first_convolution():
+def test_only_alpha_0_75_is_compared_without_the_first_convolution():
     without = {
         r.alpha for r in zoo.PUBLISHED[::4] if zoo.counted(r).comparable_macs < zoo.counted(r).macs
     }
@@ -38,7 +36,7 @@ def test_choose_measures_and_takes_the_most_accurate_that_fits():
     assert row.measured.latency_ms > 0
 
 
-def test_choose_says_what_the_smallest_takes():
+def test_choose_reports_the_smallest_if_none_fits():
     with pytest.raises(PermanentError, match=r"smallest takes .* ms and 0\.\d+ MB"):
         zoo.choose(max_latency_ms=0.0, max_size_bytes=500_000)
 
@@ -51,7 +49,7 @@ def test_backbones_end_at_strides_16_and_32(backbone):
     assert far.shape[1:3] == (6, 6)
 
 
-def test_macs_of_a_depthwise_block_are_those_of_its_formula():
+def test_macs_of_a_depthwise_block_follow_the_formula():
     from mobiledet.tensorflow import tf
 
     blocks = FloatBlocks()

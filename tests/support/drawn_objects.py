@@ -1,4 +1,4 @@
-"""A dataset of drawn shapes on noise, small and quick to learn."""
+"""A small dataset of drawn shapes on noise, which a network learns quickly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 200, 150
 
 
 def draw(image: np.ndarray, label: str, x: int, y: int, side: int) -> tuple[int, int, int, int]:
-    """Paints a shape with its corner at x, y; returns left, top, width, height."""
+    """Draws a shape with its corner at x, y; returns left, top, width, height."""
     half, centre = side // 2, (x + side // 2, y + side // 2)
     if label == "disc":
         cv2.circle(image, centre, half, (40, 40, 220), -1)
@@ -33,6 +33,7 @@ def draw(image: np.ndarray, label: str, x: int, y: int, side: int) -> tuple[int,
 
 
 def background(random: np.random.Generator) -> np.ndarray:
+    """(HEIGHT, WIDTH, 3) BGR uint8."""
     coarse = random.integers(60, 160, (8, 10, 3), np.uint8)
     smooth = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).astype(np.int16)
     noise = random.integers(-12, 13, (HEIGHT, WIDTH, 3), np.int16)
@@ -40,7 +41,7 @@ def background(random: np.random.Generator) -> np.ndarray:
 
 
 def make(folder: Path, count: int = 80, held_out: int = 24) -> Path:
-    """Writes `count` pictures of two shapes each, the last `held_out` as split val."""
+    """Writes `count` pictures of two shapes each; the last `held_out` are the split val."""
     (folder / "images").mkdir(parents=True)
     random = np.random.default_rng(5)
     coco = Coco([], [], [Category(i, label) for i, label in enumerate(LABELS, 1)])

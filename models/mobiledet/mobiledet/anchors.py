@@ -1,4 +1,4 @@
-"""Default boxes of SSD, and which of them answers for which object (Liu et al., 2016)."""
+"""The default boxes of SSD, and the object that each has to predict (Liu et al., 2016)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from edge.vision.detector.ssd import encode_boxes
 from edge.vision.geometry import Boxes, covered, iou
 from mobiledet.design import BOX_SCALES
 
-RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height
+RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height, as in the paper
 PER_CELL = len(RATIOS) + 1  # and a larger square between this map's scale and the next one's
-MATCH_IOU = 0.5
-NEAR_IOU = 0.4  # from here to a match an anchor counts as neither object nor background
+MATCH_IOU = 0.5  # as in the paper
+NEAR_IOU = 0.4  # an anchor between this and a match is ignored (Lin et al., 2017)
 IGNORED, BACKGROUND = -1, 0
 
 
 def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Anchors:
     """(n, 4) float32 cy cx h w in 0..1: for each map, row, column, then `PER_CELL` shapes.
 
-    scales: side of the first and of the last map's anchors. Each map's side is the same multiple of
-    the one before: SSD's even steps would make the first of few maps so large a step that an
-    object between two fits neither by an IoU of a half.
+    scales: side of the first and of the last map's anchors. Each side is the same multiple of the
+    one before. With SSD's even steps, the first step between few maps would be so large that an
+    object between two sides has an IoU of a half with neither.
     """
     sides = np.append(np.geomspace(*scales, len(map_sizes)), 1.0)
     parts = []
@@ -42,16 +42,16 @@ def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Ancho
 
 
 def corners(anchors: Anchors) -> Boxes:
-    """The (n, 4) boxes x0 y0 x1 y1 of anchors cy cx h w."""
+    """(n, 4) anchors cy cx h w -> (n, 4) boxes x0 y0 x1 y1."""
     centre, half = anchors[:, [1, 0]], anchors[:, [3, 2]] / 2
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the network should answer on one picture.
+    """The output that the network should have for one picture.
 
-    codes: (n, 4) float32, box codes, 0 where there is no object. classes: (n,) int32: the class id
+    codes: (n, 4) float32, box codes, 0 where there is no object. classes: (n,) int32, the class id
     plus 1, or BACKGROUND, or IGNORED.
     """
 
@@ -62,20 +62,20 @@ class Targets:
 def match(
     anchors: Anchors, boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes
 ) -> Targets:
-    """Gives each anchor its object: the one it overlaps most, if that is enough.
+    """Gives each anchor the object that it overlaps most, if their IoU is at least MATCH_IOU.
 
-    boxes_xyxy: (m, 4), ignored_xyxy: (k, 4), both 0..1 of the picture. Each object gets at least
+    boxes_xyxy: (m, 4), ignored_xyxy: (k, 4), both in 0..1 of the picture. Each object gets at least
     the anchor that fits it best.
     """
-    own = corners(anchors)
+    anchors_xyxy = corners(anchors)
     classes = np.full(len(anchors), BACKGROUND, np.int32)
     codes = np.zeros((len(anchors), 4), np.float32)
     if len(ignored_xyxy):
-        classes[covered(own, ignored_xyxy).max(axis=1) > MATCH_IOU] = IGNORED
+        classes[covered(anchors_xyxy, ignored_xyxy).max(axis=1) > MATCH_IOU] = IGNORED
     if len(boxes_xyxy) == 0:
         return Targets(codes, classes)
-    overlap = iou(own, boxes_xyxy)
-    for _ in range(len(boxes_xyxy)):  # no two objects get the same one: the closest pair first
+    overlap = iou(anchors_xyxy, boxes_xyxy)
+    for _ in range(len(boxes_xyxy)):  # the closest pair first, and no two objects get one anchor
         free = np.where(overlap.max(axis=1, keepdims=True) > 1, -1, overlap)
         free[:, overlap.max(axis=0) > 1] = -1
         overlap[np.unravel_index(free.argmax(), free.shape)] = 2.0

@@ -1,4 +1,4 @@
-"""Augmentation of SSD (Liu et al., 2016): light, mirror, crops that keep objects, room around them.
+"""The augmentation of SSD (Liu et al., 2016): light, mirror, crops that keep objects, margins.
 
 Pure functions of a sample and a random generator.
 """
@@ -17,12 +17,16 @@ from edge.vision.regions import GREY
 Random = np.random.Generator
 Rect = tuple[int, int, int, int]
 
-VISIBLE, HIDDEN = 0.6, 0.15  # share of an object in a crop: from the one it counts, below it's gone
+# The paper's: IoU of a crop with an object, its side as a share of the picture's, width to height.
 LEAST_IOU = (0.1, 0.3, 0.5, 0.7, 0.9)
+LEAST_SIDE, MAX_ASPECT = 0.1, 2.0
+# The networks of models/README.md were trained with those below.
+VISIBLE, HIDDEN = 0.6, 0.15  # share of an object in a crop: from one it counts, below the other not
+LEAST_SIDE_PX = 16  # of a crop
 CROP_TRIES = 20
-MAX_EXPAND = 2.5  # side of the room around a picture over the picture's own
-GAIN, CHANNEL_GAIN, OFFSET, GAMMA = 0.3, 0.08, 24.0, 0.25
-GREY_SHARE = 0.1  # of pictures without colour: infrared at night has none
+MAX_EXPAND = 2.5  # side with the margin over the picture's side
+GAIN, CHANNEL_GAIN, OFFSET, GAMMA = 0.3, 0.08, 24.0, 0.25  # most; the offset in levels
+GREY_SHARE = 0.1  # pictures without colour, as infrared gives at night
 SOFT_SHARE, NOISE_SHARE, NOISE_LEVELS = 0.15, 0.2, 8
 
 
@@ -38,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Which objects of a picture a crop still shows."""
+    """The objects of a picture that a crop still shows, in pixels of the picture."""
 
     boxes_xyxy: Boxes
     class_ids: npt.NDArray[np.int64]
@@ -48,7 +52,7 @@ class Kept:
 def kept(
     boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes, crop: Rect
 ) -> Kept:
-    """Objects cut at the crop's border; of those that it mostly hides the labels say nothing."""
+    """Cuts objects at the crop's border; those that it mostly hides become places to ignore."""
     window = np.array([crop], np.float32)
     shown = covered(boxes_xyxy, window)[:, 0]
     inside = _cut(boxes_xyxy, crop)
@@ -66,7 +70,7 @@ def _cut(boxes_xyxy: Boxes, crop: Rect) -> Boxes:
 
 
 def squeezed(sample: Sample, crop: Rect, size_px: int) -> Sample:
-    """A crop of a sample as a square picture; where it reaches past the border, it is grey."""
+    """A crop of a sample, resized to a square picture; grey where it reaches past the border."""
     x0, y0, x1, y1 = crop
     height, width = sample.image.shape[:2]
     ix0, iy0, ix1, iy1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
@@ -75,26 +79,25 @@ def squeezed(sample: Sample, crop: Rect, size_px: int) -> Sample:
     right = max(left + 1, round((ix1 - x0) * sx))
     bottom = max(top + 1, round((iy1 - y0) * sy))
     image = np.full((size_px, size_px, 3), GREY, np.uint8)
-    how = cv2.INTER_AREA if sx < 1 else cv2.INTER_LINEAR
+    interpolation = cv2.INTER_AREA if sx < 1 else cv2.INTER_LINEAR
     inner = cv2.resize(
-        sample.image[iy0:iy1, ix0:ix1], (right - left, bottom - top), interpolation=how
+        sample.image[iy0:iy1, ix0:ix1], (right - left, bottom - top), interpolation=interpolation
     )
     image[top:bottom, left:right] = inner[: size_px - top, : size_px - left]
-    own = kept(sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy, crop)
+    inside = kept(sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy, crop)
     corner = np.array([x0, y0, x0, y0], np.float32)
     scale = np.array([sx, sy, sx, sy], np.float32)
-    return Sample(
-        image, (own.boxes_xyxy - corner) * scale, own.class_ids, (own.ignored_xyxy - corner) * scale
-    )
+    boxes, ignored = ((b - corner) * scale for b in (inside.boxes_xyxy, inside.ignored_xyxy))
+    return Sample(image, boxes, inside.class_ids, ignored)
 
 
 def constrained_crop(sample: Sample, random: Random) -> Rect:
-    """A crop that overlaps some object by a least IoU drawn from `LEAST_IOU`; else the whole."""
+    """A crop that overlaps some object by an IoU drawn from `LEAST_IOU`; otherwise the whole."""
     height, width = sample.image.shape[:2]
     least = random.choice(LEAST_IOU)
     for _ in range(CROP_TRIES if len(sample.boxes_xyxy) else 0):
-        w, h = (round(side * random.uniform(0.1, 1.0)) for side in (width, height))
-        if w < 16 or h < 16 or not 0.5 <= w / h <= 2:
+        w, h = (round(side * random.uniform(LEAST_SIDE, 1.0)) for side in (width, height))
+        if min(w, h) < LEAST_SIDE_PX or not 1 / MAX_ASPECT <= w / h <= MAX_ASPECT:
             continue
         x, y = int(random.integers(0, width - w + 1)), int(random.integers(0, height - h + 1))
         window = np.array([[x, y, x + w, y + h]], np.float32)
@@ -104,7 +107,7 @@ def constrained_crop(sample: Sample, random: Random) -> Rect:
 
 
 def expanded(sample: Sample, random: Random) -> Rect:
-    """The whole picture with room around it, which `squeezed` leaves grey."""
+    """The whole picture with a margin around it, which `squeezed` leaves grey."""
     height, width = sample.image.shape[:2]
     ratio = random.uniform(1.0, MAX_EXPAND)
     x = round(random.uniform(0, width * (ratio - 1)))
@@ -113,7 +116,7 @@ def expanded(sample: Sample, random: Random) -> Rect:
 
 
 def mirrored(sample: Sample) -> Sample:
-    """Left for right."""
+    """The sample with left and right exchanged."""
     width = sample.image.shape[1]
     image = np.ascontiguousarray(sample.image[:, ::-1])
     boxes, ignored = (
@@ -124,7 +127,10 @@ def mirrored(sample: Sample) -> Sample:
 
 
 def relit(image: npt.NDArray[np.uint8], random: Random) -> npt.NDArray[np.uint8]:
-    """Other light and another camera: gain, offset, gamma, white balance; grey, soft or noisy."""
+    """Imitates other light and another camera.
+
+    Gain, offset, gamma and white balance change; some pictures become grey, soft or noisy.
+    """
     if random.random() < GREY_SHARE:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)

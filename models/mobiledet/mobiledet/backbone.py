@@ -1,8 +1,8 @@
-"""Backbones: the MobileNet v1 family and, to compare, fire modules.
+"""Backbones: the MobileNet v1 family and, for comparison, fire modules.
 
 MobileNet v1 (Howard et al., 2017) has two multipliers: width (alpha) and resolution. The fire
-modules are SqueezeNet 1.1 (Iandola et al., 2016), lengthened by two as SqueezeDet does (Wu et al.,
-2017) so that it reaches stride 32 too.
+modules are those of SqueezeNet 1.1 (Iandola et al., 2016) and two more, as in SqueezeDet (Wu et
+al., 2017), so that it reaches stride 32 too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mobiledet.blocks import Blocks, Tensor
 from mobiledet.tensorflow import tf
 
 RESOLUTIONS_PX = (224, 192, 160, 128)
-CLASSES = 1000  # of ImageNet
+CLASSES = 1000  # ImageNet's
 
 # Filters and stride of each depthwise-separable block, after a first convolution of 32, stride 2.
 SEPARABLE = (
@@ -34,7 +34,7 @@ Backbone = Callable[[Blocks, Tensor, float], tuple[Tensor, Tensor]]
 
 
 def filters(count: int, alpha: float) -> int:
-    """A layer's filters at a width multiplier: at least 8, as the published models have it."""
+    """A layer's filters at a width multiplier: at least 8, as in the published models."""
     return max(8, int(count * alpha))
 
 
@@ -83,7 +83,7 @@ BACKBONES: dict[str, Backbone] = {"mobilenet_v1": mobilenet_v1, "fire": fire}
 
 
 def classifier(blocks: Blocks, alpha: float, size_px: int, classes: int = CLASSES) -> Any:
-    """The whole published network with its classifier: a Keras model, weights at random."""
+    """The whole published network with its classifier: a Keras model with random weights."""
     layers = tf().keras.layers
     image = blocks.image(size_px)
     _, x = mobilenet_v1(blocks, image, alpha)

@@ -1,7 +1,7 @@
-"""Batches of canvases and what the network should answer, made beside the training.
+"""Batches of canvases and targets, made by other threads while the network trains.
 
-The batch of a step depends on the seed and the step alone: a run that goes on after a kill sees
-what it would have seen.
+The batch of a step depends on the seed and the step alone, so that a run that was killed and
+resumed trains on the same batches as one that was not.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from edge.vision.detector.model_file import Anchors
 from mobiledet.anchors import match
-from mobiledet.looks import Looks
+from mobiledet.looks import Samples
 
-AHEAD = 4
-WORKERS = 2
+AHEAD = 4  # batches in memory
+WORKERS = 2  # threads; OpenCV releases the GIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +31,31 @@ class Batch:
     classes: npt.NDArray[np.int32]
 
 
-def make_batch(looks: Looks, anchors: Anchors, count: int, seed: int, step: int) -> Batch:
+def make_batch(samples: Samples, anchors: Anchors, count: int, seed: int, step: int) -> Batch:
     """The batch of one step."""
     random = np.random.default_rng([seed, step])
-    samples = [looks.draw(random) for _ in range(count)]
+    drawn = [samples.draw(random) for _ in range(count)]
     targets = []
-    for sample in samples:
+    for sample in drawn:
         size = np.float32(sample.image.shape[0])
         targets.append(
             match(anchors, sample.boxes_xyxy / size, sample.class_ids, sample.ignored_xyxy / size)
         )
     return Batch(
-        np.stack([sample.image for sample in samples]),
+        np.stack([sample.image for sample in drawn]),
         np.stack([target.codes for target in targets]),
         np.stack([target.classes for target in targets]),
     )
 
 
-def batches(looks: Looks, anchors: Anchors, count: int, seed: int, steps: range) -> Iterator[Batch]:
-    """Those of some steps, in order, a few ahead of the one that takes them."""
+def batches(
+    samples: Samples, anchors: Anchors, count: int, seed: int, steps: range
+) -> Iterator[Batch]:
+    """The batches of `steps`, in order; up to AHEAD of them are made in advance."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="batch") as pool:
         waiting: deque[Future[Batch]] = deque()
         for step in steps:
-            waiting.append(pool.submit(make_batch, looks, anchors, count, seed, step))
+            waiting.append(pool.submit(make_batch, samples, anchors, count, seed, step))
             if len(waiting) >= AHEAD:
                 yield waiting.popleft().result()
         while waiting:

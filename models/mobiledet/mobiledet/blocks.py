@@ -1,6 +1,7 @@
-"""Convolution blocks, as the float network is trained and as its quantized twin is tuned.
+"""Convolution blocks for the float network.
 
-A network is written once against `Blocks`; what a block consists of is chosen by what is passed in.
+A network is written once against `Blocks`. The blocks that it is given decide whether it is the
+float network or its quantized twin (`fake_quantized`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from typing import Any, Protocol
 from mobiledet.tensorflow import tf
 
 Tensor = Any
-MOMENTUM = 0.97  # of the batch statistics: datasets here are small, and epochs few
-EPSILON = 1e-3
+MOMENTUM = 0.97  # of the batch statistics; below Keras' 0.99, as datasets and epochs are small here
+EPSILON = 1e-3  # Keras' default
+WEIGHT_DECAY = 4e-5  # as MobileNet v1 was trained for publication
+PREDICTOR_STDDEV = 0.01  # of the predictors' first weights (Lin et al., 2017)
 
 
 class Blocks(Protocol):
-    """How a network's layers are made. All of it is NHWC, padding SAME."""
+    """Makes a network's layers. Tensors are NHWC, padding is SAME."""
 
     def image(self, size_px: int) -> Tensor:
         """The input: (batch, size, size, 3) float32 in -1..1."""
@@ -28,18 +31,18 @@ class Blocks(Protocol):
         ...
 
     def depthwise(self, x: Tensor, name: str, *, stride: int = 1) -> Tensor:
-        """3x3 of each channel by itself, normalization, ReLU6."""
+        """3x3 convolution of each channel, normalization, ReLU6."""
         ...
 
     def linear(self, x: Tensor, filters: int, name: str, *, kernel: int, bias: float) -> Tensor:
-        """Convolution with a bias that starts at `bias`, and nothing after it."""
+        """Convolution alone, with a bias that starts at `bias`."""
         ...
 
 
 class FloatBlocks:
-    """What is trained: batch normalization (Ioffe and Szegedy, 2015) after each convolution."""
+    """The blocks that are trained, with batch normalization (Ioffe and Szegedy, 2015)."""
 
-    def __init__(self, weight_decay: float = 4e-5) -> None:
+    def __init__(self, weight_decay: float = WEIGHT_DECAY) -> None:
         self._decay = weight_decay
 
     def image(self, size_px: int) -> Tensor:
@@ -62,7 +65,7 @@ class FloatBlocks:
         return self._normalized(x, name)
 
     def depthwise(self, x: Tensor, name: str, *, stride: int = 1) -> Tensor:
-        # No weight decay here: there is little in a 3x3 kernel to decay (Howard et al., 2017).
+        # No weight decay: a 3x3 kernel has few weights (Howard et al., 2017).
         x = tf().keras.layers.DepthwiseConv2D(
             3,
             strides=stride,
@@ -79,7 +82,7 @@ class FloatBlocks:
             filters,
             kernel,
             padding="same",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            kernel_initializer=keras.initializers.RandomNormal(stddev=PREDICTOR_STDDEV),
             kernel_regularizer=keras.regularizers.L2(self._decay),
             bias_initializer=keras.initializers.Constant(bias),
             name=name,

@@ -1,9 +1,10 @@
-"""The model card: what a file is, how it was made and what was measured, in Markdown."""
+"""The model card, in Markdown: the file, its making and its measured figures."""
 
 from __future__ import annotations
 
 import datetime
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledet.dataset import Dataset
@@ -11,81 +12,75 @@ from mobiledet.evaluation import SCORE
 from mobiledet.export import Figures, Variant
 from mobiledet.run import Run
 
+LIMITS = (
+    "A specialist: it was trained and measured on the footage named above, and may be worse on any "
+    "other camera, season or time of day. It knows no classes other than those listed."
+)
 
-def card(
-    path: Path,
-    run: Run,
-    figures: Figures,
-    training: Dataset,
-    held_out: Dataset,
-    measured_on: str,
-    licence: str,
-) -> str:
-    """measured_on: the name of the held-out part."""
-    design, plan = run.design, run.training
-    labels = ", ".join(design.labels)
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The subject of a card. measured_on: the name of the held-out part."""
+
+    path: Path
+    run: Run
+    training: Dataset
+    held_out: Dataset
+    measured_on: str
+    licence: str
+
+
+def card(subject: Subject, figures: Figures) -> str:
+    """The whole card."""
+    design = subject.run.design
     sections = [
-        f"# {path.stem}",
-        f"Finds {labels}: Mobile-Det on {design.backbone}, α {design.alpha:g}, input "
-        f"{design.size_px}x{design.size_px} RGB, {design.extra} extra layers, all int8.",
-        _table(
-            ("", ""),
-            [
-                ("file", f"{path.name}: {figures.chosen}"),
-                (
-                    "size of the network",
-                    f"{figures.mega_macs:g} M MACs, {figures.parameters / 1e6:.3f} M parameters",
-                ),
-                (
-                    "trained on",
-                    f"{Path(plan.dataset).name}, split {plan.split or 'all'}: {_content(training)}",
-                ),
-                (
-                    "trained for",
-                    f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss "
-                    f"{plan.loss}: {figures.training_cpu_s:.0f} s of CPU",
-                ),
-                ("measured on", f"{measured_on}: {_content(held_out)}"),
-                ("licence", licence or "not stated"),
-                (
-                    "made",
-                    f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, "
-                    f"{platform.machine()}, {platform.system()}",
-                ),
-            ],
-        ),
+        f"# {subject.path.stem}",
+        f"Finds {', '.join(design.labels)}: Mobile-Det on {design.backbone}, α {design.alpha:g}, "
+        f"input {design.size_px}x{design.size_px} RGB, {design.extra} extra layers, all int8.",
+        _table(("", ""), _facts(subject, figures)),
         "## Measured",
-        f"mAP as COCO has it (IoU .5 to .95); precision, recall and F1 at score {SCORE:g}, IoU .5. "
-        f"Latency: median, one thread, this machine; {figures.reference} took "
-        f"{figures.reference_latency_ms:g} ms in turn with them.",
+        f"mAP as in COCO (IoU .5 to .95); precision, recall and F1 at score {SCORE:g}, IoU .5. "
+        f"Latency: median, one thread, this machine; {figures.reference}, measured in turn with "
+        f"them, took {figures.reference_latency_ms:g} ms.",
         _table(
             ("file", "mAP", "AP50", "precision", "recall", "F1", "MB", "ms", "times faster"),
-            [_row(variant, figures) for variant in figures.variants],
+            [_variant(variant, figures) for variant in figures.variants],
         ),
         f"By class, {figures.chosen}:",
-        _table(
-            ("class", "objects", "AP50", "precision", "recall", "F1"),
-            [
-                (
-                    c.label,
-                    str(c.objects),
-                    *(f"{v:.3f}" for v in (c.ap50, c.precision, c.recall, c.f1)),
-                )
-                for c in _chosen(figures).report.classes
-            ],
-        ),
+        _table(("class", "objects", "AP50", "precision", "recall", "F1"), _classes(figures)),
         "## Limits",
-        "A specialist: it was trained and measured on the footage named above, and may be worse on "
-        "any other camera, season or time of day. It knows no other classes than those listed.",
+        LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _chosen(figures: Figures) -> Variant:
-    return next(variant for variant in figures.variants if variant.kind == figures.chosen)
+def _facts(subject: Subject, figures: Figures) -> list[Row]:
+    plan = subject.run.training
+    today = datetime.datetime.now(datetime.UTC)
+    return [
+        ("file", f"{subject.path.name}: {figures.chosen}"),
+        (
+            "size of the network",
+            f"{figures.mega_macs:g} M MACs, {figures.parameters / 1e6:.3f} M parameters",
+        ),
+        (
+            "trained on",
+            f"{Path(plan.dataset).name}, split {plan.split or 'all'}: {_content(subject.training)}",
+        ),
+        (
+            "trained for",
+            f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss {plan.loss}: "
+            f"{figures.training_cpu_s:.0f} s of CPU",
+        ),
+        ("measured on", f"{subject.measured_on}: {_content(subject.held_out)}"),
+        ("licence", subject.licence or "not stated"),
+        ("made", f"{today:%Y-%m-%d}, {platform.machine()}, {platform.system()}"),
+    ]
 
 
-def _row(variant: Variant, figures: Figures) -> tuple[str, ...]:
+def _variant(variant: Variant, figures: Figures) -> Row:
     report = variant.report
     shares = (report.map, report.map50, report.precision, report.recall, report.f1)
     return (
@@ -97,11 +92,24 @@ def _row(variant: Variant, figures: Figures) -> tuple[str, ...]:
     )
 
 
+def _classes(figures: Figures) -> list[Row]:
+    """The scores of the chosen file, a row for each class."""
+    chosen = next(variant for variant in figures.variants if variant.kind == figures.chosen)
+    return [
+        (
+            row.label,
+            str(row.objects),
+            *(f"{value:.3f}" for value in (row.ap50, row.precision, row.recall, row.f1)),
+        )
+        for row in chosen.report.classes
+    ]
+
+
 def _content(dataset: Dataset) -> str:
     objects = sum(len(picture.boxes_xyxy) for picture in dataset.pictures)
     return f"{len(dataset.pictures)} pictures, {objects} objects"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: Row, rows: list[Row]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,4 +1,4 @@
-"""Entry point of `edge-train`; each command is imported when it is asked for."""
+"""Entry point of `edge-train`. Each command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import click
 from edge.cli import main as run
 
 COMMANDS = {
-    "zoo": "Counts and measures the sixteen MobileNet v1 networks.",
-    "choose": "Picks the best of them for a latency and a size.",
-    "harvest": "Makes a dataset of what moves in footage of a fixed camera.",
+    "zoo": "Counts and measures sixteen MobileNet v1 networks.",
+    "choose": "Picks the best of them within a latency and a size.",
+    "harvest": "Makes a dataset of the objects that move in footage of a fixed camera.",
     "label": "Names or rejects whole tracks of a harvest.",
-    "check": "Reads a dataset, says what is wrong or what is in it.",
-    "distill": "Labels footage by what a larger model sees in it.",
-    "fit": "Trains a detector; goes on where it was stopped.",
+    "check": "Checks a dataset and counts its objects.",
+    "distill": "Labels footage with the objects that a larger model finds in it.",
+    "fit": "Trains a detector, or continues training.",
     "evaluate": "Measures a run or a model file on a dataset: mAP, F1.",
-    "export": "Quantizes a run to int8, measures it and writes its card.",
-    "compare": "Depthwise against ordinary layers, MobileNet against fire.",
+    "export": "Makes an int8 file of a run, measures it and writes its card.",
+    "compare": "Compares depthwise with ordinary layers, and MobileNet with fire.",
 }
 
 
@@ -46,11 +46,11 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def commands() -> None:
-    """From footage to a small detector of your own: harvest, fit, export."""
+    """Makes your own small detector from footage: harvest, fit, export."""
 
 
 def main() -> None:
-    """Errors end as those of `edge` do: one sentence and an exit code."""
+    """Ends with one sentence and an exit code on an error, as `edge` does."""
     run(commands)
 
 

@@ -1,4 +1,4 @@
-"""Kinds of networks side by side: what each costs, and is worth after the same training."""
+"""Compares kinds of networks: their cost, and their quality after the same training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobiledet.dataset import Dataset
 from mobiledet.evaluation import Report, evaluate
 from mobiledet.export import canvases, opened
 from mobiledet.latency import latencies_ms
-from mobiledet.looks import Looks
+from mobiledet.looks import Samples
 from mobiledet.network import build
 from mobiledet.quantize import Canvas, to_int8
 from mobiledet.run import Run
@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind; all figures are of its int8 file but the counts."""
+    """The figures of one kind. All but the counts are those of its int8 file."""
 
     backbone: str
     extra: str
@@ -39,7 +39,10 @@ class Row:
 
 
 def compare(run: Run, training: Dataset, held_out: Dataset, progress: Progress) -> Sequence[Row]:
-    """Trains each kind as `run` says, from the same seed on the same batches."""
+    """Trains each kind as `run` says, from the same seed on the same batches.
+
+    progress: called with the kind's name, the steps done, and all steps.
+    """
     kinds = list(_kinds(run))
     calibration = canvases(training, run.design.size_px)
     made, reports = [], []
@@ -83,7 +86,7 @@ def _trained(run: Run, training: Dataset, calibration: list[Canvas], progress: P
         make_optimizer(model, plan.learning_rate, plan.steps),
         run.design,
         plan,
-        Looks(training, run.design.size_px),
+        Samples(training, run.design.size_px),
         range(plan.steps),
         lambda done, _loss: progress(name, done, plan.steps),
     )

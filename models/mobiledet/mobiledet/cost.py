@@ -1,4 +1,4 @@
-"""What a network costs, counted on its built graph: multiply-accumulates and parameters."""
+"""The cost of a network, counted on its graph: multiply-accumulates and parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def macs_by_layer(model: Any) -> dict[str, int]:
-    """Multiply-accumulates of one picture, of each layer of a Keras model that multiplies.
+    """Multiply-accumulates for one picture, by the name of each layer that has a kernel.
 
     Each weight of a kernel is used once at each place of the layer's output.
     """
@@ -21,5 +21,5 @@ def macs_by_layer(model: Any) -> dict[str, int]:
 
 
 def parameters(model: Any) -> int:
-    """The trained ones: not the running statistics, which are folded away."""
+    """The number of trained weights, without the running statistics, which are folded in."""
     return int(sum(math.prod(weight.shape) for weight in model.trainable_weights))

@@ -1,4 +1,4 @@
-"""What a detector is built as; written beside its weights, so that a run can go on from them."""
+"""The design of a network, stored beside its weights so that a run can be continued."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w
+BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w, as in published SSD models
 
 
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network, without its weights.
 
-    extra: how the layers after the backbone and the predictors are made. scales: sides of the
+    extra: kind of the layers after the backbone and of the predictors. scales: sides of the
     smallest and of the largest anchors, as shares of the input.
     """
 
@@ -28,8 +28,8 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def first_class_column(self) -> int:
         """Column of the first class in the scores.
 
-        Readers tell boxes from scores by the boxes' four columns, so four classes get a fifth,
-        unused column before them.
+        Readers distinguish boxes from scores by the boxes' four columns, so four classes get a
+        fifth, unused column before them.
         """
         return 1 if len(self.labels) == 4 else 0
 

@@ -1,34 +1,32 @@
-"""Footage and a larger model that knows what is in it become a dataset for a small one."""
+"""Makes a dataset for a small model: a larger model labels the objects in footage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from edge.config.schema import SourceSettings
 from edge.errors import PermanentError
-from edge.runtime.files import write_file
-from edge.sources import open_source
 from edge.vision.detector import Detector
+from edge.vision.geometry import Box
+from edge.vision.types import Frame
 from mobiledet.dataset.base import DatasetError
 from mobiledet.dataset.coco import Annotation, Category, Coco, Image
-from mobiledet.teacher import Seen, look
+from mobiledet.dataset.writing import DATASET, IMAGES, annotation, write_document, write_picture
+from mobiledet.recording import Recording
+from mobiledet.teacher import Opinion, look
 
 TRAIN, VALIDATION = "train", "val"
-JPEG_QUALITY = 92
 Progress = Callable[[int, int | None], None]
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """Which frames of the footage are labelled: every so many-th from one second to another.
+    """The frames that are labelled: each N-th between two times.
 
-    Those after `train_share` of the time are for validation, less a gap of `gap_s`, so that
-    near-duplicates don't lie on both sides.
+    Frames after `train_share` of that time are for validation. Those in the first `gap_s` seconds
+    of it are left out, so that training and validation share no near-duplicates.
     """
 
     every: int = 3
@@ -39,78 +37,69 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress: Progress) -> int:
-    """Writes `folder`/dataset.json and the frames beside it; returns the number of labels.
+    """Makes a dataset of `footage` in `folder` and returns the number of labels.
 
-    Raises EdgeError: no footage, no frames in the span, nothing seen in them, or a dataset there.
+    progress: called with the number of frames read and, where it is known, of all frames.
+    Raises EdgeError where the footage is missing or has no frames in the span, where the folder
+    holds a dataset already, or where a file can't be written.
     """
-    target = folder / "dataset.json"
-    if target.exists():
-        raise DatasetError(f"{target}: there is a dataset already; choose another folder")
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    if (folder / DATASET).exists():
+        raise DatasetError(f"{folder / DATASET}: there is a dataset already; choose another folder")
     coco = Coco([], [], [Category(i, label) for i, label in enumerate(teacher.labels, 1)])
-    for time_s, rgb in _frames(footage, span, progress):
-        image = _kept(folder, footage, len(coco.images) + 1, time_s, rgb)
+    for time_s, frame in _frames(footage, span, progress):
+        image = _image(len(coco.images) + 1, footage, time_s, frame)
+        write_picture(folder, image.file_name, frame.main.bgr())
         coco.images.append(image)
-        _label(coco, image.id, look(teacher, rgb))
+        opinion = look(teacher, frame.main.rgb())
+        coco.annotations += _annotations(len(coco.annotations) + 1, image.id, opinion)
     if not coco.images:
         raise PermanentError(f"{footage}: no frames between {span.start_s:g} and {span.end_s:g} s")
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
-    write_file(target, msgspec.json.encode(coco))
+    write_document(folder, coco)
     return sum(not annotation.iscrowd for annotation in coco.annotations)
 
 
-def _frames(
-    footage: str, span: Span, progress: Progress
-) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
-    source = open_source(SourceSettings(uri=footage, fast=True))
-    total = source.open().frame_count
-    start_ns = None
-    try:
-        while (frame := source.read()) is not None:
-            start_ns = frame.timestamp_ns if start_ns is None else start_ns
-            time_s = (frame.timestamp_ns - start_ns) / 1e9
+def _frames(footage: str, span: Span, progress: Progress) -> Iterator[tuple[float, Frame]]:
+    with Recording(SourceSettings(uri=footage, fast=True)) as recording:
+        for frame, time_s in recording.frames():
             if time_s >= span.end_s:
                 break
             if time_s >= span.start_s and frame.index % span.every == 0:
-                yield time_s, frame.main.rgb()
-            progress(frame.index + 1, total)
-    finally:
-        source.close()
+                yield time_s, frame
+            progress(frame.index + 1, recording.info.frame_count)
 
 
-def _kept(
-    folder: Path, footage: str, number: int, time_s: float, rgb: npt.NDArray[np.uint8]
-) -> Image:
-    name = f"images/{number:06d}.jpg"
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    if not cv2.imwrite(str(folder / name), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options):
-        raise PermanentError(f"{folder / name}: can't be written")
-    height, width = rgb.shape[:2]
-    return Image(number, name, width, height, source=Path(footage).name, time_s=round(time_s, 3))
+def _image(number: int, footage: str, time_s: float, frame: Frame) -> Image:
+    return Image(
+        id=number,
+        file_name=f"{IMAGES}/{number:06d}.jpg",
+        width=frame.main.width,
+        height=frame.main.height,
+        source=Path(footage).name,
+        time_s=round(time_s, 3),
+    )
 
 
-def _label(coco: Coco, image_id: int, seen: Seen) -> None:
-    rows = [
-        (box, int(class_id) + 1, 0, float(score))
+def _annotations(first: int, image_id: int, opinion: Opinion) -> list[Annotation]:
+    """Objects, then places to ignore, numbered from `first`."""
+    sure = opinion.sure
+    rows: list[tuple[Box, int, bool, float]] = [
+        (box, class_id + 1, False, score)
         for box, class_id, score in zip(
-            seen.sure.boxes_xyxy, seen.sure.class_ids, seen.sure.scores, strict=True
+            sure.boxes_xyxy.tolist(), sure.class_ids.tolist(), sure.scores.tolist(), strict=True
         )
     ]
-    rows += [(box, 1, 1, 0.0) for box in seen.unsure_xyxy]
-    for box, category, crowd, score in rows:
-        x0, y0, x1, y1 = (round(float(value), 1) for value in box)
-        bbox = (x0, y0, round(x1 - x0, 1), round(y1 - y0, 1))
-        number = len(coco.annotations) + 1
-        area = round(bbox[2] * bbox[3], 1)
-        coco.annotations.append(
-            Annotation(number, image_id, category, bbox, area, crowd, score=round(score, 3))
-        )
+    rows += [(box, 1, True, 0.0) for box in opinion.unsure_xyxy.tolist()]
+    return [
+        annotation(number, image_id, box, category_id, iscrowd=ignored, score=score)
+        for number, (box, category_id, ignored, score) in enumerate(rows, first)
+    ]
 
 
 def _split(coco: Coco, span: Span) -> None:
-    """By time; what lies in the gap belongs to no split, and goes."""
+    """Splits the pictures by time; those in the gap leave the dataset."""
     first, last = coco.images[0].time_s, coco.images[-1].time_s
     border_s = first + span.train_share * (last - first)
     for image in coco.images:

@@ -1,9 +1,8 @@
-"""How good a model is on a labelled dataset: mAP as COCO has it, and F1 at the daemon's score."""
+"""Measures a model on a labelled dataset: mAP as in COCO, and F1 at the daemon's score."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,24 +11,25 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import MissingExtraError, PermanentError
+from edge.config.schema import ModelSettings
+from edge.errors import PermanentError
 from edge.vision.geometry import Boxes, covered, iou
 from edge.vision.pipeline import DetectorLike
 from edge.vision.regions import combine, unpack
 from edge.vision.types import Detections
 from mobiledet.dataset import Dataset, Picture
 from mobiledet.looks import measured_looks, whole_look
+from mobiledet.optional import import_for
 
 Looking = Literal["regions", "whole"]
-LEAST_SCORE = 0.01  # mAP looks at the whole curve
-SCORE = 0.5  # at which the daemon reports
-MIN_IOU = 0.5
-MAX_IOU = 0.45  # of two boxes that are one object, as the daemon has it
+LEAST_SCORE = 0.01  # mAP needs nearly the whole curve of precision and recall
+SCORE, MAX_IOU = ModelSettings().min_score, ModelSettings().max_iou
+MIN_IOU = 0.5  # a box with less is not the object's, as in Pascal VOC
 Progress = Callable[[int, int], None]
 
 
 class ClassScore(msgspec.Struct, frozen=True):
-    """Of one class: how many objects there are, AP at IoU .5, F1 and its parts at SCORE."""
+    """Figures of one class: number of objects, AP at IoU .5, and at SCORE F1 with its parts."""
 
     label: str
     objects: int
@@ -40,7 +40,10 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """map: mean AP over IoU .5 to .95 and classes. f1 and its parts: of all classes together."""
+    """Figures of all classes. map: mean AP over IoU .5 to .95 and classes.
+
+    precision, recall, f1: of all classes counted together.
+    """
 
     pictures: int
     invocations: int
@@ -55,32 +58,39 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate(
     detector: DetectorLike, dataset: Dataset, looking: Looking, progress: Progress
 ) -> Report:
-    """Measures through the daemon's own canvases (`regions`), or by whole pictures.
+    """Measures with the daemon's own canvases (`regions`), or with whole pictures (`whole`).
 
-    Raises PermanentError where the model lacks a class of the dataset.
+    progress: called with the number of pictures done, and of all. Raises PermanentError where the
+    model lacks a class of the dataset.
     """
-    own_ids = _own_ids(detector.labels, dataset.labels)
-    found, invocations = [], 0
+    dataset_ids = _dataset_ids(detector.labels, dataset.labels)
+    results, invocations = [], 0
     for number, picture in enumerate(dataset.pictures):
-        seen, looks = _see(detector, picture, number, looking)
-        known = own_ids[seen.class_ids]
-        rows = known >= 0
-        found.append(Detections(seen.boxes_xyxy[rows], seen.scores[rows], known[rows]))
+        detections, looks = _detect(detector, picture, number, looking)
+        class_ids = dataset_ids[detections.class_ids]
+        known = class_ids >= 0
+        results.append(
+            Detections(detections.boxes_xyxy[known], detections.scores[known], class_ids[known])
+        )
         invocations += looks
         progress(number + 1, len(dataset.pictures))
-    return score(dataset, found, invocations)
+    return score(dataset, results, invocations)
 
 
-def _own_ids(model: tuple[str, ...], dataset: tuple[str, ...]) -> npt.NDArray[np.int64]:
+def _dataset_ids(model: tuple[str, ...], dataset: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """(labels of the model,) the dataset's class id of each, -1 where it has none."""
     missing = [label for label in dataset if label not in model]
     if missing:
-        raise PermanentError(f"the model knows {', '.join(model)}, not the dataset's {missing[0]}")
+        raise PermanentError(
+            f"the model's labels are {', '.join(model)}: the dataset's {missing[0]} is missing"
+        )
     return np.array([dataset.index(x) if x in dataset else -1 for x in model], np.int64)
 
 
-def _see(
+def _detect(
     detector: DetectorLike, picture: Picture, number: int, looking: Looking
 ) -> tuple[Detections, int]:
+    """All detections in a picture, and the number of invocations."""
     rgb, size_px = picture.rgb(), detector.input_size[0]
     if looking == "whole":
         looks = [whole_look(picture, rgb, size_px)]
@@ -88,18 +98,18 @@ def _see(
         looks = measured_looks(picture, rgb, number, size_px)  # type: ignore[assignment]
     parts, count = [], 0
     for layout, canvas in looks:
-        seen = detector.detect(canvas, LEAST_SCORE)
-        parts += unpack(layout, seen, (picture.width, picture.height))
+        detections = detector.detect(canvas, LEAST_SCORE)
+        parts += unpack(layout, detections, (picture.width, picture.height))
         count += 1
     return combine(parts, MAX_IOU), count
 
 
-def score(dataset: Dataset, found: list[Detections], invocations: int) -> Report:
-    """found: what was seen in each picture, class ids of the dataset, main pixels."""
-    precisions = _average_precisions(dataset, found)
+def score(dataset: Dataset, results: list[Detections], invocations: int) -> Report:
+    """results: the detections in each picture, with class ids of the dataset, in main pixels."""
+    precisions = _average_precisions(dataset, results)
     counts = np.zeros((len(dataset.labels), 3), np.int64)  # objects, right, wrong
-    for picture, seen in zip(dataset.pictures, found, strict=True):
-        _count(picture, seen[seen.scores >= SCORE], counts)
+    for picture, detections in zip(dataset.pictures, results, strict=True):
+        _count(picture, detections[detections.scores >= SCORE], counts)
     classes = tuple(
         ClassScore(label, int(row[0]), round(float(ap), 4), *_f1(row))
         for label, row, ap in zip(dataset.labels, counts, precisions[:, 0], strict=True)
@@ -118,6 +128,7 @@ def score(dataset: Dataset, found: list[Detections], invocations: int) -> Report
 
 
 def _f1(counts: npt.NDArray[np.int64]) -> tuple[float, float, float]:
+    """(3,) objects, right, wrong -> precision, recall, F1."""
     objects, right, wrong = (int(value) for value in counts)
     precision = right / (right + wrong) if right + wrong else 0.0
     recall = right / objects if objects else 0.0
@@ -126,19 +137,22 @@ def _f1(counts: npt.NDArray[np.int64]) -> tuple[float, float, float]:
     return round(precision, 4), round(recall, 4), round(f1, 4)
 
 
-def _count(picture: Picture, seen: Detections, counts: npt.NDArray[np.int64]) -> None:
-    """Each detection, best first, takes the free object of its class that it overlaps most."""
-    overlap = iou(seen.boxes_xyxy, picture.boxes_xyxy)
-    overlap[seen.class_ids[:, None] != picture.class_ids[None, :]] = 0
+def _count(picture: Picture, detections: Detections, counts: npt.NDArray[np.int64]) -> None:
+    """Adds to (classes, 3) objects, right and wrong.
+
+    Each detection, best first, takes the free object of its class that it overlaps most.
+    """
+    overlap = iou(detections.boxes_xyxy, picture.boxes_xyxy)
+    overlap[detections.class_ids[:, None] != picture.class_ids[None, :]] = 0
     np.add.at(counts[:, 0], picture.class_ids, 1)
-    ignored = _ignored(seen.boxes_xyxy, picture.ignored_xyxy)
-    for row in np.argsort(-seen.scores, kind="stable"):
+    ignored = _ignored(detections.boxes_xyxy, picture.ignored_xyxy)
+    for row in np.argsort(-detections.scores, kind="stable"):
         best = int(overlap[row].argmax()) if overlap.shape[1] else -1
         if best >= 0 and overlap[row, best] >= MIN_IOU:
             overlap[:, best] = 0
-            counts[seen.class_ids[row], 1] += 1
+            counts[detections.class_ids[row], 1] += 1
         elif not ignored[row]:
-            counts[seen.class_ids[row], 2] += 1
+            counts[detections.class_ids[row], 2] += 1
 
 
 def _ignored(boxes_xyxy: Boxes, ignored_xyxy: Boxes) -> npt.NDArray[np.bool_]:
@@ -147,21 +161,21 @@ def _ignored(boxes_xyxy: Boxes, ignored_xyxy: Boxes) -> npt.NDArray[np.bool_]:
     return np.asarray(covered(boxes_xyxy, ignored_xyxy).max(axis=1) >= MIN_IOU)
 
 
-def _average_precisions(dataset: Dataset, found: list[Detections]) -> npt.NDArray[np.float64]:
-    """(classes, 10) AP for IoU .5, .55 to .95; 0 where nothing was found."""
-    results = [
+def _average_precisions(dataset: Dataset, results: list[Detections]) -> npt.NDArray[np.float64]:
+    """(classes, 10) AP for IoU .5, .55 to .95; 0 where there is no detection."""
+    rows = [
         {"image_id": number, "category_id": int(class_id), "bbox": box, "score": float(value)}
-        for number, seen in enumerate(found, 1)
-        for box, value, class_id in zip(_xywh(seen), seen.scores, seen.class_ids + 1, strict=True)
+        for number, each in enumerate(results, 1)
+        for box, value, class_id in zip(_xywh(each), each.scores, each.class_ids + 1, strict=True)
     ]
-    if not results:
+    if not rows:
         return np.zeros((len(dataset.labels), 10))
     coco, cocoeval = _pycocotools()
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco.COCO()
         truth.dataset = _as_coco(dataset)
         truth.createIndex()
-        measured = cocoeval.COCOeval(truth, truth.loadRes(results), "bbox")
+        measured = cocoeval.COCOeval(truth, truth.loadRes(rows), "bbox")
         measured.evaluate()
         measured.accumulate()
     # IoU, recall, class, area (all), most detections (100); -1 where a class has no object
@@ -170,6 +184,7 @@ def _average_precisions(dataset: Dataset, found: list[Detections]) -> npt.NDArra
 
 
 def _as_coco(dataset: Dataset) -> dict[str, Any]:
+    """The ground truth as pycocotools takes it; an ignored place is one for every class."""
     annotations: list[dict[str, Any]] = []
 
     def add(number: int, category: int, box: Boxes, crowd: int) -> None:
@@ -199,15 +214,16 @@ def _as_coco(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _xywh(seen: Detections) -> list[list[float]]:
-    corners = seen.boxes_xyxy
+def _xywh(detections: Detections) -> list[list[float]]:
+    corners = detections.boxes_xyxy
     sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
     rows: list[list[float]] = sides.tolist()
     return rows
 
 
 def _pycocotools() -> tuple[Any, Any]:
-    try:
-        return tuple(importlib.import_module(f"pycocotools.{m}") for m in ("coco", "cocoeval"))  # type: ignore[return-value]
-    except ImportError as error:
-        raise MissingExtraError("measuring mAP", "train") from error
+    coco, cocoeval = (
+        import_for("measuring mAP", f"pycocotools.{name}", "pycocotools")
+        for name in ("coco", "cocoeval")
+    )
+    return coco, cocoeval

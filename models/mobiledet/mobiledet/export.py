@@ -1,6 +1,7 @@
-"""From a run to one file for the daemon: float, int8 by calibration, int8 by training; measured.
+"""Makes the file that the daemon runs from a training run, in three ways, and measures each.
 
-Every figure is of the flatbuffer itself, run by the daemon's own detector.
+The ways are float32, int8 by calibration and int8 by training. Every figure is that of the
+flatbuffer itself, run by the daemon's own detector.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge.config.schema import ModelSettings
 from edge.vision.detector import Detector
 from edge.vision.detector.model_file import DetectorSpec, attach
 from mobiledet.blocks import FloatBlocks
@@ -24,19 +24,21 @@ from mobiledet.design import BOX_SCALES, Design
 from mobiledet.evaluation import Looking, Progress, Report, evaluate
 from mobiledet.fake_quantized import twin_of
 from mobiledet.latency import latencies_ms
-from mobiledet.looks import Looks, measured_looks
+from mobiledet.looks import Samples, measured_looks
+from mobiledet.models import open_model
 from mobiledet.network import build
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
-from mobiledet.run import Run, Training, load_checkpoint
+from mobiledet.run import Run, load_checkpoint
 from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
 
+# TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
-TUNING_RATE = 2e-4  # of quantization-aware training, against 2e-3 of the training before
+TUNING_RATE = 2e-4  # a tenth of the rate of training, whose weights are nearly right
 FLOAT, CALIBRATED, TUNED = "float", "int8, post-training", "int8, quantization-aware"
 
 
 class Variant(msgspec.Struct, frozen=True):
-    """One way to make a file of the run, and what that file does."""
+    """One kind of file made of the run, and its figures."""
 
     kind: str
     size_bytes: int
@@ -45,7 +47,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was measured for a model card."""
+    """All figures of a model card. chosen: the kind that `export` writes."""
 
     mega_macs: float
     parameters: int
@@ -57,14 +59,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def float_model(folder: Path, design: Design) -> Any:
-    """The network with the weights of the folder's last checkpoint."""
+    """The network with the weights of the folder's last checkpoint. Raises RunError."""
     model = build(design, FloatBlocks())
     model.set_weights(load_checkpoint(folder).weights)
     return model
 
 
 def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) -> list[Canvas]:
-    """Inputs as the daemon would make them of pictures all over the dataset."""
+    """Up to `count` inputs as the daemon makes them, from pictures all over the dataset."""
     step = max(1, len(dataset.pictures) // count)
 
     def all_of_them() -> Iterable[Canvas]:
@@ -76,41 +78,43 @@ def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) 
 
 
 def tuned(
-    model: Any, run: Run, dataset: Dataset, calibration: list[Canvas], steps: int, bar: Progress
+    model: Any,
+    run: Run,
+    dataset: Dataset,
+    calibration: list[Canvas],
+    steps: int,
+    progress: Progress,
 ) -> Any:
-    """The model's twin after some steps of quantization-aware training."""
+    """The model's twin after `steps` of quantization-aware training."""
     twin = twin_of(model, run.design, normalized(np.stack(calibration)))
-    plan = Training(
-        dataset=run.training.dataset,
-        split=run.training.split,
+    plan = msgspec.structs.replace(
+        run.training,
         steps=steps,
-        batch=run.training.batch,
         seed=run.training.seed + 1,  # other batches than those of the training
         learning_rate=TUNING_RATE,
-        loss=run.training.loss,
     )
     take_steps(
         twin,
         make_optimizer(twin, TUNING_RATE, steps),
         run.design,
         plan,
-        Looks(dataset, run.design.size_px),
+        Samples(dataset, run.design.size_px),
         range(steps),
-        lambda done, _loss: bar(done, steps),
+        lambda done, _loss: progress(done, steps),
     )
     return twin
 
 
 def flatbuffers(
-    folder: Path, run: Run, training: Dataset, tuning_steps: int, bar: Progress
+    folder: Path, run: Run, training: Dataset, tuning_steps: int, progress: Progress
 ) -> dict[str, bytes]:
-    """By kind; the quantization-aware one only where `tuning_steps` is not 0."""
+    """By kind; without the quantization-aware one if `tuning_steps` is 0."""
     prepare(run.training.seed)
     model = float_model(folder, run.design)
     calibration = canvases(training, run.design.size_px)
     made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
     if tuning_steps:
-        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, bar), [])
+        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, progress), [])
     return made
 
 
@@ -121,17 +125,17 @@ def measured(
     held_out: Dataset,
     looking: Looking,
     reference: tuple[str, bytes],
-    bar: Progress,
+    progress: Progress,
 ) -> Figures:
-    """reference: name and flatbuffer of a model whose latency is measured in the same run."""
+    """Measures all kinds. reference: name and flatbuffer of a model timed in turn with them."""
     reports = {
-        kind: evaluate(opened(flatbuffer, run.design), held_out, looking, bar)
+        kind: evaluate(opened(flatbuffer, run.design), held_out, looking, progress)
         for kind, flatbuffer in made.items()
     }
-    *own_ms, reference_ms = latencies_ms([*made.values(), reference[1]])
+    *made_ms, reference_ms = latencies_ms([*made.values(), reference[1]])
     variants = tuple(
         Variant(kind, len(made[kind]), round(taken_ms, 2), reports[kind])
-        for kind, taken_ms in zip(made, own_ms, strict=True)
+        for kind, taken_ms in zip(made, made_ms, strict=True)
     )
     network = build(run.design, FloatBlocks())
     return Figures(
@@ -146,7 +150,7 @@ def measured(
 
 
 def write(path: Path, flatbuffer: bytes, design: Design, licence: str) -> None:
-    """The file that the daemon runs, with labels and anchors inside."""
+    """Writes the file that the daemon runs, with labels and anchors inside."""
     spec = DetectorSpec(
         name=path.stem,
         licence=licence,
@@ -158,8 +162,8 @@ def write(path: Path, flatbuffer: bytes, design: Design, licence: str) -> None:
 
 
 def opened(flatbuffer: bytes, design: Design) -> Detector:
-    """The daemon's detector on a model that has no file yet."""
+    """The daemon's detector for a model that has no file yet."""
     with tempfile.TemporaryDirectory(prefix="edge-train-") as folder:
         path = Path(folder, "model.tflite")
         write(path, flatbuffer, design, "")
-        return Detector(ModelSettings(file=str(path), threads=1), path)
+        return open_model(str(path))

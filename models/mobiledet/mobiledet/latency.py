@@ -1,4 +1,4 @@
-"""How long a model takes here and now, by the runtime that the daemon uses."""
+"""Measures a model's latency on this machine, with the runtime that the daemon uses."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 
 from edge.vision.detector.runtime import Interpreter, open_interpreter
 
-WARM_UP = 3
+WARM_UP = 3  # invocations that don't count: the first ones allocate
 LEAST_ROUNDS = 10
 
 
 def latency_ms(flatbuffer: bytes, *, threads: int = 1, budget_s: float = 1.0) -> float:
-    """The median of single invocations over `budget_s` seconds, at least ten."""
+    """The median latency of one model; see `latencies_ms`."""
     return latencies_ms([flatbuffer], threads=threads, budget_s=budget_s)[0]
 
 
 def latencies_ms(
     flatbuffers: Sequence[bytes], *, threads: int = 1, budget_s: float = 3.0
 ) -> list[float]:
-    """The medians of several models that take turns, so that what else runs here delays them all.
+    """The median latencies of several models.
 
-    budget_s: for all together; each is invoked ten times at least.
+    They take turns, so that other load on the machine delays all of them. budget_s: time for all
+    together; each is invoked at least ten times.
     """
     interpreters = [_ready(flatbuffer, threads) for flatbuffer in flatbuffers]
     taken: list[list[float]] = [[] for _ in interpreters]

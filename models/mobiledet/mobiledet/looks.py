@@ -1,7 +1,7 @@
-"""Model inputs as the daemon makes them: crops, and packed canvases of several.
+"""Model inputs as the daemon makes them: single crops, and canvases packed with several.
 
-Both for training, where each draw differs, and for measuring, where they are the same each time.
-The canvases are laid out and painted by the daemon's own `Packer`.
+They are drawn at random for training, and are the same each time for measuring. The daemon's own
+`Packer` lays out and fills the canvases.
 """
 
 from __future__ import annotations
@@ -29,17 +29,29 @@ from mobiledet.augment import (
 )
 from mobiledet.dataset import Dataset, Picture
 
-CACHE_BYTES = 600_000_000  # of decoded pictures
-# How often a canvas is made in which way; the rest is packed or single, as the boxes' sizes decide.
+CACHE_BYTES = 600_000_000  # of decoded pictures: about 450 of 768x576 px
+# The networks of models/README.md were trained with these. Shares of the kinds of canvas: all
+# others are the daemon's, packed or single as their boxes require.
 SSD_CROP, EXPANDED, WHOLE = 0.12, 0.06, 0.08
-ANY_PICTURE = 0.2  # share that is not drawn for an object's sake
-MAX_SUBJECTS = 6
-DISTRACTORS = 2  # places without an object at which a measurement looks, in each picture
-SEED = 20
+ANY_PICTURE = 0.2  # share of pictures drawn without regard to their objects
+MAX_SUBJECTS = 6  # cells of the daemon's largest grid
+PACKED = 0.7  # share of the daemon's canvases on which several crops may be packed
+# Ranges around the daemon's defaults, 1.6 and 1.5, so that other settings are learnt too.
+CONTEXTS, SHRINKS = (1.2, 2.4), (1.0, 2.0)
+# A blob against its object's box: shift of the centre (standard deviation) and half sides, both as
+# shares of the box's sides. A blob is a little wide, as motion joins the object's places in time.
+SHIFT, HALF_WIDTHS, HALF_HEIGHTS = 0.1, (0.35, 0.7), (0.35, 0.65)
+# A blob without an object: its height as a share of the picture's shorter side; width to height.
+SIDES, ASPECTS = (0.05, 0.5), (0.4, 1.0)
+DISTRACTORS = 2  # places without an object that a measurement looks at, in each picture
+SEED = 20  # of measurements
 
 
-class Looks:
-    """Draws training samples from a dataset. Thread-safe: a draw depends on its generator alone."""
+class Samples:
+    """Draws training samples from a dataset.
+
+    Thread-safe: a draw depends on its random generator alone.
+    """
 
     def __init__(self, dataset: Dataset, size_px: int) -> None:
         self._dataset = dataset
@@ -53,7 +65,7 @@ class Looks:
         self._rgb = cached(lambda number: dataset.pictures[number].rgb())
 
     def draw(self, random: Random) -> Sample:
-        """One canvas with what is on it, (size, size, 3)."""
+        """One canvas, (size, size, 3), with its objects."""
         number, first = self._pick(random)
         picture = self._dataset.pictures[number]
         sample = Sample(
@@ -76,7 +88,7 @@ class Looks:
         )
 
     def _pick(self, random: Random) -> tuple[int, int | None]:
-        """A picture, and which of its objects it was drawn for: each class as often as another."""
+        """A picture and the object that it was drawn for: every class equally often."""
         if random.random() < ANY_PICTURE:
             return int(random.integers(len(self._dataset.pictures))), None
         class_id = int(random.integers(len(self._of_class)))
@@ -85,6 +97,7 @@ class Looks:
         return number, int(random.choice(rows))
 
     def _daemon_look(self, sample: Sample, first: int | None, random: Random) -> Sample:
+        """A canvas by the daemon's rules, for the object `first` or for any place."""
         height, width = sample.image.shape[:2]
         others = random.permutation(len(sample.boxes_xyxy))
         rows = ([first] if first is not None else []) + others.tolist()
@@ -95,9 +108,9 @@ class Looks:
         blobs = blobs[: 1 + int(random.integers(MAX_SUBJECTS))]
         settings = msgspec.structs.replace(
             RegionSettings(),
-            context=float(random.uniform(1.2, 2.4)),
-            max_shrink=float(random.uniform(1.0, 2.0)),
-            pack=bool(random.random() < 0.7),
+            context=float(random.uniform(*CONTEXTS)),
+            max_shrink=float(random.uniform(*SHRINKS)),
+            pack=bool(random.random() < PACKED),
         )
         packer = Packer(settings, (self._size_px, self._size_px), (width, height))
         layout, _ = packer.next(clip(np.array(blobs, np.float32), width, height))
@@ -105,44 +118,47 @@ class Looks:
 
 
 def on_canvas(packer: Packer, layout: Layout, sample: Sample) -> Sample:
-    """A picture's crops on one canvas, and its objects there."""
+    """A picture's crops on one canvas, and its objects in pixels of the canvas."""
     canvas = packer.fill(layout, as_frame(sample.image)).copy()
     boxes, class_ids, ignored = [], [], []
     for cell in layout.cells:
-        own = kept(sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy, cell.crop_xyxy)
-        boxes.append(cell.to_canvas(own.boxes_xyxy))
-        class_ids.append(own.class_ids)
-        ignored.append(cell.to_canvas(own.ignored_xyxy))
+        inside = kept(sample.boxes_xyxy, sample.class_ids, sample.ignored_xyxy, cell.crop_xyxy)
+        boxes.append(cell.to_canvas(inside.boxes_xyxy))
+        class_ids.append(inside.class_ids)
+        ignored.append(cell.to_canvas(inside.ignored_xyxy))
     return Sample(canvas, np.concatenate(boxes), np.concatenate(class_ids), np.concatenate(ignored))
 
 
 def as_frame(rgb: npt.NDArray[np.uint8]) -> camera.Picture:
+    """A main picture of (h, w, 3) RGB."""
     return camera.Picture(camera.PixelFormat.RGB, (rgb,))
 
 
 def as_blob(box_xyxy: Boxes, random: Random) -> Boxes:
-    """The box that motion would have drawn around an object: not quite its own."""
+    """The box that motion might give an object: a little off its true box."""
     x0, y0, x1, y1 = box_xyxy
     w, h = x1 - x0, y1 - y0
-    cx, cy = (x0 + x1) / 2 + random.normal(0, 0.1) * w, (y0 + y1) / 2 + random.normal(0, 0.1) * h
-    half_w, half_h = w * random.uniform(0.35, 0.7), h * random.uniform(0.35, 0.65)
+    cx = (x0 + x1) / 2 + random.normal(0, SHIFT) * w
+    cy = (y0 + y1) / 2 + random.normal(0, SHIFT) * h
+    half_w, half_h = w * random.uniform(*HALF_WIDTHS), h * random.uniform(*HALF_HEIGHTS)
     return np.array([cx - half_w, cy - half_h, cx + half_w, cy + half_h], np.float32)
 
 
 def _anywhere(sample: Sample, random: Random) -> Boxes:
-    """A blob of some size at some place of the picture: light, a branch, a shadow."""
+    """A blob of random size and place, as light, a branch or a shadow makes one."""
     height, width = sample.image.shape[:2]
-    side = np.exp(random.uniform(np.log(0.05), np.log(0.5))) * min(width, height)
+    side = np.exp(random.uniform(*np.log(SIDES))) * min(width, height)
     x, y = random.uniform(0, width - side), random.uniform(0, height - side)
-    return np.array([x, y, x + side * random.uniform(0.4, 1), y + side], np.float32)
+    return np.array([x, y, x + side * random.uniform(*ASPECTS), y + side], np.float32)
 
 
 def measured_looks(
     picture: Picture, rgb: npt.NDArray[np.uint8], number: int, size_px: int
 ) -> Iterator[tuple[Layout, npt.NDArray[np.uint8]]]:
-    """The looks that a measurement takes at a picture, and their canvases, each overwritten.
+    """Layouts and canvases for measuring one picture; each canvas overwrites the one before.
 
-    Blobs around every object, not exact, and some where nothing is; the same in each measurement.
+    They show every object, inexactly cropped, and some places without one. They depend on the
+    picture and its number alone.
     """
     random = np.random.default_rng([SEED, number])
     sample = Sample(rgb, picture.boxes_xyxy, picture.class_ids, picture.ignored_xyxy)
@@ -152,9 +168,9 @@ def measured_looks(
     packer = Packer(RegionSettings(), (size_px, size_px), size)
     left = clip(np.array(blobs, np.float32), *size)
     while len(left):
-        layout, seen = packer.next(left)
+        layout, shown = packer.next(left)
         yield layout, packer.fill(layout, as_frame(rgb))
-        left = left[~seen]
+        left = left[~shown]
 
 
 def whole_look(

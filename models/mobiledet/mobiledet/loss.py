@@ -1,4 +1,4 @@
-"""The loss of SSD: where an object is, and what it is."""
+"""The loss of SSD: one part for the boxes, one for the classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mobiledet.tensorflow import tf
 
 Kind = Literal["hard-negative", "focal"]
 NEGATIVES_PER_OBJECT = 3.0  # Liu et al., 2016
-LEAST_NEGATIVES = 10.0  # a picture of nothing teaches too
+LEAST_NEGATIVES = 10.0  # so that a picture without an object counts too
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., 2017
 
 
@@ -21,7 +21,7 @@ def detection_loss(
     first_class_column: int,
     kind: Kind,
 ) -> tuple[Tensor, Tensor]:
-    """Of a batch, for each matched anchor: (localization, classification), two scalars.
+    """The two losses of a batch for each matched anchor: (localization, classification), scalars.
 
     codes, true_codes: (b, n, 4). logits: (b, n, columns). true_classes: (b, n) as in `Targets`.
     """
@@ -53,7 +53,7 @@ def _focal(entropy: Tensor, wanted: Tensor, logits: Tensor) -> Tensor:
 
 
 def _hard_negatives(entropy: Tensor, true_classes: Tensor, matched: Tensor) -> Tensor:
-    """(b, n) 0 or 1: in each picture the background anchors that are most mistaken."""
+    """(b, n) 1 at the background anchors with the largest errors of each picture, 0 elsewhere."""
     wanted = NEGATIVES_PER_OBJECT * tf().reduce_sum(matched, axis=1)
     wanted = tf().cast(tf().maximum(wanted, LEAST_NEGATIVES), tf().int32)
     mistaken = tf().where(tf().equal(true_classes, 0), entropy, -1.0)

@@ -10,7 +10,8 @@ from mobiledet.blocks import Blocks, Tensor
 from mobiledet.design import Design
 from mobiledet.tensorflow import tf
 
-EXTRA_FILTERS = (512, 256, 256, 128)  # of each map after the backbone's, at alpha 1
+# Of the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
+EXTRA_FILTERS = (512, 256, 256, 128)
 PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin et al., 2017)
 
 
@@ -29,14 +30,14 @@ def build(design: Design, blocks: Blocks) -> Any:
             parts[kind].append(x)
     outputs = [
         # float32 also where the layers before calculate in 16 bits
-        layers.Concatenate(axis=1, name=kind, dtype="float32")(found)
-        for kind, found in parts.items()
+        layers.Concatenate(axis=1, name=kind, dtype="float32")(tensors)
+        for kind, tensors in parts.items()
     ]
     return tf().keras.Model(image, outputs, name="mobiledet")
 
 
 def _halved(blocks: Blocks, x: Tensor, design: Design, number: int) -> Tensor:
-    """The next feature map, of half the side."""
+    """The next feature map, with half the side."""
     count = filters(EXTRA_FILTERS[min(number, len(EXTRA_FILTERS) - 1)], design.alpha)
     x = blocks.conv(x, max(8, count // 2), f"extra{number}/narrow")
     if design.extra == "depthwise":

@@ -1,4 +1,4 @@
-"""From a Keras model to a flatbuffer: float, or int8 through and through."""
+"""Converts a Keras model to a flatbuffer, either float32 or all int8."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Canvas = npt.NDArray[np.uint8]
 
 
 def normalized(canvas: Canvas) -> npt.NDArray[np.float32]:
-    """Levels 0..255 as -1..1, the range that the daemon feeds a model."""
+    """Levels 0..255 -> -1..1, the range of a model's input in the daemon."""
     return canvas.astype(np.float32) * np.float32(1 / 127.5) - 1
 
 
@@ -26,10 +26,10 @@ def to_float(model: Any) -> bytes:
 
 
 def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
-    """Weights, activations, input and outputs in int8 (Jacob et al., 2018).
+    """A flatbuffer with weights, activations, input and outputs in int8 (Jacob et al., 2018).
 
-    canvases: what activations are measured on, each (size, size, 3). A network with its own fake
-    quantization has its ranges in it: none are needed.
+    canvases: inputs on which the range of each activation is measured, (size, size, 3). A twin
+    with fake quantization holds its ranges and needs none.
     """
     size = model.inputs[0].shape[1]
     extremes = [np.zeros((size, size, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)]
@@ -50,7 +50,7 @@ def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
 
 
 def _converter(model: Any) -> Any:
-    """Of a batch of one: a fixed shape lets the runtime plan its memory and take its fast paths."""
+    """A converter for batches of one: with a fixed shape the runtime can plan its memory."""
     shape = (1, *model.inputs[0].shape[1:])
     function = tf().function(lambda image: model(image, training=False))
     concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
@@ -66,7 +66,7 @@ def _converted(converter: Any) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the converter's own statistics, which it prints past Python, out of the terminal."""
+    """Discards the statistics that the converter writes to file descriptor 2, past Python."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

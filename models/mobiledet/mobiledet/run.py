@@ -1,7 +1,7 @@
-"""The folder of one training: what is trained on what, and how far it has come.
+"""The folder of one training run.
 
-`run.json` says it, `checkpoint.npz` holds weights and optimizer, `history.csv` the losses. Each is
-written whole or not at all.
+`run.json` holds the design and the training's settings, `checkpoint.npz` weights and optimizer, and
+`history.csv` the losses. Each is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.errors import PermanentError
-from edge.runtime.files import write_file
 from mobiledet.design import Design
+from mobiledet.files import write_file
 
 SETTINGS, CHECKPOINT, HISTORY = "run.json", "checkpoint.npz", "history.csv"
 Arrays = list[npt.NDArray[np.float32]]
 
 
 class RunError(PermanentError):
-    """A run that can't go on or be read. The sentence begins with its folder or file."""
+    """A run that can't be read or continued. The sentence begins with its folder or file."""
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a network is trained.
 
-    learning_rate: the highest; it rises over `WARM_UP` steps and falls as a cosine to nothing.
+    learning_rate: the highest; it rises over `training.WARM_UP` steps and falls to 0 as a cosine.
     """
 
     dataset: str
@@ -44,7 +44,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`run.json`."""
+    """The content of `run.json`."""
 
     design: Design
     training: Training
@@ -52,7 +52,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after `step` steps. loss: the mean since the checkpoint before."""
+    """The state after `step` steps, which took `cpu_s` seconds of CPU time."""
 
     step: int
     cpu_s: float
@@ -62,7 +62,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A line of the history: means since the line before."""
+    """A line of the history. location, classification: mean losses since the line before."""
 
     step: int
     location: float
@@ -71,23 +71,21 @@ class Loss:
 
 
 def create(folder: Path, run: Run) -> None:
-    """Raises RunError where there is a run already."""
+    """Writes `run.json`. Raises RunError where there is a run already, PermanentError."""
     if (folder / SETTINGS).exists():
-        raise RunError(f"{folder}: a run is there already; go on with --resume or name another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)))
-    except OSError as error:
-        raise RunError(f"{folder}: {error.strerror}") from error
+        raise RunError(
+            f"{folder}: there is a run already; continue it with --resume, or choose another --out"
+        )
+    write_file(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(run)))
 
 
 def load(folder: Path) -> Run:
-    """Raises RunError."""
+    """Reads `run.json`. Raises RunError."""
     path = folder / SETTINGS
     try:
         return msgspec.json.decode(path.read_bytes(), type=Run)
     except OSError as error:
-        raise RunError(f"{folder}: no run of edge-train fit is there ({error.strerror})") from error
+        raise RunError(f"{folder}: no run of edge-train fit ({error.strerror})") from error
     except msgspec.MsgspecError as error:
         raise RunError(f"{path}: {error}") from error
 
@@ -102,7 +100,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Raises RunError where training has not come to its first checkpoint."""
+    """Raises RunError where training has not reached its first checkpoint, or for a damaged one."""
     path = folder / CHECKPOINT
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -111,26 +109,28 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             weights = [arrays[name] for name in names if name.startswith("w")]
             optimizer = [arrays[name] for name in names if name.startswith("o")]
     except FileNotFoundError as error:
-        raise RunError(f"{folder}: no checkpoint yet; train it by edge-train fit") from error
+        raise RunError(
+            f"{folder}: no checkpoint yet; train it with edge-train fit --resume"
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path}: damaged: {error}") from error
     return Checkpoint(int(step), cpu_s, weights, optimizer)
 
 
-def note(folder: Path, lines: list[Loss]) -> None:
-    """Writes the history anew."""
+def write_history(folder: Path, lines: list[Loss]) -> None:
+    """Replaces `history.csv`. Raises FileError."""
     rows = ["step,location,classification,cpu_s"]
     rows += [f"{x.step},{x.location:.4f},{x.classification:.4f},{x.cpu_s:.1f}" for x in lines]
     write_file(folder / HISTORY, "".join(f"{row}\n" for row in rows).encode())
 
 
-def history(folder: Path, until_step: int) -> list[Loss]:
-    """The lines up to a checkpoint's step: what came after it happens again."""
+def read_history(folder: Path, until_step: int) -> list[Loss]:
+    """The lines up to a checkpoint's step; later steps are trained again."""
     path = folder / HISTORY
     if not path.is_file():
         return []
-    found = []
+    lines = []
     for row in path.read_text().splitlines()[1:]:
         step, location, classification, cpu_s = row.split(",")
-        found.append(Loss(int(step), float(location), float(classification), float(cpu_s)))
-    return [line for line in found if line.step <= until_step]
+        lines.append(Loss(int(step), float(location), float(classification), float(cpu_s)))
+    return [line for line in lines if line.step <= until_step]

@@ -1,29 +1,23 @@
-"""The only importer of TensorFlow: it takes seconds, so it is imported when first used."""
+"""The only importer of TensorFlow. The import takes seconds, so it happens at first use."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from functools import cache
 from typing import Any
 
-from edge.errors import MissingExtraError
+from mobiledet.optional import import_for
 
 
 @cache
 def tf() -> Any:
-    """The module. Raises MissingExtraError where it is not installed."""
+    """The module `tensorflow`. Raises PermanentError where it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        return importlib.import_module("tensorflow")
-    except ImportError as error:
-        raise MissingExtraError(
-            "building and training networks", "train", "pip install ./models/mobiledet"
-        ) from error
+    return import_for("building and training networks", "tensorflow", "TensorFlow 2.15")
 
 
 def mixed_precision() -> bool:
-    """Turns on 16-bit arithmetic where a GPU is present; whether it did."""
+    """Switches to 16-bit arithmetic if TensorFlow sees a GPU. Returns whether it does."""
     if not tf().config.list_physical_devices("GPU"):
         return False
     tf().keras.mixed_precision.set_global_policy("mixed_float16")

@@ -1,4 +1,4 @@
-"""The training loop: steps of AdamW, checkpoints, and the way back to where a run was."""
+"""The training loop: steps of AdamW, checkpoints, and continuing from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mobiledet.batches import batches
 from mobiledet.blocks import FloatBlocks
 from mobiledet.dataset import Dataset
 from mobiledet.design import Design
-from mobiledet.looks import Looks
+from mobiledet.looks import Samples
 from mobiledet.loss import Kind, detection_loss
 from mobiledet.network import build
 from mobiledet.run import (
@@ -24,24 +24,29 @@ from mobiledet.run import (
     Loss,
     Run,
     Training,
-    history,
     load_checkpoint,
-    note,
+    read_history,
     save_checkpoint,
+    write_history,
 )
 from mobiledet.tensorflow import mixed_precision, tf
 
+# With these and a learning rate of 0.002 the networks of models/README.md were trained.
 WARM_UP = 100  # steps
-CHECKPOINT_STEPS = 50
-TRIAL_STEPS = 12  # to measure how long one takes
+WEIGHT_DECAY = 1e-4
 MAX_NORM = 10.0  # of the gradient
+CHECKPOINT_STEPS = 50  # a kill costs up to 19 s of CPU time, at 740 s for 2000 steps
+TRIAL_STEPS = 12  # steps timed for --minutes; the first, which compiles, doesn't count
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
-Progress = Callable[[int, float], None]  # steps done, mean loss since it was called last
+Progress = Callable[[int, float], None]  # steps done, mean loss since the last checkpoint
 
 
 def prepare(seed: int) -> bool:
-    """Same seed, same result (on a CPU); 16-bit arithmetic on a GPU. Whether there is one."""
+    """Seeds TensorFlow. Returns whether there is a GPU.
+
+    A GPU calculates in 16 bits; on a CPU the same seed gives the same result.
+    """
     tf().keras.utils.set_random_seed(seed)
     if mixed_precision():
         return True
@@ -54,7 +59,7 @@ def anchors_of(design: Design) -> Anchors:
 
 
 def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
-    """Trains from the folder's checkpoint, or from the start, to the end; returns the model."""
+    """Trains to the end, from the folder's checkpoint if it has one. Returns the model."""
     training = run.training
     on_gpu = prepare(training.seed)
     model = build(run.design, FloatBlocks())
@@ -64,14 +69,14 @@ def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
         checkpoint = load_checkpoint(folder)
         restore(model, optimizer, checkpoint)
         step, cpu_s = checkpoint.step, checkpoint.cpu_s
-    lines = history(folder, step)
-    looks = Looks(dataset, run.design.size_px)
+    lines = read_history(folder, step)
+    samples = Samples(dataset, run.design.size_px)
 
     def reached(done: int, loss: Loss) -> None:
         progress(done, loss.location + loss.classification)
         if done % CHECKPOINT_STEPS == 0 or done == training.steps:
             lines.append(loss)
-            note(folder, lines)  # first: what it tells beyond the checkpoint is cut off again
+            write_history(folder, lines)  # first: lines after the checkpoint are dropped on resume
             save_checkpoint(folder, state(model, optimizer, done, loss.cpu_s))
 
     take_steps(
@@ -79,7 +84,7 @@ def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
         optimizer,
         run.design,
         training,
-        looks,
+        samples,
         range(step, training.steps),
         reached,
         cpu_s,
@@ -92,16 +97,16 @@ def take_steps(
     optimizer: Any,
     design: Design,
     training: Training,
-    looks: Looks,
+    samples: Samples,
     steps: range,
     reached: Callable[[int, Loss], None],
     cpu_s: float = 0.0,
 ) -> None:
-    """Trains; `reached` is told of each step, with the means since the last checkpoint."""
+    """Trains. `reached` is called after each step, with the means since the last checkpoint."""
     step_function = make_step(model, optimizer, design.first_class_column, training.loss)
     start_s = time.process_time() - cpu_s
     sums, count = np.zeros(2), 0
-    made = batches(looks, anchors_of(design), training.batch, training.seed, steps)
+    made = batches(samples, anchors_of(design), training.batch, training.seed, steps)
     for number, batch in zip(steps, made, strict=True):
         parts = step_function(batch.images, batch.codes, batch.classes)
         sums += [float(part) for part in parts]
@@ -114,13 +119,13 @@ def take_steps(
 
 
 def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False) -> Any:
-    """AdamW. scaled: its loss is scaled, as 16-bit gradients need."""
+    """AdamW. scaled: with a scaled loss, which 16-bit gradients need."""
     optimizers = tf().keras.optimizers
     warm_up = min(WARM_UP, max(1, steps // 10))
     rate = optimizers.schedules.CosineDecay(
         0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up
     )
-    optimizer = optimizers.AdamW(rate, weight_decay=1e-4, global_clipnorm=MAX_NORM)
+    optimizer = optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=MAX_NORM)
     if scaled:
         optimizer = tf().keras.mixed_precision.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
@@ -135,9 +140,9 @@ def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -
     def step(images: Any, codes: Any, classes: Any) -> tuple[Any, Any]:
         pictures = tf().cast(images, tf().float32) * (1 / 127.5) - 1
         with tf().GradientTape() as tape:
-            found_codes, logits = model(pictures, training=True)
+            predicted, logits = model(pictures, training=True)
             location, classification = detection_loss(
-                found_codes, logits, codes, classes, first_class_column, kind
+                predicted, logits, codes, classes, first_class_column, kind
             )
             loss = location + classification + tf().add_n([0.0, *model.losses])
             if scaled:
@@ -162,7 +167,7 @@ def restore(model: Any, optimizer: Any, checkpoint: Checkpoint) -> None:
 
 
 def seconds_per_step(run: Run, dataset: Dataset) -> float:
-    """Measured here: the wall time of a step, with its batch, after the first has been compiled."""
+    """The median wall time of a step with its batch, measured here, without the first."""
     model = build(run.design, FloatBlocks())
     optimizer = make_optimizer(model, run.training.learning_rate, TRIAL_STEPS)
     ends: list[float] = []
@@ -171,7 +176,7 @@ def seconds_per_step(run: Run, dataset: Dataset) -> float:
         optimizer,
         run.design,
         run.training,
-        Looks(dataset, run.design.size_px),
+        Samples(dataset, run.design.size_px),
         range(TRIAL_STEPS),
         lambda _done, _loss: ends.append(time.perf_counter()),
     )

@@ -16,7 +16,7 @@ from mobiledet.quantize import to_int8
 
 # The published rows leave the first convolution out at this width, and only at this width.
 WITHOUT_FIRST_CONV = 0.75
-# The published figure that doesn't go with the square of the resolution as all others do.
+# The published figure that does not follow the square of the resolution as all others do.
 PUBLISHED_IN_ERROR = (0.25, 192)
 
 
@@ -51,7 +51,7 @@ PUBLISHED = _published()
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the built graph has. comparable_macs: counted as the published row counts."""
+    """Counted on the built graph. comparable_macs: counted as the published row counts."""
 
     macs: int
     comparable_macs: int
@@ -60,7 +60,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The int8 file's size and its median latency here, one thread."""
+    """The size of the int8 file and its median latency on this machine, with one thread."""
 
     size_bytes: int
     latency_ms: float
@@ -74,7 +74,7 @@ class Row:
 
 
 def counted(row: Published) -> Counted:
-    """Builds the network and counts."""
+    """Builds the network and counts its MACs and parameters."""
     model = classifier(FloatBlocks(), row.alpha, row.size_px)
     macs = macs_by_layer(model)
     total = sum(macs.values())
@@ -92,24 +92,24 @@ def measured(row: Published) -> Measured:
 
 
 def rows(*, measure: bool, done: Callable[[int], None]) -> Iterable[Row]:
-    """All sixteen, one after the other; `done` is told how many are ready."""
+    """All sixteen, one after the other. done: called with the number of finished ones."""
     for number, row in enumerate(PUBLISHED, 1):
         yield Row(row, counted(row), measured(row) if measure else None)
         done(number)
 
 
 def choose(max_latency_ms: float, max_size_bytes: float) -> Row:
-    """The member with the best published top-1 that fits, measured here and now.
+    """The member with the best published top-1 that fits, measured on this machine.
 
-    Raises PermanentError that says what the smallest one takes.
+    Raises PermanentError where none fits, with the figures of the smallest one.
     """
     for row in sorted(PUBLISHED, key=lambda row: -row.top1):
         count = counted(row)
-        if count.parameters > max_size_bytes:  # one byte each: not worth a measurement
+        if count.parameters > max_size_bytes:  # at a byte each it can't fit
             continue
-        found = measured(row)
-        if found.size_bytes <= max_size_bytes and found.latency_ms <= max_latency_ms:
-            return Row(row, count, found)
+        figures = measured(row)
+        if figures.size_bytes <= max_size_bytes and figures.latency_ms <= max_latency_ms:
+            return Row(row, count, figures)
     least = measured(PUBLISHED[-1])
     raise PermanentError(
         f"none of the family fits {max_latency_ms:g} ms and {max_size_bytes / 1e6:g} MB: "

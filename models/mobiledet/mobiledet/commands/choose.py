@@ -6,8 +6,8 @@ import click
 
 
 @click.command()
-@click.option("--latency-ms", type=click.FloatRange(min=0), required=True, help="At most so long.")
-@click.option("--size-mb", type=click.FloatRange(min=0), required=True, help="At most so large.")
+@click.option("--latency-ms", type=click.FloatRange(min=0), required=True, help="Highest latency.")
+@click.option("--size-mb", type=click.FloatRange(min=0), required=True, help="Largest file.")
 def choose(latency_ms: float, size_mb: float) -> None:
     """Picks the network with the best published top-1 that fits, measured on this machine."""
     from mobiledet.zoo import choose as pick

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--split", default="train", show_default=True, help="Of what is trained on.")
-@click.option("--held-out", default="val", show_default=True, help="Split that is measured on.")
+@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--held-out", default="val", show_default=True, help="Split to measure on.")
 @click.option(
-    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
-)
-@click.option("--size-px", type=click.IntRange(64, 1024), default=160, show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
+    help="Width multiplier of the network.",
+)  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=160, show_default=True,
+              help="Side of the networks' input.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True,
+              help="Steps for each network.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Seed of the first weights and of the batches.")  # fmt: skip
 def compare(
     dataset: Path, split: str, held_out: str, alpha: float, size_px: int, steps: int, seed: int
 ) -> None:
-    """Depthwise against ordinary layers, MobileNet against fire: cost and quality side by side."""
+    """Compares depthwise with ordinary layers and MobileNet with fire: cost and quality."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -50,10 +54,10 @@ def compare(
                 task, description=name, completed=done, total=total
             ),
         )
-    _tell(rows)
+    _print(rows)
 
 
-def _tell(rows: Sequence[Row]) -> None:
+def _print(rows: Sequence[Row]) -> None:
     click.echo(
         f"{'backbone':14} {'extra layers':12} {'M MACs':>7} {'M param':>8} {'int8 MB':>8}"
         f" {'ms':>6} {'mAP':>6} {'AP50':>6} {'F1':>6}"

@@ -17,46 +17,45 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--split", default="", help="Only this part of the dataset.")
+@click.option("--split", default="", help="Only this split of the dataset.")
 @click.option(
     "--look",
     type=click.Choice(["regions", "whole"]),
     default="regions",
     show_default=True,
-    help="Through the daemon's crops and packed canvases, or at whole pictures.",
+    help="Look at the daemon's crops and packed canvases, or at whole pictures.",
 )
-@click.option("--json", "out", type=FILE, help="Where the figures go.")
+@click.option("--json", "out", type=FILE, help="Also write the figures as JSON.")
 def evaluate(model: str, dataset: Path, split: str, look: str, out: Path | None) -> None:
-    """Measures MODEL, a run's folder or any model of the daemon, on DATASET: mAP and F1."""
+    """Measures MODEL on DATASET: mAP and F1. MODEL is a run's folder or a model of the daemon."""
     import msgspec
     from rich.console import Console
     from rich.progress import Progress
 
     from mobiledet.dataset import read_dataset
     from mobiledet.evaluation import evaluate as measure
+    from mobiledet.files import write_file
 
-    found = read_dataset(dataset, split)
+    data = read_dataset(dataset, split)
     detector = _detector(model)
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("looking", total=len(found.pictures))
+        task = bar.add_task("measuring", total=len(data.pictures))
         report = measure(
             detector,
-            found,
+            data,
             look,  # type: ignore[arg-type]
             lambda done, _total: bar.update(task, completed=done),
         )
-    _tell(report)
+    _print(report)
     if out is not None:
-        out.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+        write_file(out, msgspec.json.format(msgspec.json.encode(report)))
 
 
 def _detector(model: str) -> Detector:
-    from edge.config.schema import ModelSettings
-    from edge.vision.detector import Detector
-    from edge.vision.detector.catalogue import find_model
+    from mobiledet.models import open_model
 
     if not Path(model).is_dir():
-        return Detector(ModelSettings(file=model, threads=1), find_model(model))
+        return open_model(model)
     from mobiledet.export import float_model, opened
     from mobiledet.quantize import to_float
     from mobiledet.run import load
@@ -65,7 +64,7 @@ def _detector(model: str) -> Detector:
     return opened(to_float(float_model(Path(model), design)), design)
 
 
-def _tell(report: Report) -> None:
+def _print(report: Report) -> None:
     click.echo(f"{report.pictures} pictures, {report.invocations} invocations")
     click.echo(f"mAP {report.map:.3f}, AP50 {report.map50:.3f}")
     click.echo(f"{'':16} {'objects':>8} {'AP50':>6} {'precision':>10} {'recall':>7} {'F1':>6}")
@@ -74,5 +73,5 @@ def _tell(report: Report) -> None:
             f"{row.label:16} {row.objects:8d} {row.ap50:6.3f} {row.precision:10.3f}"
             f" {row.recall:7.3f} {row.f1:6.3f}"
         )
-    all_of_them = f"{report.precision:10.3f} {report.recall:7.3f} {report.f1:6.3f}"
-    click.echo(f"{'all':16} {sum(c.objects for c in report.classes):8d} {'':6} {all_of_them}")
+    all_classes = f"{report.precision:10.3f} {report.recall:7.3f} {report.f1:6.3f}"
+    click.echo(f"{'all':16} {sum(c.objects for c in report.classes):8d} {'':6} {all_classes}")

@@ -8,27 +8,31 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commands.options import FILE, FOLDER
-from edge.config.schema import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mobiledet.dataset import Dataset
     from mobiledet.export import Figures
+    from mobiledet.run import Run
 
 TUNING_STEPS = 300
 
 
 @click.command()
 @click.argument("run", type=FOLDER)
-@click.option("--out", type=FILE, help="The model. Default: RUN/<name of RUN>.tflite.")
-@click.option("--qat/--no-qat", default=True, help="Also quantization-aware training.")
-@click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True)
+@click.option("--out", type=FILE, help="The model's file. Default: RUN/<name of RUN>.tflite.")
+@click.option("--qat/--no-qat", default=True, help="Also try quantization-aware training.")
+@click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True,
+              help="Steps of quantization-aware training.")  # fmt: skip
 @click.option(
     "--dataset",
     type=click.Path(path_type=Path),
-    help="What to measure on. Default: the run's own, its split `val`.",
+    help="Dataset to measure on. Default: the one that RUN was trained on.",
 )
-@click.option("--split", default="val", show_default=True, help="Of what to measure on.")
-@click.option("--json", "figures_to", type=FILE, help="Where the figures go, besides the card.")
-@click.option("--licence", default="", help="Of the model, for its card.")
+@click.option("--split", default="val", show_default=True, help="Split to measure on.")
+@click.option("--json", "figures_to", type=FILE, help="Also write the card's figures as JSON.")
+@click.option("--licence", default="", help="The model's licence, for its card.")
 def export(
     run: Path,
     out: Path | None,
@@ -39,16 +43,13 @@ def export(
     figures_to: Path | None,
     licence: str,
 ) -> None:
-    """Makes of RUN an int8 file that `edge run --model` takes, and a card of what was measured."""
+    """Makes an int8 file of RUN for `edge run --model`, and a card of its measured figures."""
     import msgspec
-    from rich.console import Console
-    from rich.progress import Progress
 
-    from edge.vision.detector.catalogue import find_model
-    from edge.vision.detector.model_file import read_model
-    from mobiledet.card import card
+    from mobiledet.card import Subject, card
     from mobiledet.dataset import read_dataset
-    from mobiledet.export import flatbuffers, measured, write
+    from mobiledet.export import write
+    from mobiledet.files import write_file
     from mobiledet.run import load
 
     plan = load(run)
@@ -56,30 +57,50 @@ def export(
     measured_on = dataset or Path(plan.training.dataset)
     held_out = read_dataset(measured_on, split)
     target = out or run / f"{run.resolve().name}.tflite"
-    reference = DEFAULT_MODEL, read_model(find_model(DEFAULT_MODEL)).flatbuffer
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def tuning(done: int, total: int) -> None:
-            bar.update(task, description="tuning", completed=done, total=total)
-
-        def measuring(done: int, total: int) -> None:
-            bar.update(task, description="measuring", completed=done, total=total)
-
-        made = flatbuffers(run, plan, training, qat_steps if qat else 0, tuning)
-        figures = measured(run, plan, made, held_out, "regions", reference, measuring)
-    write(target, made[figures.chosen], plan.design, licence)
-    text = card(
-        target, plan, figures, training, held_out, f"{measured_on.name}, {split or 'all'}", licence
-    )
-    target.with_suffix(".md").write_text(text, "utf-8")
+    flatbuffer, figures = _measure(run, plan, training, held_out, qat_steps if qat else 0)
+    write(target, flatbuffer, plan.design, licence)
+    name = f"{measured_on.name}, {split or 'all'}"
+    text = card(Subject(target, plan, training, held_out, name, licence), figures)
+    write_file(target.with_suffix(".md"), text.encode())
     if figures_to is not None:
-        figures_to.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    _tell(figures)
+        write_file(figures_to, msgspec.json.format(msgspec.json.encode(figures)))
+    _print(figures)
     click.echo(f"{target} ({figures.chosen}); its card: {target.with_suffix('.md').name}")
 
 
-def _tell(figures: Figures) -> None:
+def _measure(
+    run: Path, plan: Run, training: Dataset, held_out: Dataset, tuning_steps: int
+) -> tuple[bytes, Figures]:
+    """The best int8 flatbuffer, and the figures of all kinds."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from edge.config.schema import ModelSettings
+    from edge.vision.detector.catalogue import find_model
+    from edge.vision.detector.model_file import read_model
+    from mobiledet.export import flatbuffers, measured
+
+    default = ModelSettings().file
+    reference = default, read_model(find_model(default)).flatbuffer
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tuning = _Step(bar, "tuning")
+        made = flatbuffers(run, plan, training, tuning_steps, tuning)
+        measuring = _Step(bar, "measuring")
+        figures = measured(run, plan, made, held_out, "regions", reference, measuring)
+    return made[figures.chosen], figures
+
+
+class _Step:
+    """One line of the progress display."""
+
+    def __init__(self, bar: Progress, name: str) -> None:
+        self._bar, self._task = bar, bar.add_task(name, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def _print(figures: Figures) -> None:
     click.echo(f"{'':26} {'mAP':>6} {'AP50':>6} {'F1':>6} {'MB':>6} {'ms':>7}")
     for row in figures.variants:
         report = row.report

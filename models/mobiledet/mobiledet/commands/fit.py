@@ -18,31 +18,44 @@ DEFAULT_STEPS = 2500
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=FOLDER, required=True, help="The run's folder.")
-@click.option("--split", default="train", show_default=True, help="'' for formats without splits.")
 @click.option(
-    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True
+    "--split",
+    default="train",
+    show_default=True,
+    help="Split to train on; '' for a format without splits.",
 )
-@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
+    help="Width multiplier of the network.",
+)  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True,
+              help="Side of the network's input.")  # fmt: skip
 @click.option(
     "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
-    show_default=True,
+    show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
     "--extra", type=click.Choice(["depthwise", "ordinary"]), default="depthwise",
-    show_default=True, help="Layers after the backbone, and predictors.",
+    show_default=True, help="Kind of the layers after the backbone, and of the predictors.",
 )  # fmt: skip
 @click.option(
     "--loss", type=click.Choice(["hard-negative", "focal"]), default="hard-negative",
-    show_default=True,
+    show_default=True, help="Loss of the classes.",
 )  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), help=f"Batches. Default: {DEFAULT_STEPS}.")
-@click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Instead of --steps.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Goes on from the run's last checkpoint.")
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True,
+              help="Canvases in a step.")  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(min=1), help=f"Length in steps. Default: {DEFAULT_STEPS}."
+)
+@click.option("--epochs", type=click.FloatRange(0, min_open=True),
+              help="Length in epochs, instead of --steps.")  # fmt: skip
+@click.option("--minutes", type=click.FloatRange(0, min_open=True),
+              help="Length in minutes on this machine, instead of --steps.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Seed of the first weights and of the batches.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue from the run's last checkpoint.")
 def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
-    """Trains a detector on DATASET. On a CPU, the same seed gives the same result."""
+    """Trains a detector on DATASET. On a CPU the same seed gives the same result."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -53,10 +66,10 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
     if resume:
         run = load(out)
     elif dataset is None:
-        raise click.UsageError("DATASET is missing; only --resume goes without")
+        raise click.UsageError("DATASET is missing: name one, or continue a run with --resume")
     else:
         run = _new_run(dataset, options)
-    found = read_dataset(Path(run.training.dataset), run.training.split)
+    data = read_dataset(Path(run.training.dataset), run.training.split)
     if not resume:
         create(out, run)
     columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
@@ -66,7 +79,7 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
         def progress(done: int, loss: float) -> None:
             bar.update(task, completed=done, description=f"loss {loss:.3f}")
 
-        train(out, run, found, progress)
+        train(out, run, data, progress)
     click.echo(f"{out}: {run.training.steps} steps; next: edge-train export {out}")
 
 
@@ -77,10 +90,10 @@ def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
 
     lengths = [name for name in ("steps", "epochs", "minutes") if options[name] is not None]
     if len(lengths) > 1:
-        raise click.UsageError(f"--{lengths[0]} and --{lengths[1]} exclude each other")
-    found = read_dataset(dataset, options["split"])
+        raise click.UsageError(f"--{lengths[0]} and --{lengths[1]}: give only one of them")
+    data = read_dataset(dataset, options["split"])
     design = Design(
-        labels=found.labels,
+        labels=data.labels,
         **{name: options[name] for name in ("backbone", "alpha", "size_px", "extra")},
     )
     training = Training(
@@ -90,17 +103,17 @@ def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
     )
     run = Run(design=design, training=training)
     if options["epochs"] is not None:
-        steps = options["epochs"] * len(found.pictures) / training.batch
+        steps = options["epochs"] * len(data.pictures) / training.batch
     elif options["minutes"] is not None:
         from mobiledet.training import seconds_per_step
 
-        steps = options["minutes"] * 60 / seconds_per_step(run, found)
+        steps = options["minutes"] * 60 / seconds_per_step(run, data)
     else:
         return run
-    return with_steps(run, max(1, round(steps)))
+    return _with_steps(run, max(1, round(steps)))
 
 
-def with_steps(run: Run, steps: int) -> Run:
+def _with_steps(run: Run, steps: int) -> Run:
     import msgspec
 
     replace = msgspec.structs.replace

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mobiledet.harvest.splits import Shares
     from mobiledet.harvest.store import Store
 
+ROUNDING = 1e-6  # of a sum of three shares
+
 
 def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
     from mobiledet.harvest.splits import Shares
@@ -22,7 +24,7 @@ def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
         train, val, test = (float(part) / 100 for part in text.split("/"))
     except ValueError:
         train = val = test = -1.0
-    if min(train, val, test) < 0 or train == 0 or abs(train + val + test - 1) > 1e-6:
+    if min(train, val, test) < 0 or train == 0 or abs(train + val + test - 1) > ROUNDING:
         raise click.BadParameter(f"{text}: write three shares that add up to 100, as 70/15/15")
     return Shares(train, val, test)
 
@@ -30,16 +32,19 @@ def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
 @click.command()
 @configured
 @click.argument("footage", nargs=-1, required=True)
-@click.option("--out", type=FOLDER, required=True, metavar="DATASET", help="Made or added to.")
+@click.option("--out", type=FOLDER, required=True, metavar="DATASET",
+              help="Folder of the dataset; an existing one is added to.")  # fmt: skip
 @click.option("--teacher", default="", metavar="MODEL",
-              help="Names and frames objects; `truth` for drawn scenes.")  # fmt: skip
-@click.option("--teacher-tiles", is_flag=True, help="It looks at tiles, too: slower, finds more.")
-@click.option("--only", multiple=True, metavar="LABEL", help="Of the teacher's; may be repeated.")
-@click.option("--label", default="", metavar="NAME", help="Names all tracks without doubt.")
+              help="Model that finds and names objects; `truth` for drawn scenes.")  # fmt: skip
+@click.option("--teacher-tiles", is_flag=True,
+              help="The teacher looks at tiles too: slower, finds more.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="LABEL",
+              help="Use only this label of the teacher; may be repeated.")  # fmt: skip
+@click.option("--label", default="", metavar="NAME", help="Name all tracks that are not doubtful.")
 @click.option("--every", "every_s", type=click.FloatRange(min=0), default=1.0, show_default=True,
-              metavar="S", help="At most a picture in so many seconds.")  # fmt: skip
+              metavar="S", help="Minimum time between two pictures.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
-              help="At most so many pictures of each footage.")  # fmt: skip
+              help="Up to N pictures of each footage; 0 = all.")  # fmt: skip
 @click.option("--split", "shares", default="70/15/15", show_default=True, callback=_shares,
               metavar="T/V/T", help="Time for train, val and test, in percent.")  # fmt: skip
 def harvest(
@@ -55,7 +60,7 @@ def harvest(
     limit: int,
     shares: Shares,
 ) -> None:
-    """Makes a dataset of what moves in footage of a fixed camera."""
+    """Makes a dataset of the objects that move in FOOTAGE of a fixed camera."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -70,15 +75,15 @@ def harvest(
     settings = settings_of(config, assignments)
     with Progress(console=Console(stderr=True), transient=True) as bar:
 
-        def tell(name: str) -> Callable[[int, int | None], None]:
+        def start_progress(name: str) -> Callable[[int, int | None], None]:
             task = bar.add_task(name)
             return lambda done, total: bar.update(task, completed=done, total=total)
 
-        store = make(settings, footage, out, options, tell)
-    click.echo(_told(store, out))
+        store = make(settings, footage, out, options, start_progress)
+    click.echo(_summary(store, out))
 
 
-def _told(store: Store, out: Path) -> str:
+def _summary(store: Store, out: Path) -> str:
     from collections import Counter
 
     from mobiledet.harvest.labels import REJECTED, UNNAMED
@@ -88,11 +93,13 @@ def _told(store: Store, out: Path) -> str:
     names = Counter(row.label for row in store.rows)
     unnamed, rejected = names.pop(UNNAMED, 0), names.pop(REJECTED, 0)
     tracks = [f"{count} {name}" for name, count in sorted(names.items())]
-    tracks += [f"{rejected} rejected"] * (rejected > 0) + [f"{unnamed} without a name"]
+    if rejected:
+        tracks.append(f"{rejected} rejected")
+    tracks.append(f"{unnamed} without a name")
     return (
         f"{out}: {len(store.coco.images)} pictures "
         f"({', '.join(f'{count} {name}' for name, count in splits.items())}), "
         f"tracks: {', '.join(tracks)}\n"
-        f"look at   {out / SHEET}\n"
-        f"then      edge-train label {out} --labels labels.json"
+        f"name them on   {out / SHEET}\n"
+        f"then run       edge-train label {out} --labels labels.json"
     )

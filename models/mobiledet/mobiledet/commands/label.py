@@ -12,14 +12,16 @@ from edge.commands.options import FILE, FOLDER
 
 @click.command()
 @click.argument("dataset", type=FOLDER)
-@click.option("--labels", type=FILE, metavar="FILE", help="labels.json of the page, or a .csv.")
-@click.option("--name", "named", multiple=True, metavar="TRACK=NAME", help="May be repeated.")
+@click.option("--labels", type=FILE, metavar="FILE",
+              help="The page's labels.json, or a .csv like tracks.csv.")  # fmt: skip
+@click.option("--name", "named", multiple=True, metavar="TRACK=NAME",
+              help="Name a track; may be repeated.")  # fmt: skip
 @click.option("--reject", "rejected", type=int, multiple=True, metavar="TRACK",
-              help="There is no object; may be repeated.")  # fmt: skip
+              help="The track is no object; may be repeated.")  # fmt: skip
 def label(
     dataset: Path, labels: Path | None, named: tuple[str, ...], rejected: tuple[int, ...]
 ) -> None:
-    """Names whole tracks of a harvest; without options, as its tracks.csv was edited by hand."""
+    """Names whole tracks of a harvest. Without options, it applies an edited tracks.csv."""
     from mobiledet.harvest.labels import REJECTED, UNNAMED, read_labels
     from mobiledet.harvest.store import apply, load, save
 
@@ -29,10 +31,10 @@ def label(
     apply(store, given, "--name, --reject")
     save(dataset, store)
     counts = Counter(row.label for row in store.rows)
-    unnamed, nothing = counts.pop(UNNAMED, 0), counts.pop(REJECTED, 0)
+    unnamed, no_object = counts.pop(UNNAMED, 0), counts.pop(REJECTED, 0)
     for name, count in sorted(counts.items()):
         click.echo(f"{name}: {count} tracks")
-    click.echo(f"rejected: {nothing} tracks\nwithout a name, ignored: {unnamed} tracks")
+    click.echo(f"rejected: {no_object} tracks\nwithout a name, ignored: {unnamed} tracks")
 
 
 def _named(text: str) -> tuple[int, str]:

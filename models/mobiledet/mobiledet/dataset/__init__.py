@@ -1,4 +1,4 @@
-"""Labelled pictures, and the formats that they come in."""
+"""Labelled pictures, the formats that they are read from, and the one that is written."""
 
 from mobiledet.dataset.base import Dataset, DatasetError, Picture
 from mobiledet.dataset.reading import read_dataset

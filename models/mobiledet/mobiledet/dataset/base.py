@@ -1,4 +1,4 @@
-"""What every format is read into."""
+"""A dataset in memory, whatever its format, and the checks that all formats share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge.errors import EXIT_USAGE, PermanentError
 from edge.vision.geometry import Boxes
 
-OUTSIDE_PX = 1.0  # tools round: a box may pass the border by so much, and is cut there
+OUTSIDE_PX = 1.0  # a box may pass the border by up to this, as tools round, and is cut there
 
 
 class DatasetError(PermanentError):
@@ -26,8 +26,8 @@ class DatasetError(PermanentError):
 class Picture:
     """One labelled picture.
 
-    boxes_xyxy: (n, 4) float32 pixels. class_ids: (n,) int64. ignored_xyxy: (k, 4) places of which
-    the labels say nothing.
+    boxes_xyxy: (n, 4) float32 pixels. class_ids: (n,) int64. ignored_xyxy: (k, 4) places that are
+    neither object nor background.
     """
 
     path: Path
@@ -38,14 +38,14 @@ class Picture:
     ignored_xyxy: Boxes
 
     def rgb(self) -> npt.NDArray[np.uint8]:
-        """(h, w, 3). Raises DatasetError."""
+        """(h, w, 3) uint8. Raises DatasetError for a file that is no image of the expected size."""
         image = cv2.imread(str(self.path))
         if image is None:
-            raise DatasetError(f"{self.path}: not an image that can be read")
+            raise DatasetError(f"{self.path}: not a readable image")
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):
             raise DatasetError(
-                f"{self.path}: it has {width}x{height} pixels, its labels say "
+                f"{self.path}: the image has {width}x{height} pixels, its labels say "
                 f"{self.width}x{self.height}"
             )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
@@ -60,6 +60,7 @@ class Dataset:
 
 
 def as_boxes(rows: Sequence[Sequence[float]]) -> Boxes:
+    """(n, 4) float32, also for n = 0."""
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
@@ -79,28 +80,30 @@ def checked_box(
 
 
 def existing_image(where: Path, path: Path) -> Path:
-    """Raises DatasetError where the image that `where` names is missing."""
+    """The path. Raises DatasetError where the image, named in the file `where`, is missing."""
     if not path.is_file():
-        raise DatasetError(f"{where}: its image {path} is missing")
+        raise DatasetError(f"{where}: the image {path} is missing")
     return path
 
 
 def checked(
     where: Path, labels: Sequence[str], pictures: Sequence[Picture], split: str = ""
 ) -> Dataset:
-    """A dataset in which there is something of each class. Raises DatasetError.
+    """A dataset with objects of every class. Raises DatasetError.
 
-    split: which one it is; what only measures, `val` or `test`, may lack a class.
+    split: its name; `val` and `test`, which only measure, may lack a class.
     """
     if not pictures:
         place = f"split {split}" if split else "it"
-        raise DatasetError(f"{where}: there are no pictures in {place}")
+        raise DatasetError(f"{where}: no pictures in {place}")
     counts = np.zeros(len(labels), np.int64)
     for picture in pictures:
         np.add.at(counts, picture.class_ids, 1)
     for label, count in zip(labels, counts, strict=True):
         if count == 0 and split not in ("val", "test"):
-            raise DatasetError(f"{where}: class {label} has no object; leave it out or label some")
+            raise DatasetError(
+                f"{where}: class {label} has no object; remove the class or label some"
+            )
     if not labels:
-        raise DatasetError(f"{where}: no class is named in it")
+        raise DatasetError(f"{where}: it names no class")
     return Dataset(tuple(labels), tuple(pictures))

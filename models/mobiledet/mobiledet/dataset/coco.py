@@ -1,4 +1,4 @@
-"""COCO JSON, as most labelling tools write it and as `edge-train harvest` does."""
+"""COCO JSON, as most labelling tools, `edge-train harvest` and `edge-train distill` write it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mobiledet.dataset.base import (
 
 
 class Image(msgspec.Struct, omit_defaults=True):
-    """split, source, time_s and frame_index are this project's own."""
+    """A picture. split, source, time_s and frame_index are additions of this project."""
 
     id: int
     file_name: str
@@ -34,14 +34,16 @@ class Image(msgspec.Struct, omit_defaults=True):
 
 
 class Category(msgspec.Struct):
+    """A class of objects."""
+
     id: int
     name: str
 
 
 class Annotation(msgspec.Struct, omit_defaults=True):
-    """bbox: left, top, width, height. iscrowd: a place to ignore, of no class where that is 0.
+    """A box: left, top, width, height. iscrowd: 1 for a place to ignore, whatever its category.
 
-    track_id (0 = none) and score are this project's own.
+    track_id (0 = none) and score are additions of this project.
     """
 
     id: int
@@ -55,7 +57,7 @@ class Annotation(msgspec.Struct, omit_defaults=True):
 
 
 class Coco(msgspec.Struct, omit_defaults=True):
-    """rejected, this project's own: places of which a person said that nothing is there."""
+    """A whole file. rejected, an addition of this project: boxes that a person found empty."""
 
     images: list[Image]
     annotations: list[Annotation]
@@ -64,7 +66,7 @@ class Coco(msgspec.Struct, omit_defaults=True):
 
 
 def load(path: Path) -> Coco:
-    """Raises DatasetError that names the file and what in it is wrong."""
+    """Reads a file. Raises DatasetError that names the file and the fault in it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Coco)
     except OSError as error:
@@ -74,10 +76,7 @@ def load(path: Path) -> Coco:
 
 
 def read(path: Path, split: str = "") -> Dataset:
-    """The pictures of one split, all if none is named. Images lie beside the file.
-
-    Raises DatasetError.
-    """
+    """The pictures of one split, or all for "". Images lie beside the file. Raises DatasetError."""
     coco = load(path)
     _check_unique(path, "image", [image.id for image in coco.images])
     _check_unique(path, "category", [category.id for category in coco.categories])
@@ -87,9 +86,9 @@ def read(path: Path, split: str = "") -> Dataset:
     for annotation in coco.annotations:
         where = f"{path}, annotation {annotation.id}"
         if annotation.image_id not in by_image:
-            raise DatasetError(f"{where}: there is no image {annotation.image_id}")
+            raise DatasetError(f"{where}: no image {annotation.image_id}")
         if annotation.category_id not in known and not annotation.iscrowd:
-            raise DatasetError(f"{where}: there is no category {annotation.category_id}")
+            raise DatasetError(f"{where}: no category {annotation.category_id}")
         by_image[annotation.image_id].append(annotation)
     pictures = [
         _picture(path, image, by_image[image.id], known)
@@ -99,10 +98,10 @@ def read(path: Path, split: str = "") -> Dataset:
     return checked(path, [category.name for category in coco.categories], pictures, split)
 
 
-def _check_unique(path: Path, what: str, values: Sequence[object]) -> None:
+def _check_unique(path: Path, kind: str, values: Sequence[object]) -> None:
     twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
-        raise DatasetError(f"{path}: {what} {twice[0]} is there twice")
+        raise DatasetError(f"{path}: two entries for {kind} {twice[0]}")
 
 
 def _picture(

@@ -16,9 +16,9 @@ PEDESTRIAN = "person"
 
 
 def read(folder: Path) -> Dataset:
-    """Boxes are cut at the picture's border, which they may pass in this format.
+    """Reads a folder. Boxes may pass the border in this format; they are cut there.
 
-    Raises DatasetError: a frame without its image, a box wholly outside, a damaged line.
+    Raises DatasetError for a frame without its image, a box outside its picture or a damaged line.
     """
     path = folder / "gt" / "gt.txt"
     try:
@@ -28,7 +28,7 @@ def read(folder: Path) -> Dataset:
     images = {int(p.stem): p for p in (folder / "img1").glob("*.*") if p.stem.isdigit()}
     missing = sorted(frame + 1 for frame in truth if frame + 1 not in images)
     if missing:
-        raise DatasetError(f"{path}: its image {folder / 'img1'}/{missing[0]:06d}.jpg is missing")
+        raise DatasetError(f"{path}: the image {folder / 'img1'}/{missing[0]:06d}.jpg is missing")
     pictures = []
     for number, image in sorted(images.items()):
         shape = _size(image)
@@ -43,5 +43,5 @@ def read(folder: Path) -> Dataset:
 def _size(path: Path) -> tuple[int, int]:
     image = cv2.imread(str(path))
     if image is None:
-        raise DatasetError(f"{path}: not an image that can be read")
+        raise DatasetError(f"{path}: not a readable image")
     return image.shape[1], image.shape[0]

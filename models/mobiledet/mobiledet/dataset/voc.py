@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML file a picture, in `Annotations`, and the pictures in `JPEGImages`."""
+"""Pascal VOC: one XML file for each picture, in `Annotations`; the pictures in `JPEGImages`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Object = tuple[str, tuple[float, float, float, float], bool]
 
 
 def read(folder: Path) -> Dataset:
-    """folder: holds `Annotations`, or the XML files themselves. Raises DatasetError."""
+    """Reads a folder that holds `Annotations` or the XML files themselves. Raises DatasetError."""
     annotations = folder / "Annotations" if (folder / "Annotations").is_dir() else folder
-    found = [_read_file(folder, path) for path in sorted(annotations.glob("*.xml"))]
-    labels = sorted({name for _, _, objects in found for name, _, _ in objects})
-    pictures = [_picture(image, size, objects, labels) for image, size, objects in found]
+    files = [_read_file(folder, path) for path in sorted(annotations.glob("*.xml"))]
+    labels = sorted({name for _, _, objects in files for name, _, _ in objects})
+    pictures = [_picture(image, size, objects, labels) for image, size, objects in files]
     return checked(folder, labels, pictures)
 
 
@@ -59,7 +59,7 @@ def _text(element: ET.Element, name: str) -> str:
 def _picture(
     image: Path, size: tuple[int, int], objects: list[Object], labels: list[str]
 ) -> Picture:
-    """What is marked as difficult is ignored, as the challenge has it."""
+    """Objects marked as difficult are ignored, as in the challenge."""
     boxes = [box for _, box, difficult in objects if not difficult]
     ids = [labels.index(name) for name, _, difficult in objects if not difficult]
     ignored = [box for _, box, difficult in objects if difficult]

@@ -1,4 +1,4 @@
-"""How good a harvest is, where there is ground truth to compare it with."""
+"""Compares a harvest with ground truth."""
 
 from __future__ import annotations
 
@@ -13,42 +13,45 @@ from edge.errors import ConfigError
 from edge.vision.geometry import Boxes, clip, covered, iou
 from mobiledet.dataset import coco as coco_file
 from mobiledet.dataset.coco import Annotation
-from mobiledet.harvest.store import DATASET
+from mobiledet.dataset.writing import DATASET
 from mobiledet.harvest.trails import boxes_of
 
-MIN_IOU = 0.5
-IN_IGNORED = 0.5  # of an object inside one ignored place
+MIN_IOU = 0.5  # a box with less is not the object's, as in Pascal VOC
+IN_IGNORED = 0.5  # share of an object inside one ignored place
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Boxes of one footage against its ground truth, all named tracks as one class.
 
-    hidden: objects not found that lie in ignored places. missed: those that would be learnt as
-    background.
+    matched: objects with a box. hidden: objects without one, in ignored places. missed: objects
+    that would be learnt as background.
     """
 
     pictures: int
     objects: int
     boxes: int
-    found: int
+    matched: int
     hidden: int
 
     @property
     def precision(self) -> float:
-        return self.found / self.boxes if self.boxes else 0.0
+        return self.matched / self.boxes if self.boxes else 0.0
 
     @property
     def recall(self) -> float:
-        return self.found / self.objects if self.objects else 0.0
+        return self.matched / self.objects if self.objects else 0.0
 
     @property
     def missed(self) -> int:
-        return self.objects - self.found - self.hidden
+        return self.objects - self.matched - self.hidden
 
 
 def compare(folder: Path, ground_truth: Path, source: str = "", split: str = "") -> Comparison:
-    """Raises ConfigError where it isn't clear which footage is meant, EdgeError for bad files."""
+    """Compares the pictures of one footage; source: its name, if the dataset holds several.
+
+    Raises ConfigError where `source` names none of them, EdgeError for bad files.
+    """
     coco = coco_file.load(folder / DATASET)
     truth = load_ground_truth(ground_truth)
     sources = sorted({image.source for image in coco.images})
@@ -63,24 +66,24 @@ def compare(folder: Path, ground_truth: Path, source: str = "", split: str = "")
     totals = np.zeros(4, np.int64)
     for image in images:
         objects = clip(truth.get(image.frame_index, NONE).boxes_xyxy, image.width, image.height)
-        own = boxes.get(image.id, NONE.boxes_xyxy)
-        seen = matched(objects, own)
-        left = objects[~seen]
+        harvested = boxes.get(image.id, NONE.boxes_xyxy)
+        is_matched = matched(objects, harvested)
+        left = objects[~is_matched]
         places = ignored.get(image.id, NONE.boxes_xyxy)
         hidden = covered(left, places).max(axis=1, initial=0) > IN_IGNORED
-        totals += [len(objects), len(own), seen.sum(), hidden.sum()]
+        totals += [len(objects), len(harvested), is_matched.sum(), hidden.sum()]
     return Comparison(len(images), *totals.tolist())
 
 
 def matched(objects_xyxy: Boxes, boxes_xyxy: Boxes) -> npt.NDArray[np.bool_]:
-    """(n,) which objects have a box of their own, greedily by overlap: (n, 4), (m, 4)."""
-    found = np.zeros(len(objects_xyxy), np.bool_)
+    """(n, 4), (m, 4) -> (n,) whether an object has a box, one to one, the best overlap first."""
+    result = np.zeros(len(objects_xyxy), np.bool_)
     overlap = iou(objects_xyxy, boxes_xyxy)
     while overlap.size and overlap.max() >= MIN_IOU:
         row, column = divmod(int(overlap.argmax()), overlap.shape[1])
-        found[row] = True
+        result[row] = True
         overlap[row, :] = overlap[:, column] = 0
-    return found
+    return result
 
 
 def _by_image(annotations: list[Annotation], iscrowd: int) -> dict[int, Boxes]:
@@ -89,4 +92,4 @@ def _by_image(annotations: list[Annotation], iscrowd: int) -> dict[int, Boxes]:
         if annotation.iscrowd == iscrowd:
             left, top, width, height = annotation.bbox
             rows.setdefault(annotation.image_id, []).append((left, top, left + width, top + height))
-    return {image_id: boxes_of(found) for image_id, found in rows.items()}
+    return {image_id: boxes_of(boxes) for image_id, boxes in rows.items()}

@@ -1,4 +1,4 @@
-"""What was watched and chosen, as COCO."""
+"""The observations of one footage as COCO images, annotations and track rows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from itertools import count
 
 from edge.vision.geometry import Box
 from mobiledet.dataset.coco import Annotation, Coco, Image
+from mobiledet.dataset.writing import annotation
 from mobiledet.harvest.ghosts import GHOST
-from mobiledet.harvest.labels import REJECTED, TrackRow
-from mobiledet.harvest.splits import home
-from mobiledet.harvest.trails import Moment, Trail, Watched
+from mobiledet.harvest.labels import REJECTED, UNNAMED, TrackRow
+from mobiledet.harvest.splits import track_split
+from mobiledet.harvest.trails import Moment, Observations, Trail
 
-Place = tuple[Box, int, float]  # where, which track or 0, a teacher's score
+Place = tuple[Box, int, float]  # box, track id or 0, a teacher's score
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,11 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one footage adds to a dataset; trails: the one of each track.
+    """The addition of one footage to a dataset.
 
-    All annotations are unnamed: `labels.relabel` makes objects of them by the rows' labels.
+    trails: by track id, with sightings in pictures only.
+
+    All annotations are unnamed: `labels.relabel` makes objects of them by the labels of the rows.
     """
 
     images: list[Image]
@@ -38,46 +41,46 @@ class Part:
     trails: dict[int, Trail]
 
 
-def part_of(coco: Coco, source: str, watched: Watched, picked: list[Picked], label: str) -> Part:
-    """label: a name for every track that has none and no fault; may be empty.
+def part_of(
+    coco: Coco, source: str, observations: Observations, picked: list[Picked], label: str
+) -> Part:
+    """Continues the numbers of `coco`.
 
-    A track belongs to one split; in pictures of another it is a place to ignore, whatever its name.
+    label: a name for every track that has neither a name nor a fault; may be empty. A track belongs
+    to one split: in the pictures of another one it is a place to ignore, whatever its name.
     """
-    images = _images(coco, source, watched, picked)
-    every = coco.annotations + coco.rejected
-    track_id = max((annotation.track_id for annotation in every), default=0)
-    part = Part(list(images.values()), [], [], {})
-    places: dict[int, list[Place]] = defaultdict(list)
-    for trail in watched.trails:
-        sights = [sight for sight in trail.sights if sight.frame_index in images]
-        if sights:
-            track_id += 1
-            shown = part.trails[track_id] = Trail(sights, trail.label, trail.fault)
-            part.rows.append(_row(track_id, shown, source, label))
-            own = home(images[sight.frame_index].split for sight in sights)
-            for sight in sights:
-                at_home = images[sight.frame_index].split == own
-                place = (sight.box_xyxy, track_id if at_home else 0, sight.score)
-                places[sight.frame_index].append(place)
-    for frame_index, boxes in watched.unclear.items():
+    images = _images(coco, source, observations, picked)
+    earlier = coco.annotations + coco.rejected
+    first_track = max((annotation.track_id for annotation in earlier), default=0) + 1
+    shown = [
+        Trail([s for s in trail.sightings if s.frame_index in images], trail.label, trail.fault)
+        for trail in observations.trails
+    ]
+    trails = dict(enumerate((trail for trail in shown if trail.sightings), first_track))
+    places = _places(images, trails)
+    for frame_index, boxes in observations.unclear.items():
         places[frame_index] += [(box, 0, 1.0) for box in boxes]
-    numbers = count(max((annotation.id for annotation in every), default=0) + 1)
-    for frame_index, image in images.items():
-        part.annotations.extend(
-            _annotation(next(numbers), image.id, *place) for place in places[frame_index]
-        )
-    return part
+    numbers = count(max((annotation.id for annotation in earlier), default=0) + 1)
+    annotations = [
+        annotation(next(numbers), image.id, box, 0, iscrowd=True, track_id=track_id, score=score)
+        for frame_index, image in images.items()
+        for box, track_id, score in places[frame_index]
+    ]
+    rows = [_row(track_id, trail, source, label) for track_id, trail in trails.items()]
+    return Part(list(images.values()), annotations, rows, trails)
 
 
-def _images(coco: Coco, source: str, watched: Watched, picked: list[Picked]) -> dict[int, Image]:
+def _images(
+    coco: Coco, source: str, observations: Observations, picked: list[Picked]
+) -> dict[int, Image]:
     """By frame index."""
     first = max((image.id for image in coco.images), default=0) + 1
     return {
         each.moment.frame_index: Image(
             id=number,
             file_name=each.file_name,
-            width=watched.width,
-            height=watched.height,
+            width=observations.width,
+            height=observations.height,
             split=each.split,
             source=source,
             time_s=round(each.moment.time_s, 3),
@@ -87,17 +90,32 @@ def _images(coco: Coco, source: str, watched: Watched, picked: list[Picked]) -> 
     }
 
 
+def _places(images: dict[int, Image], trails: dict[int, Trail]) -> dict[int, list[Place]]:
+    """By frame index. A sighting outside its track's split has no track id."""
+    places: dict[int, list[Place]] = defaultdict(list)
+    for track_id, trail in trails.items():
+        split = track_split(images[sighting.frame_index].split for sighting in trail.sightings)
+        for sighting in trail.sightings:
+            in_split = images[sighting.frame_index].split == split
+            place = (sighting.box_xyxy, track_id if in_split else 0, sighting.score)
+            places[sighting.frame_index].append(place)
+    return places
+
+
 def _row(track_id: int, trail: Trail, source: str, label: str) -> TrackRow:
-    name = trail.label or (REJECTED if trail.fault == GHOST else "" if trail.fault else label)
-    from_s, to_s = (round(sight.time_s, 1) for sight in (trail.sights[0], trail.sights[-1]))
-    return TrackRow(track_id, name, source, from_s, to_s, len(trail.sights), trail.fault)
+    first, last = trail.sightings[0], trail.sightings[-1]
+    return TrackRow(
+        track=track_id,
+        label=trail.label or _label_by_fault(trail.fault, label),
+        source=source,
+        from_s=round(first.time_s, 1),
+        to_s=round(last.time_s, 1),
+        pictures=len(trail.sightings),
+        note=trail.fault,
+    )
 
 
-def _annotation(
-    number: int, image_id: int, box_xyxy: Box, track_id: int, score: float
-) -> Annotation:
-    x0, y0, x1, y1 = (round(value, 1) for value in box_xyxy)
-    width, height = round(x1 - x0, 1), round(y1 - y0, 1)
-    area = round(width * height, 1)
-    bbox = (x0, y0, width, height)
-    return Annotation(number, image_id, 0, bbox, area, 1, track_id, round(score, 3))
+def _label_by_fault(fault: str, label: str) -> str:
+    if fault == GHOST:
+        return REJECTED
+    return UNNAMED if fault else label

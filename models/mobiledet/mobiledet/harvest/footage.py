@@ -1,4 +1,4 @@
-"""Reads footage twice: once to see what happens in it, once for the frames that are kept."""
+"""Reads footage twice: once to observe what happens, once for the frames that become pictures."""
 
 from __future__ import annotations
 
@@ -10,165 +10,162 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import Settings
+from edge.config.schema import Settings, SourceSettings
 from edge.errors import PermanentError
 from edge.runtime.times import NS_PER_S
-from edge.sources import open_source
 from edge.sources.base import Source
 from edge.vision.geometry import Box, Boxes, clip
-from edge.vision.types import Frame, Luma, SourceInfo
+from edge.vision.types import Frame, Luma
 from mobiledet.harvest.candidates import Candidates, Moving
 from mobiledet.harvest.ghosts import BRIEF, fault, steady
-from mobiledet.harvest.taught import Taught
 from mobiledet.harvest.teacher import Teacher
-from mobiledet.harvest.trails import Moment, Sight, Trail, Watched, boxes_of, places_of, unexplained
+from mobiledet.harvest.teacher_tracks import TeacherTracks
+from mobiledet.harvest.trails import (
+    Moment,
+    Observations,
+    Sighting,
+    Trail,
+    boxes_of,
+    places_of,
+    unexplained,
+)
+from mobiledet.recording import Recording
 
-LUMA_WIDTH_PX = 480  # outlines are nearer than on the daemon's 320, and there is time
+LUMA_WIDTH_PX = 480  # outlines are more exact than at the daemon's 320 px, and there is no deadline
+# The median needs each pixel free of objects for more than half of this time. Chosen.
 PRIME_S, PRIME_EVERY_S = 20.0, 0.4
-MOSTLY = 0.5  # a trail is new where the teacher accounts for less than half of it
+MOSTLY = 0.5  # a trail is new if the teacher accounts for less than half of it
 
 MakeTeacher = Callable[[Source], Teacher]
 Progress = Callable[[int, int | None], None]
 
 
-def harvesting(settings: Settings, uri: str) -> Settings:
-    """Settings with which `uri` is read at leisure."""
+def harvest_settings(settings: Settings, uri: str) -> Settings:
+    """Settings with which `uri` is read once, frame by frame and without a pause."""
     source = msgspec.structs.replace(
         settings.source, uri=uri, fast=True, loop=False, luma_width_px=LUMA_WIDTH_PX
     )
     return msgspec.structs.replace(settings, source=source)
 
 
-class _Played:
-    """A source open for as long as its frames are wanted."""
+def empty_scene(settings: SourceSettings) -> Luma:
+    """The median of the first seconds, (h, w) uint8: the scene without passing objects.
 
-    def __init__(self, settings: Settings) -> None:
-        self.uri = settings.source.uri
-        self.source = open_source(settings.source, recording=True)
-
-    def __enter__(self) -> _Played:
-        self.info: SourceInfo = self.source.open()
-        if self.info.live:
-            self.source.close()
-            raise PermanentError(f"source {self.uri}: a harvest needs a recording")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.source.close()
-
-    def frames(self) -> Iterator[tuple[Frame, float]]:
-        """Frames with their time since the first, in seconds."""
-        start_ns: int | None = None
-        while (frame := self.source.read()) is not None:
-            start_ns = frame.timestamp_ns if start_ns is None else start_ns
-            yield frame, (frame.timestamp_ns - start_ns) / NS_PER_S
-
-
-def empty_scene(settings: Settings) -> Luma:
-    """The median of the first seconds: (h, w) uint8, the scene without what passes through it.
-
-    With it, what is there from the first frame on leaves no ghost (the temporal median as a
-    background: Cucchiara et al., "Detecting Moving Objects, Ghosts, and Shadows in Video Streams",
-    2003). Raises PermanentError for footage without a frame.
+    With it as the background, an object that is there from the first frame leaves no ghost
+    (temporal median: Cucchiara et al., "Detecting Moving Objects, Ghosts, and Shadows in Video
+    Streams", 2003). Raises PermanentError for footage without a frame, and for a live source.
     """
     planes: list[Luma] = []
-    with _Played(settings) as played:
-        for frame, time_s in played.frames():
+    with Recording(settings) as recording:
+        if recording.info.live:
+            raise PermanentError(f"source {settings.uri}: a harvest needs a recording")
+        for frame, time_s in recording.frames():
             if time_s > PRIME_S:
                 break
             if time_s >= len(planes) * PRIME_EVERY_S:
                 planes.append(frame.luma.copy())
     if not planes:
-        raise PermanentError(f"source {settings.source.uri}: no frames in it")
+        raise PermanentError(f"source {settings.uri}: no frames in it")
     return np.asarray(np.median(np.stack(planes), axis=0), np.uint8)
 
 
-def watch(
+def observe(
     settings: Settings,
     every_s: float,
-    teacher: MakeTeacher | None,
+    make_teacher: MakeTeacher | None,
     only: frozenset[str],
     progress: Progress,
-) -> Watched:
-    """One footage from beginning to end.
+) -> Observations:
+    """Observes one footage from its first frame to its last.
 
-    every_s: the least time between two moments. teacher: makes one for the source. only: labels
-    that count. progress: is told the frames done and, where it is known, their number.
+    every_s: minimum time between two moments. only: the teacher's labels that count, empty = all.
+    progress: called with the number of frames read and, where it is known, of all frames.
     Raises EdgeError.
     """
-    watched, background = Watched(), empty_scene(settings)
-    moving: dict[int, list[Sight]] = defaultdict(list)
-    with _Played(settings) as played:
-        watched.width, watched.height = size = played.info.main_size
-        shape = background.shape[0], background.shape[1]
-        candidates = Candidates(settings, shape, size)
-        taught = None
-        if teacher is not None:
-            taught = Taught(teacher(played.source), settings, shape, size, only)
+    observations = Observations()
+    background = empty_scene(settings.source)
+    moving: dict[int, list[Sighting]] = defaultdict(list)
+    with Recording(settings.source) as recording:
+        info = recording.info
+        observations.width, observations.height = info.main_size
+        candidates, tracks = Candidates(settings, info), None
+        if make_teacher is not None:
+            tracks = TeacherTracks(make_teacher(recording.source), settings, info, only)
         due_s = 0.0
-        for frame, time_s in played.frames():
+        for frame, time_s in recording.frames():
             if frame.index == 0:
                 candidates.prime(background, frame.timestamp_ns - NS_PER_S)
-            seen = candidates(frame)
-            for number, sight in _sights(seen, frame.index, time_s):
-                moving[number].append(sight)
+            blobs = candidates(frame)
+            for track_id, sighting in _sightings(blobs, frame.index, time_s):
+                moving[track_id].append(sighting)
             is_due = time_s >= due_s
             if is_due:
                 due_s = max(due_s + every_s, time_s)
-                watched.moments.append(Moment(frame.index, time_s))
-            if taught is not None:
-                shown = seen.boxes_xyxy if is_due else None
-                taught(frame, candidates.motion.mask, time_s, shown)
-            watched.duration_s = time_s
-            progress(frame.index + 1, played.info.frame_count)
-    _conclude(watched, [Trail(sights) for sights in moving.values()], taught)
-    return watched
+                observations.moments.append(Moment(frame.index, time_s))
+            if tracks is not None:
+                tracks(frame, candidates.mask, time_s, blobs.boxes_xyxy if is_due else None)
+            observations.duration_s = time_s
+            progress(frame.index + 1, info.frame_count)
+    _conclude(observations, [Trail(sightings) for sightings in moving.values()], tracks)
+    return observations
 
 
-def _sights(seen: Moving, frame_index: int, time_s: float) -> Iterator[tuple[int, Sight]]:
-    for row, number in enumerate(seen.ids.tolist()):
-        box, edges, met = _box(seen.boxes_xyxy[row]), float(seen.edges[row]), bool(seen.met[row])
-        yield number, Sight(frame_index, time_s, box, edges, met)
+def _sightings(blobs: Moving, frame_index: int, time_s: float) -> Iterator[tuple[int, Sighting]]:
+    for row, track_id in enumerate(blobs.ids.tolist()):
+        box, edges, met = _box(blobs.boxes_xyxy[row]), float(blobs.edges[row]), bool(blobs.met[row])
+        yield track_id, Sighting(frame_index, time_s, box, edges, met)
 
 
-def _conclude(watched: Watched, moving: list[Trail], taught: Taught | None) -> None:
-    """Judges what moved over all its frames; from here on only the moments count."""
-    moments = {moment.frame_index for moment in watched.moments}
-    known: list[Trail] = []
-    if taught is not None:
-        known, unclear = taught.result()
+def _conclude(
+    observations: Observations, moving: list[Trail], tracks: TeacherTracks | None
+) -> None:
+    """Sets trails and unclear places. It judges trails by all their frames, then keeps moments."""
+    moments = {moment.frame_index for moment in observations.moments}
+    trails: list[Trail] = []
+    if tracks is not None:
+        trails, unclear = tracks.result()
         for frame_index, box in unclear:
-            watched.unclear[frame_index].append(box)
-    places = places_of(known)
+            observations.unclear[frame_index].append(box)
+    places = places_of(trails)
     for trail in moving:
-        why, size_is_usual = fault(trail), steady(trail)
-        at = np.array([sight.frame_index in moments for sight in trail.sights])
-        usual = size_is_usual & (why != BRIEF)
-        sights = [sight for sight, kept in zip(trail.sights, at & usual, strict=True) if kept]
-        stray = [sight for sight, lone in zip(trail.sights, at & ~usual, strict=True) if lone]
-        new = unexplained(sights, places)
-        if len(new) > MOSTLY * len(sights):
-            known.append(Trail(new, fault=why))
-        else:
-            stray += new
-        for sight in unexplained(stray, places):
-            watched.unclear[sight.frame_index].append(sight.box_xyxy)
-    size = watched.width, watched.height
-    watched.trails = [_inside(trail, size) for trail in known]
-    for frame_index, boxes in watched.unclear.items():
-        whole = clip(boxes_of(boxes), *size)
-        watched.unclear[frame_index] = [_box(box) for box in whole[_has_area(whole)]]
+        new, stray = _sorted_out(trail, moments, places)
+        if new is not None:
+            trails.append(new)
+        for sighting in unexplained(stray, places):
+            observations.unclear[sighting.frame_index].append(sighting.box_xyxy)
+    size = observations.width, observations.height
+    observations.trails = [_inside(trail, size) for trail in trails]
+    for frame_index, boxes in observations.unclear.items():
+        cut = clip(boxes_of(boxes), *size)
+        observations.unclear[frame_index] = [_box(box) for box in cut[_has_area(cut)]]
+
+
+def _sorted_out(
+    trail: Trail, moments: set[int], places: dict[int, Boxes]
+) -> tuple[Trail | None, list[Sighting]]:
+    """The trail of an object that the teacher hasn't found, if it is one; its unclear sightings."""
+    why, is_steady = fault(trail), steady(trail)
+    clear: list[Sighting] = []
+    stray: list[Sighting] = []
+    for sighting, alone in zip(trail.sightings, is_steady.tolist(), strict=True):
+        if sighting.frame_index in moments:
+            (clear if alone and why != BRIEF else stray).append(sighting)
+    new = unexplained(clear, places)
+    if len(new) > MOSTLY * len(clear):
+        return Trail(new, fault=why), stray
+    return None, stray + new
 
 
 def _inside(trail: Trail, size: tuple[int, int]) -> Trail:
-    """Boxes cut at the picture's edge (width, height); sights that are wholly beyond it go."""
+    """Boxes cut at the edge of the picture (width, height); those outside it are left out."""
     boxes = clip(trail.boxes_xyxy(), *size)
-    rows = zip(trail.sights, boxes, _has_area(boxes), strict=True)
-    sights = [dataclasses.replace(sight, box_xyxy=_box(box)) for sight, box, kept in rows if kept]
-    return Trail(sights, trail.label, trail.fault)
+    rows = zip(trail.sightings, boxes, _has_area(boxes), strict=True)
+    sightings = [dataclasses.replace(s, box_xyxy=_box(box)) for s, box, kept in rows if kept]
+    return Trail(sightings, trail.label, trail.fault)
 
 
 def _has_area(boxes_xyxy: Boxes) -> npt.NDArray[np.bool_]:
+    """(n,) whether a box is at least a pixel wide and high."""
     return np.asarray((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).min(axis=1, initial=np.inf) >= 1)
 
 
@@ -177,11 +174,13 @@ def _box(row: npt.NDArray[np.float32]) -> Box:
     return x0, y0, x1, y1
 
 
-def frames_at(settings: Settings, wanted: Collection[int], progress: Progress) -> Iterator[Frame]:
-    """Those frames again, in order."""
+def frames_at(
+    settings: SourceSettings, wanted: Collection[int], progress: Progress
+) -> Iterator[Frame]:
+    """Reads the footage again for the frames with these indices, in order."""
     last = max(wanted, default=-1)
-    with _Played(settings) as played:
-        for frame, _ in played.frames():
+    with Recording(settings) as recording:
+        for frame, _ in recording.frames():
             if frame.index > last:
                 return
             progress(frame.index + 1, last + 1)

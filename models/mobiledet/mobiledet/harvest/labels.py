@@ -1,7 +1,7 @@
-"""Names for tracks, and what they make of the annotations.
+"""Names of tracks, and the annotations that follow from them.
 
-A track is an object once it has a name. Without one it is a place to ignore: neither an object nor
-the absence of one. A rejected track is nothing, and its place is background like any other.
+A track with a name is an object. A track without one is a place to ignore: neither object nor
+background. A rejected track is no object, and its place is background like any other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ COLUMNS = ("track", "label", "source", "from_s", "to_s", "pictures", "note")
 
 
 class TrackRow(msgspec.Struct):
-    """One line of tracks.csv. label: a name, `-` rejected, or empty. note: why it is doubtful."""
+    """One line of tracks.csv.
+
+    label: a name, `-` for rejected, or empty. note: why the track is doubtful, or empty.
+    """
 
     track: int
     label: str
@@ -57,6 +60,7 @@ def _row(path: Path, line: int, row: Mapping[str, str]) -> TrackRow:
 
 
 def tracks_csv(rows: list[TrackRow]) -> bytes:
+    """The content of tracks.csv."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -77,14 +81,14 @@ def read_labels(path: Path) -> dict[int, str]:
 
 
 def relabel(coco: Coco, labels: Mapping[int, str]) -> Coco:
-    """The dataset with its tracks named anew; a track that isn't in `labels` is unnamed."""
-    every = sorted(coco.annotations + coco.rejected, key=lambda annotation: annotation.id)
-    given = {a.id: labels.get(a.track_id, UNNAMED) if a.track_id else UNNAMED for a in every}
+    """The dataset with all its tracks labelled again; one that isn't in `labels` has no name."""
+    everything = sorted(coco.annotations + coco.rejected, key=lambda annotation: annotation.id)
+    given = {a.id: labels.get(a.track_id, UNNAMED) if a.track_id else UNNAMED for a in everything}
     names = sorted(set(given.values()) - {UNNAMED, REJECTED})
     ids = {name: number for number, name in enumerate(names, 1)}
     annotations: list[Annotation] = []
     rejected: list[Annotation] = []
-    for annotation in every:
+    for annotation in everything:
         category_id = ids.get(given[annotation.id], 0)
         changed = msgspec.structs.replace(
             annotation, category_id=category_id, iscrowd=int(category_id == 0)

@@ -1,8 +1,8 @@
-"""Which moments become pictures: those that show something new.
+"""Chooses the moments that become pictures: those that show something new.
 
-A track is new where it is first seen and where it has left the place that it had in its last
-picture, so that what stands is not kept a thousand times. Of the scene without any object a picture
-is kept now and then: it shows a detector what isn't one.
+A track is new where it first appears and where it has left the place that it had in its last
+picture, so that an object that stands still is not in a thousand pictures. The scene without any
+object becomes a picture from time to time: it teaches a detector what is not an object.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from collections import defaultdict
 import numpy as np
 
 from edge.vision.geometry import iou
-from mobiledet.harvest.trails import Moment, Sight, Watched, boxes_of
+from mobiledet.harvest.trails import Moment, Observations, Sighting, boxes_of
 
+# Chosen, not measured: how much a box may have moved, and how often the empty scene is kept.
 SAME_PLACE_IOU = 0.7
 EMPTY_EVERY_S = 30.0
 
 
-def choose(watched: Watched, limit: int = 0) -> list[Moment]:
-    """In order of time, at most `limit` (0 = no limit), evenly thinned."""
-    present: dict[int, list[tuple[int, Sight]]] = defaultdict(list)
-    for number, trail in enumerate(watched.trails):
-        for sight in trail.sights if not trail.fault else ():
-            present[sight.frame_index].append((number, sight))
-    kept: dict[int, Sight] = {}
+def choose(observations: Observations, limit: int = 0) -> list[Moment]:
+    """Up to `limit` moments in order of time, thinned evenly (0 = no limit)."""
+    present: dict[int, list[tuple[int, Sighting]]] = defaultdict(list)
+    for number, trail in enumerate(observations.trails):
+        for sighting in trail.sightings if not trail.fault else ():
+            present[sighting.frame_index].append((number, sighting))
+    kept: dict[int, Sighting] = {}
     chosen: list[Moment] = []
     empty_s = -EMPTY_EVERY_S
-    for moment in watched.moments:
+    for moment in observations.moments:
         here = present.get(moment.frame_index, [])
-        if any(_is_new(kept.get(number), sight) for number, sight in here):
+        if any(_is_new(kept.get(number), sighting) for number, sighting in here):
             kept.update(here)
         elif not here and moment.time_s - empty_s >= EMPTY_EVERY_S:
             empty_s = moment.time_s
@@ -42,7 +43,7 @@ def choose(watched: Watched, limit: int = 0) -> list[Moment]:
     return chosen
 
 
-def _is_new(before: Sight | None, now: Sight) -> bool:
+def _is_new(before: Sighting | None, now: Sighting) -> bool:
     if before is None:
         return True
     return bool(iou(boxes_of([before.box_xyxy]), boxes_of([now.box_xyxy]))[0, 0] < SAME_PLACE_IOU)

@@ -1,8 +1,8 @@
-"""The contact sheet: one page, needing nothing from elsewhere, on which tracks are named.
+"""The contact sheet: one page, complete in itself, on which a person names tracks.
 
-The page is `sheet.html` beside this file, filled in with the tracks and their thumbnails as JSON. A
-page that a browser opened as a file can't write one: it hands the names down as labels.json, for
-`edge-train label`.
+The page is `sheet.html` beside this file, filled with the tracks and their thumbnails as JSON. A
+page that a browser has opened from a file can't write files: it offers the labels as a download,
+labels.json, for `edge-train label`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ OPENING, CLOSING = '<script id="tracks" type="application/json">', "</script>"
 
 
 class Entry(msgspec.Struct):
-    """A track as the page shows it. thumbs: JPEGs in base64."""
+    """A track as the page shows it. thumbs: JPEG files in base64."""
 
     row: TrackRow
     thumbs: list[str]
 
 
 def render(rows: list[TrackRow], thumbs: dict[int, list[str]]) -> str:
+    """The page. thumbs: by track, JPEG files in base64."""
     entries = [Entry(row, thumbs.get(row.track, [])) for row in rows]
-    # "</" would end the block, whatever string it is in.
+    # "</" would end the block, even inside a string.
     data = msgspec.json.encode(entries).decode().replace("</", "<\\/")
     page = TEMPLATE.read_text("utf-8")
     before, _, rest = page.partition(OPENING)
@@ -35,8 +36,8 @@ def render(rows: list[TrackRow], thumbs: dict[int, list[str]]) -> str:
     return f"{before}{OPENING}{data}{CLOSING}{after}"
 
 
-def thumbs_in(path: Path) -> dict[int, list[str]]:
-    """The thumbnails that a page holds; none where there is no page. Raises DatasetError."""
+def read_thumbs(path: Path) -> dict[int, list[str]]:
+    """The thumbnails in a page, by track; empty if there is no page. Raises DatasetError."""
     if not path.is_file():
         return {}
     _, _, after = path.read_text("utf-8", "replace").partition(OPENING)
@@ -44,5 +45,5 @@ def thumbs_in(path: Path) -> dict[int, list[str]]:
     try:
         entries = msgspec.json.decode(data, type=list[Entry])
     except msgspec.MsgspecError as error:
-        raise DatasetError(f"{path}: no contact sheet of a harvest: {error}") from error
+        raise DatasetError(f"{path}: not the contact sheet of a harvest: {error}") from error
     return {entry.row.track: entry.thumbs for entry in entries}

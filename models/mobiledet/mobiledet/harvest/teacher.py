@@ -1,7 +1,7 @@
-"""Who names what a frame shows: a detector at leisure, or the drawn scene itself.
+"""Teachers: they find and name the objects in a frame, as a detector or as the drawn scene itself.
 
-Offline there is no budget: a teacher may look at each crop, at the whole frame and at tiles of it,
-and so finds more than the model does in the daemon; a small model learns from that (distillation).
+There is no budget here: a teacher may look at every crop, at the whole frame and at tiles of it. It
+finds more than the model does in the daemon, and a small model learns from that (distillation).
 """
 
 from __future__ import annotations
@@ -14,26 +14,25 @@ from edge.config.schema import Settings
 from edge.errors import ConfigError, ModelError
 from edge.sources.base import Source
 from edge.sources.scenes.synthetic import SyntheticSource
-from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import find_model
 from edge.vision.geometry import Boxes
 from edge.vision.regions import Layout, Packer, combine, tiles, unpack
 from edge.vision.types import Detections, Frame
+from mobiledet.models import open_model
 
 TRUTH = "truth"
 
 
 class Teacher(Protocol):
-    """Asked about frames of one footage.
+    """Looks at frames of one footage.
 
-    exact: what it doesn't name is not there.
+    exact: it finds all objects that are there.
     """
 
     labels: tuple[str, ...]
     exact: bool
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
-        """Main pixels; scores from the tracker's weak score up. moving_xyxy: (n, 4)."""
+        """Detections in main pixels, from the tracker's weak score. moving_xyxy: (n, 4)."""
         ...
 
 
@@ -42,18 +41,18 @@ def teacher_for(name: str, in_tiles: bool, settings: Settings, source: Source) -
     if name != TRUTH:
         return ModelTeacher(name, in_tiles, settings)
     if not isinstance(source, SyntheticSource):
-        raise ConfigError("--teacher truth: only a synthetic: scene knows its own truth")
+        raise ConfigError("--teacher truth: only a synthetic: scene knows its own objects")
     return TruthTeacher(source)
 
 
 class ModelTeacher:
-    """A detector that is shown what moves, the whole frame, and tiles if asked to."""
+    """A detector that looks at the whole frame, at all that moves, and at tiles if requested."""
 
     exact = False
 
     def __init__(self, name: str, in_tiles: bool, settings: Settings) -> None:
         self._settings = settings
-        self._detector = Detector(settings.model, find_model(name))
+        self._detector = open_model(name, settings)
         self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
         self._in_tiles = in_tiles
         self._packer: Packer | None = None
@@ -66,7 +65,7 @@ class ModelTeacher:
         layouts = [self._packer.whole()]
         if self._in_tiles:
             layouts += tiles(self._detector.input_size, size)
-        layouts += _looks_at(moving_xyxy, self._packer)
+        layouts += _layouts(moving_xyxy, self._packer)
         parts: list[Detections] = []
         for layout in layouts:
             canvas = self._packer.fill(layout, frame.main)
@@ -74,17 +73,18 @@ class ModelTeacher:
         return combine(parts, self._settings.model.max_iou)
 
 
-def _looks_at(boxes_xyxy: Boxes, packer: Packer) -> list[Layout]:
+def _layouts(boxes_xyxy: Boxes, packer: Packer) -> list[Layout]:
+    """As many canvases as all boxes need."""
     layouts = []
     while len(boxes_xyxy):
-        layout, seen = packer.next(boxes_xyxy)
+        layout, shown = packer.next(boxes_xyxy)
         layouts.append(layout)
-        boxes_xyxy = boxes_xyxy[~seen]
+        boxes_xyxy = boxes_xyxy[~shown]
     return layouts
 
 
 class TruthTeacher:
-    """A drawn scene, which knows where it has drawn what."""
+    """A drawn scene, which knows the place of everything that it has drawn."""
 
     exact = True
 

@@ -1,4 +1,4 @@
-"""Objects over time, as the harvest's steps hand them on."""
+"""Objects over time, as the harvest's steps pass them on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import numpy as np
 
 from edge.vision.geometry import Box, Boxes, covered
 
-EXPLAINED = 0.5  # of a moving place inside a taught box, or the other way round
+# Share of one box inside the other above which both show the same object, as IoU 0.5 does for boxes
+# of one size.
+EXPLAINED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame that may become a picture. time_s: since the footage began."""
+    """A frame that may become a picture. time_s: seconds since the footage began."""
 
     frame_index: int
     time_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """Where something was in one frame, in pixels of the main picture.
+class Sighting:
+    """The place of one object in one frame, in pixels of the main picture.
 
     edges, met: see `candidates.Moving`. score, label: a teacher's.
     """
@@ -41,24 +43,24 @@ class Sight:
 class Trail:
     """One object over time.
 
-    label: "" while nobody has named it. fault: why it is probably no object (see `ghosts`).
+    label: "" while it has no name. fault: why it is probably no object (see `ghosts`), or "".
     """
 
-    sights: list[Sight] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
     label: str = ""
     fault: str = ""
 
     def boxes_xyxy(self) -> Boxes:
-        """(n, 4), a row for each sight."""
-        return boxes_of(sight.box_xyxy for sight in self.sights)
+        """(n, 4), a row for each sighting."""
+        return boxes_of(sighting.box_xyxy for sighting in self.sightings)
 
 
 @dataclass(slots=True)
-class Watched:
-    """What one footage showed.
+class Observations:
+    """The content of one footage.
 
-    moments: the frames that may become pictures. trails: what moved or was taught.
-    unclear: by frame index, places where something may be that no trail speaks of.
+    moments: frames that may become pictures. trails: objects that moved or that the teacher found.
+    unclear: by frame index, places outside all trails where an object may be.
     """
 
     width: int = 0
@@ -70,27 +72,28 @@ class Watched:
 
 
 def boxes_of(boxes: Iterable[Box]) -> Boxes:
+    """(n, 4) float32, also for n = 0."""
     return np.array(list(boxes), np.float32).reshape(-1, 4)
 
 
 def places_of(trails: list[Trail]) -> dict[int, Boxes]:
-    """Frame index -> (n, 4) boxes that the trails have there."""
-    found: dict[int, list[Box]] = defaultdict(list)
+    """Frame index -> (n, 4) boxes of all trails in that frame."""
+    places: dict[int, list[Box]] = defaultdict(list)
     for trail in trails:
-        for sight in trail.sights:
-            found[sight.frame_index].append(sight.box_xyxy)
-    return {frame_index: boxes_of(boxes) for frame_index, boxes in found.items()}
+        for sighting in trail.sightings:
+            places[sighting.frame_index].append(sighting.box_xyxy)
+    return {frame_index: boxes_of(boxes) for frame_index, boxes in places.items()}
 
 
-def unexplained(sights: list[Sight], places: dict[int, Boxes]) -> list[Sight]:
-    """Those in whose place none of the given boxes lies, nor they in one of them."""
+def unexplained(sightings: list[Sighting], places: dict[int, Boxes]) -> list[Sighting]:
+    """The sightings whose boxes neither hold nor lie in one of the boxes of their frame."""
     left = []
-    for sight in sights:
-        own = boxes_of([sight.box_xyxy])
-        others = places.get(sight.frame_index)
+    for sighting in sightings:
+        box = boxes_of([sighting.box_xyxy])
+        others = places.get(sighting.frame_index)
         if others is not None:
-            shared = max(covered(own, others).max(), covered(others, own).max())
+            shared = max(covered(box, others).max(), covered(others, box).max())
             if shared > EXPLAINED:
                 continue
-        left.append(sight)
+        left.append(sighting)
     return left

@@ -1,0 +1,22 @@
+"""Packages that only training needs: imported when first used, or reported as missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from edge.errors import PermanentError
+
+
+def import_for(purpose: str, module: str, package: str) -> ModuleType:
+    """Imports `module` of `package`. Raises PermanentError where the package is not installed.
+
+    purpose: the reason for the import; the error's sentence begins with it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise PermanentError(
+            f"{purpose} needs {package}, which is not installed: with Python 3.11, run "
+            "pip install ./models/mobiledet in the checkout"
+        ) from error
