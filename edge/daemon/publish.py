@@ -62,7 +62,7 @@ class TrackChanges:
         self._known: dict[int, str] = {}
 
     def __call__(self, analysis: Analysis, size: Size) -> Iterator[messages.Track]:
-        """Tentative tracks have none; a track ends under the label that it began with."""
+        """Tentative tracks have no messages."""
         for track in analysis.tracks:
             if track.state is TrackState.TENTATIVE:
                 continue
