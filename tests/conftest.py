@@ -13,7 +13,7 @@ SHARED = ROOT.parent / "shared"
 def _shared(folder: str) -> Path:
     path = SHARED / folder
     if not path.is_dir():
-        pytest.skip(f"REAL DATA ABSENT: {path} is not there; this test was not run")
+        pytest.skip(f"REAL DATA ABSENT: {path} does not exist; this test was not run")
     return path
 
 

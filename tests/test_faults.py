@@ -1,4 +1,4 @@
-"""A few faults of the matrix (`make fault`) in a real daemon, each noticed and mended."""
+"""A few faults of the matrix (`make fault`): a real daemon must notice each and recover."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     started.abandon()
 
 
-def test_a_source_that_hangs_is_mended_in_the_process_and_heat_is_told(host: Host) -> None:
+def test_a_source_that_hangs_is_reopened_and_heat_is_reported(host: Host) -> None:
     host.inject("source-hang")
     assert host.wait_for(lambda health: "source" in health.stalled)
     assert host.wait_for(lambda health: health.source_restarts == 1)
@@ -40,8 +40,8 @@ def test_a_source_that_hangs_is_mended_in_the_process_and_heat_is_told(host: Hos
     assert not host.temporary_files()
 
 
-def test_a_stage_that_hangs_is_told_and_ends_the_process(host: Host) -> None:
-    host.watchdog_s = 60  # the daemon must see to it by itself
+def test_a_stage_that_hangs_is_reported_and_ends_the_process(host: Host) -> None:
+    host.watchdog_s = 60  # the daemon must end by itself
     host.inject("invoke-hang")
     assert host.wait_for(lambda health: "inference" in health.stalled)
     assert host.wait_for_exits(1)
@@ -49,14 +49,14 @@ def test_a_stage_that_hangs_is_told_and_ends_the_process(host: Host) -> None:
     assert host.works()
 
 
-def test_a_thread_that_dies_leaves_no_process(host: Host) -> None:
+def test_an_exception_in_a_thread_ends_the_process(host: Host) -> None:
     host.inject("invoke-exception")
     assert host.wait_for_exits(1)
     assert host.exit_codes == [70]
     assert host.works()
 
 
-def test_sigkill_in_a_clip_leaves_no_broken_file(host: Host) -> None:
+def test_sigkill_during_a_clip_leaves_no_damaged_file(host: Host) -> None:
     while not host.temporary_files():
         assert host.process.poll() is None
         time.sleep(0.01)
@@ -68,18 +68,18 @@ def test_sigkill_in_a_clip_leaves_no_broken_file(host: Host) -> None:
     assert not host.temporary_files()
 
 
-def _is_told_of_disk(health: Health) -> bool:
+def _reports_full_disk(health: Health) -> bool:
     return any("disk is full" in text or "no room" in text for text in health.problems)
 
 
-def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_captures_resume(tmp_path: Path) -> None:
     with small_disk(tmp_path) as disk:
         if disk is None:
-            pytest.skip("NO ROOT: a small disk can't be mounted; this fault was not tried")
+            pytest.skip("NO ROOT: a small disk can't be mounted; this test was not run")
         host = Host(tmp_path)
         assert host.works()
         with disk.failing("disk-full"):
-            assert host.wait_for(lambda health: _is_told_of_disk(health))
+            assert host.wait_for(_reports_full_disk)
             assert host.works()
         captures = host.captures
         assert host.wait_for(lambda _: host.captures > captures)

@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class AccuracyReport(msgspec.Struct, frozen=True):
-    """All rows of one run, with what was played."""
+    """All rows of one run, with the video and the model."""
 
     video: str
     model: str
@@ -53,7 +53,7 @@ class AccuracyReport(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Played:
-    """One strategy over the frames that count. accumulator: of motmetrics."""
+    """Results of one strategy over the frames that count. accumulator: of motmetrics."""
 
     accumulator: Any
     frames: int = 0
@@ -106,7 +106,7 @@ def _play(
     progress: Progress,
     first_frame: int,
 ) -> _Played:
-    """All frames of a video through one strategy."""
+    """Plays all frames of a video through one strategy."""
     motmetrics = needs("motmetrics")
     played = _Played(motmetrics.MOTAccumulator(auto_id=False))
     source = open_source(settings.source, recording=True)
@@ -183,14 +183,14 @@ def _with_ratios(rows: list[Row]) -> list[Row]:
 
 
 def plot(report: AccuracyReport, path: Path) -> None:
-    """Recall over invocations, precision beside it; the format is the file's suffix."""
+    """Recall and precision over invocations; the file's suffix sets the format."""
     figure_class = needs("matplotlib.figure").Figure
     figure = figure_class(figsize=(6.4, 4), layout="constrained")
     axes = figure.add_subplot()
-    at = [max(row.invocations_per_frame, 0.01) for row in report.rows]
-    axes.scatter(at, [row.recall for row in report.rows], label="recall")
-    axes.scatter(at, [row.precision for row in report.rows], label="precision", marker="x")
-    for x, row in zip(at, report.rows, strict=True):
+    invocations = [max(row.invocations_per_frame, 0.01) for row in report.rows]
+    axes.scatter(invocations, [row.recall for row in report.rows], label="recall")
+    axes.scatter(invocations, [row.precision for row in report.rows], label="precision", marker="x")
+    for x, row in zip(invocations, report.rows, strict=True):
         axes.annotate(row.strategy, (x, row.recall), (4, 6), textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     axes.set(xlabel="invocations per frame", ylabel=f"at IoU {report.min_iou}", ylim=(0, 1))

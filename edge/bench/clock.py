@@ -21,7 +21,7 @@ class CpuClock:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Counts the work inside `with` for `name`, as `edge.vision.clock.StageClock` asks."""
+        """Counts the work inside `with` for `name`, as `edge.vision.clock.StageClock` requires."""
         self._inner.append(0)
         start = self._now()
         try:

@@ -94,7 +94,7 @@ def rows_of(settings: Settings, detector: CountingDetector) -> dict[str, Callabl
 def interleaved(
     rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int, now: Callable[[], int]
 ) -> dict[str, list[float]]:
-    """Cost per frame by `now`, by round, without the first frames, which teach the background."""
+    """Cost per frame by `now`, by round, without the first frames, in which it is learnt."""
     taken: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, make in rows.items():

@@ -27,7 +27,7 @@ from edge.runtime.times import NS_PER_MS
 from edge.sources.scenes.synthetic import QUIET_S, VISITS_EVERY_S
 
 FPS = 25
-START_S = 30.0  # a daemon that has not started by then never will
+START_S = 30.0  # longest start of a daemon
 Progress = Callable[[int, int], None]
 
 
@@ -96,7 +96,7 @@ def latency(settings: Settings, visits: int, progress: Progress) -> LatencyRepor
 
 
 def _row(trigger: Trigger, received_ns: int) -> tuple[float, float, float]:
-    """First exposure to confirming exposure, that to receipt, that to publication; ms."""
+    """Milliseconds: first to confirming exposure, from there to receipt, and to publication."""
     assert trigger.header is not None
     scene_s = trigger.frame_index / FPS - QUIET_S
     appeared_s = np.ceil(scene_s // VISITS_EVERY_S * VISITS_EVERY_S * FPS) / FPS

@@ -134,7 +134,7 @@ def memory(settings: Settings, frames: int, progress: Progress) -> MemoryReport:
 
 
 def preload(settings: Settings) -> Footage:
-    """The first frames of a source. Raises PermanentError if there are too few to measure by."""
+    """The first frames of a source. Raises PermanentError if there are too few to measure."""
     fast = msgspec.structs.replace(settings.source, fast=True)
     source = open_source(fast, recording=True)
     info = source.open()
@@ -169,5 +169,5 @@ class FrameMessages:
 
 
 def default_source(uri: str | None) -> str:
-    """Busy footage if none is named: drawn people that the default model detects."""
+    """The given source; by default, a busy scene of people that the default model detects."""
     return uri or "synthetic:people?duration=60&fps=10&objects=6"

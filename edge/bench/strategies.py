@@ -1,4 +1,4 @@
-"""Strategies for the frames of a video: those a user would try, and steps towards the pipeline."""
+"""Strategies for the frames of a video: simple ones, and steps towards the pipeline."""
 
 from __future__ import annotations
 
@@ -102,11 +102,13 @@ def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list
             for layout in layouts:
                 canvas = packer.fill(layout, frame.main)
                 parts += unpack(layout, detector.detect(canvas), size)
-            found = combine(parts, settings.model.max_iou)
+            detections = combine(parts, settings.model.max_iou)
             tracker.predict(frame.timestamp_ns)
-            ids = tracker.update(found, whole, frame.index)
-            labelled = np.array([detector.labels[c] == label for c in found.class_ids], np.bool_)
-            return Step(Objects(ids[labelled], found.boxes_xyxy[labelled]), len(layouts))
+            ids = tracker.update(detections, whole, frame.index)
+            labelled = np.array(
+                [detector.labels[c] == label for c in detections.class_ids], np.bool_
+            )
+            return Step(Objects(ids[labelled], detections.boxes_xyxy[labelled]), len(layouts))
 
         return step
 

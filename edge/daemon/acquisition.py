@@ -42,9 +42,9 @@ class Acquisition:
         *,
         wait: bool,
     ) -> None:
-        """frame_rate_share: of the frames that are analysed, as the governor has it.
+        """frame_rate_share: returns the share of the frames to analyse, which the governor sets.
 
-        wait: of a recording, wait for analysis and recorder instead of dropping frames.
+        wait: for a recording, wait for analysis and recorder instead of dropping frames.
         """
         self._source = source
         self._recorder = recorder
@@ -70,7 +70,7 @@ class Acquisition:
 
     @property
     def live(self) -> bool:
-        """Whether an open source gives frames by itself."""
+        """Whether the source is open and delivers frames at its own pace."""
         return self.info is not None and self.info.live
 
     def wait_open(self) -> SourceInfo | None:
@@ -110,7 +110,7 @@ class Acquisition:
         received_ns = self._progress.received_ns = time.monotonic_ns()
         self._progress.received += 1
         passes = self._gate.passes(self._frame_rate_share())
-        if passes or frame.packets:  # encoded video is of no use with packets missing
+        if passes or frame.packets:  # encoded video is useless if packets are missing
             self._recorder.offer(frame, wait=self._wait)
         if passes:
             self.mailbox.put(Received(frame, received_ns), wait=self._wait)

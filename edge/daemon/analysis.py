@@ -72,7 +72,7 @@ class Reporter:
         self._changes = publish.TrackChanges()
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
-        """received_ns: when the daemon received the frame. size: of the picture."""
+        """received_ns: when the daemon received the frame. size: (width, height) of the picture."""
         if analysis.layouts:
             message = publish.detection(analysis, self._labels, size)
             self._outlet.about_frame(message, analysis.frame)
@@ -85,11 +85,11 @@ class Reporter:
         self._progress.changed = analysis.motion.changed
 
     def count_frame(self) -> None:
-        """A frame is done, analysed or passed over in a pause."""
+        """Counts a frame that was analysed, or skipped during a pause."""
         self._progress.frames += 1
 
     def sight(self, analysis: Analysis, size: Size) -> Callable[[], Sight]:
-        """Makes the live view's message of the frame, if it is asked for."""
+        """Returns a function that makes the live view's message of this frame."""
         return partial(sight, analysis, self._labels, size)
 
     def _report_event(
@@ -114,7 +114,7 @@ class Reporter:
 
 
 class AnalysisThread:
-    """Takes the newest frame from the mailbox, again and again, until it is closed.
+    """Analyses the newest frame in the mailbox, repeatedly, until the mailbox is closed.
 
     thread: the analysis thread. picture: the state of the camera's picture; this thread owns it.
     """
@@ -130,10 +130,11 @@ class AnalysisThread:
         frozen_s: float,
         budget_share: Callable[[], float],
     ) -> None:
-        """build: makes the pipeline for the open source. budget_share: as the governor has it.
+        """build: makes the pipeline for the open source.
 
-        picture_s, frozen_s: as `PictureCheck`; a recording is never checked for frozen pictures, as
-            it may well show one for long, while a camera has noise.
+        picture_s, frozen_s: `bad_s` and `frozen_s` of `PictureCheck`. A recording is not checked
+            for frozen pictures: it may repeat a picture, while a camera's pictures differ by noise.
+        budget_share: returns the share of the budget to use, which the governor sets.
         """
         self._acquisition = acquisition
         self._mailbox = acquisition.mailbox

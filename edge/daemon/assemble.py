@@ -1,4 +1,4 @@
-"""Wires one daemon: the only place that makes threads, sockets, files and what connects them."""
+"""Wires one daemon: the only place that makes threads, sockets and files and connects them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from edge.vision.types import SourceInfo
 def assemble(
     settings: Settings, listener: Listener | None = None, reload: Reload | None = None
 ) -> Daemon:
-    """Loads the model, checks everything that can be checked, and makes a daemon of it.
+    """Loads the model, checks everything that can be checked, and returns a daemon.
 
-    listener: gets every message as it is published. reload: the command of that name; it may `stop`
-    this daemon. Raises EdgeError.
+    listener: receives every message as it is published. reload: the command of that name; it may
+    `stop` this daemon. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings))
     boot_id = secrets.token_hex(8)
@@ -86,7 +86,7 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
 
 
 def _source(shared: _Shared, recorder: Recorder) -> Source:
-    """Not open yet. After a loss its stream begins again, perhaps with other parameters."""
+    """A source, not open yet. After a loss its stream starts again, maybe with other parameters."""
     settings = shared.settings
 
     def restart_stream(info: SourceInfo) -> None:

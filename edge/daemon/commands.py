@@ -31,7 +31,7 @@ from edge.vision.types import Frame
 
 FRAME_WAIT_S = 2.0  # for the next frame; a camera at 1 frame/s needs less
 COMMAND_RULE = "command"  # the rule in the names of captures on command
-EXTERNAL_RULE = "external"  # and of captures by a GPIO line
+EXTERNAL_RULE = "external"  # the rule in the names of captures by a GPIO line
 
 Reload = Callable[[], str]
 Capture = Callable[[CaptureRequest], bool]
@@ -50,10 +50,10 @@ class Remote:
     def __init__(
         self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
     ) -> None:
-        """capture: takes a request; False if it is too busy.
+        """capture: takes a request; returns False if it is too busy.
 
-        reload: reads the configuration again and returns the result as a sentence. It raises
-            EdgeError to refuse, and has changed nothing then. None if the daemon can't reload.
+        reload: reads the configuration again and returns the result as a sentence. To refuse, it
+            raises EdgeError and changes nothing. None if the daemon can't reload.
         """
         self.health: Health | None = None
         self._settings = settings
@@ -69,9 +69,10 @@ class Remote:
         return time.monotonic() < self._paused_until_s
 
     def show(self, frame: Frame, sight: Callable[[], Sight] | None = None) -> None:
-        """Each frame, from the analysis thread. Costs nothing unless a command waits for one.
+        """Hands a frame to a command that waits for one; otherwise it costs nothing.
 
-        sight: makes the pipeline's view of the frame, if it is asked for; None in a pause.
+        The analysis thread calls it with each frame.
+        sight: makes the pipeline's view of the frame, on request; None during a pause.
         """
         self._frames.show(frame, sight)
 
@@ -115,14 +116,14 @@ class Remote:
         return DoneReply(text=self._reload())
 
     def snapshot(self, max_width_px: int, sight: bool = False) -> tuple[SnapshotReply, bytes]:
-        frame, seen = self._frames.wait(sight)
+        frame, view = self._frames.wait(sight)
         jpeg, (width, height) = pictures.snapshot(frame, max_width_px)
         reply = SnapshotReply(
             width=width,
             height=height,
             wall_time=datetime.fromtimestamp(frame.wall_ns / NS_PER_S, UTC),
             timestamp_ns=frame.timestamp_ns,
-            sight=seen,
+            sight=view,
         )
         return reply, jpeg
 
@@ -145,7 +146,7 @@ class _NextFrame:
             self._changed.notify_all()
 
     def wait(self, sight: bool = False) -> tuple[Frame, Sight | None]:
-        """A frame that comes from now on. Raises RefusedError if none does."""
+        """Waits for the next frame. Raises RefusedError if none comes."""
         with self._waiting, self._changed:
             self._shown, self._wants_sight, self._wanted = None, sight, True
             self._changed.wait_for(lambda: self._shown is not None, FRAME_WAIT_S)

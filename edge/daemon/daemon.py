@@ -24,10 +24,10 @@ from edge.daemon.supervisor import Supervisor
 from edge.errors import EdgeError
 from edge.runtime.notify import ServiceManager
 
-SUPERVISE_S = 0.1  # how soon an error or a stop is acted on
-STOP_STAGE_S = 2.0  # for a thread to end; one that takes longer hangs
-STOP_CAPTURES_S = 5.0
-STOP_S = 15.0  # for everything; after it the process ends at once
+SUPERVISE_S = 0.1  # longest time until an error or a stop request is handled
+STOP_STAGE_S = 2.0  # for a thread to end; one that takes longer is stuck
+STOP_CAPTURES_S = 5.0  # for open clips and their files
+STOP_S = 15.0  # for the whole shutdown; then the process ends at once
 EXIT_HANGING = 70  # EX_SOFTWARE of sysexits.h
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Daemon:
         self._stop.set()
 
     def run(self, manager: ServiceManager) -> None:
-        """Runs until the source ends or `stop` is called. Raises whatever else ended it."""
+        """Runs until the source ends or `stop` is called. Raises any error that ended it."""
         parts = self._parts
         parts.recorder.start()
         parts.publisher.start()
@@ -83,9 +83,9 @@ class Daemon:
         return not (parts.acquisition.thread.alive or parts.analysis.thread.alive)
 
     def _shut_down(self) -> None:
-        """In the order of the flow, so that work in progress is finished.
+        """Stops the parts in the order of the flow, so that work in progress is finished.
 
-        A part that does not stop is reported, and the next one is stopped all the same.
+        A part that does not stop is reported, and the later ones are stopped nevertheless.
         """
         parts = self._parts
         parts.acquisition.thread.request_stop()
@@ -113,9 +113,9 @@ class Daemon:
 
 @contextmanager
 def _ending_within(limit_s: float) -> Iterator[None]:
-    """Ends the process as it is if the shutdown itself hangs.
+    """Ends the process at once if the shutdown itself hangs.
 
-    Files in the making have temporary names, and the next start removes them.
+    Unfinished files have temporary names, and the next start removes them.
     """
     last_resort = threading.Timer(limit_s, os._exit, (EXIT_HANGING,))
     last_resort.daemon = True

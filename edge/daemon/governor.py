@@ -1,10 +1,10 @@
-"""Reduces work while the SoC is hot or its power weak, before it throttles itself.
+"""Reduces work while the SoC is hot or its power supply weak, before the SoC throttles itself.
 
-Two readings: the SoC's temperature from the thermal zones, and the firmware's flags of
-under-voltage and throttling (`vcgencmd get_throttled`). They set a level; each level leaves a share
-of the budget of invocations and of the frame rate. The level rises by one per reading. It falls by
-one at a time, after the readings have been well below for a while, so that the governor does not
-swing with the temperature it causes.
+It reads the SoC's temperature from the thermal zones, and the firmware's flags of under-voltage and
+throttling (`vcgencmd get_throttled`). They set a level; each level leaves a share of the budget of
+invocations and of the frame rate. The level rises by one per reading. It falls by one at a time,
+after the readings have been well below for a while, so that the level does not oscillate with the
+temperature that it changes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Governor:
 
     @property
     def number(self) -> int:
-        """From 0, full work, up to 3."""
+        """The level: from 0 (full work) to 3 (least work)."""
         return self._number
 
     @property
@@ -46,7 +46,7 @@ class Governor:
         return LEVELS[self._number]
 
     def __call__(self, readings: Readings, now_s: float) -> Level:
-        """`now_s`: of any clock that doesn't go back."""
+        """now_s: time of any monotonic clock."""
         wanted = self._wanted(readings, 0.0)
         if wanted > self._number:
             self._number += 1
@@ -79,7 +79,7 @@ class FrameGate:
         self._credit = 0.0
 
     def passes(self, share: float) -> bool:
-        """Once for each frame; share: in 0..1."""
+        """Whether a frame passes; called once for each frame. share: in 0..1."""
         self._credit += share
         if self._credit < 1:
             self.skipped += 1

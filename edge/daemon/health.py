@@ -19,7 +19,7 @@ State = Literal["starting", "running", "degraded", "stopping"]
 
 
 class HealthReport:
-    """Makes health messages. rates: since the message before."""
+    """Makes health messages. rates: since the previous message."""
 
     def __init__(
         self, parts: Parts, governor: Governor, recovery: SourceRecovery, stalls: StallCheck
@@ -32,7 +32,7 @@ class HealthReport:
         self._started_ns = time.monotonic_ns()
 
     def __call__(self, state: State, readings: Readings) -> Health:
-        """readings: of the machine, as the governor has used them."""
+        """readings: the latest ones of the machine, which the governor has used."""
         parts, progress = self._parts, self._parts.progress
         self.rates.read(progress)
         problems = parts.problems.current()

@@ -1,4 +1,4 @@
-"""The way out for messages: to the bus, and to a listener in this process."""
+"""Sends messages to the bus, and to a listener in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Listener = Callable[[AnyMessage], None]
 
 
 class Outlet:
-    """Publishes messages from any thread; `listener` gets each one as well."""
+    """Publishes messages from any thread; `listener` receives each one too."""
 
     def __init__(
         self, publisher: Publisher, progress: Progress, listener: Listener | None = None
@@ -26,15 +26,15 @@ class Outlet:
         self._listener = listener
 
     def about_frame(self, message: M, frame: Frame, jpeg: bytes | None = None) -> M:
-        """A message with the times of a frame. Returns it with its header."""
+        """Publishes a message with the times of a frame. Returns it with its header."""
         return self._send(message, frame.timestamp_ns, frame.wall_ns, jpeg)
 
     def about_now(self, message: M) -> M:
-        """A message with the present time. Returns it with its header."""
+        """Publishes a message with the present time. Returns it with its header."""
         return self._send(message, time.monotonic_ns(), time.time_ns())
 
     def capture(self, result: CaptureResult) -> None:
-        """A file that is complete on disk; called by the recorder's writing thread."""
+        """Publishes a file that is complete on disk; the recorder's writing thread calls it."""
         self._progress.captures += 1
         self.about_now(publish.capture(result))
 

@@ -1,4 +1,4 @@
-"""The parts of one daemon, as `edge.daemon.assemble` has wired them."""
+"""The parts of one daemon, as `edge.daemon.assemble` wires them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge.hooks.hooks import Hooks
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that is started and stopped, and what it shares. model: its name."""
+    """All parts that are started and stopped, and the state they share. model: its name."""
 
     settings: Settings
     model: str
@@ -34,7 +34,7 @@ class Parts:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What each queue had to drop since the start."""
+        """Number of items that each queue has dropped since the start."""
         recorder = self.recorder.stats()
         return {
             "frames": self.acquisition.frames_dropped,

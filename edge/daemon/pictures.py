@@ -38,6 +38,6 @@ def snapshot(frame: Frame, max_width_px: int) -> tuple[bytes, Size]:
 
 
 def jpeg(rgb: cv2.typing.MatLike) -> bytes:
-    """(h, w, 3) RGB uint8 as a JPEG for people to look at."""
+    """Encodes (h, w, 3) RGB uint8 as a JPEG for viewing."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     return cv2.imencode(".jpg", cv2.cvtColor(rgb, BGR), quality)[1].tobytes()

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 
 SHOWN_S = 60.0  # a problem stays in the list this long after its last report
-MAX_PROBLEMS = 32  # kinds of problem at a time; the one reported longest ago goes first
+MAX_PROBLEMS = 32  # kept at a time; the one reported longest ago is dropped first
 
 log = logging.getLogger(__name__)
 
 
 class Problems:
-    """Reported by any thread. A problem is logged when it appears, and when it comes back."""
+    """Any thread may report one. A problem is logged when it appears, and when it reappears."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
@@ -32,7 +32,7 @@ class Problems:
             log.warning("%s", sentence)
 
     def clear(self, key: str) -> None:
-        """The problem is over and leaves the list."""
+        """Removes a problem that is over."""
         with self._lock:
             known = self._present.pop(key, None)
         if known is not None:
@@ -42,5 +42,5 @@ class Problems:
         """The sentences, the newest last."""
         oldest_s = self._now_s() - SHOWN_S
         with self._lock:
-            self._present = {k: seen for k, seen in self._present.items() if seen[1] >= oldest_s}
+            self._present = {k: p for k, p in self._present.items() if p[1] >= oldest_s}
             return tuple(sentence for sentence, _ in self._present.values())

@@ -1,4 +1,4 @@
-"""Facts to messages and capture requests: pure functions."""
+"""Pure functions that turn facts into messages and capture requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def objects(
     analysis: Analysis, labels: tuple[str, ...], size: Size
 ) -> tuple[messages.DetectedObject, ...]:
     """The detections of the frame, with their tracks."""
-    found = analysis.detections
+    detections = analysis.detections
     return tuple(
         messages.DetectedObject(
             label=labels[class_id],
@@ -46,9 +46,9 @@ def objects(
             track_id=track_id or None,
         )
         for box, score, class_id, track_id in zip(
-            map(pixel_box, found.boxes_xyxy.tolist()),
-            found.scores.tolist(),
-            found.class_ids.tolist(),
+            map(pixel_box, detections.boxes_xyxy.tolist()),
+            detections.scores.tolist(),
+            detections.class_ids.tolist(),
             analysis.track_ids.tolist(),
             strict=True,
         )
@@ -62,7 +62,7 @@ class TrackChanges:
         self._known: dict[int, str] = {}
 
     def __call__(self, analysis: Analysis, size: Size) -> Iterator[messages.Track]:
-        """Tentative tracks have none; a track ends under the label that it began with."""
+        """Tentative tracks have no messages."""
         for track in analysis.tracks:
             if track.state is TrackState.TENTATIVE:
                 continue
@@ -163,7 +163,7 @@ def capture_failure(failure: CaptureFailure) -> messages.Capture:
 
 
 def normalized(box_xyxy: Box, size: Size) -> Box:
-    """Pixels to 0..1 of the picture, cut at its edges."""
+    """A box in pixels as shares (0..1) of the picture, clipped at its edges."""
     width, height = size
     x0, y0, x1, y1 = (
         round(min(max(value / side, 0.0), 1.0), 5)
@@ -173,6 +173,6 @@ def normalized(box_xyxy: Box, size: Size) -> Box:
 
 
 def pixel_box(values: Box | list[float] | tuple[int, int, int, int]) -> Box:
-    """Tenths of a pixel are enough for readers, and shorter in JSON."""
+    """Rounds to tenths of a pixel: enough for readers, and shorter in JSON."""
     x0, y0, x1, y1 = (round(float(value), 1) for value in values)
     return x0, y0, x1, y1

@@ -11,8 +11,8 @@ from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
 from edge.vision.picture_check import PictureState
 
-HUNG_FACTOR = 2.0  # of `stall_s`: after one the source should have given up by itself
-MAX_PAUSE_S = 600.0  # a camera that needs a person is not worth more attempts
+HUNG_FACTOR = 2.0  # times `stall_s`: after one `stall_s` a source should give up by itself
+MAX_PAUSE_S = 600.0  # a camera that needs repair is not retried more often
 
 
 class SourceRecovery:
@@ -39,7 +39,7 @@ class SourceRecovery:
         return self._source.reopened if self._source is not None else 0
 
     def __call__(self, picture: PictureState) -> None:
-        """Raises StalledError where only a new process helps."""
+        """Raises StalledError if only a new process helps."""
         if self._source is None:
             return
         answering_s = self._source.answering_s()
@@ -64,5 +64,5 @@ class SourceRecovery:
         if self._restarted_s is not None:
             self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
         self._restarted_s = self._now_s()
-        # In a thread of its own: a source that hangs in a read may hang in its close too.
+        # In a separate thread: a source that hangs in a read may also hang in its close.
         threading.Thread(target=source.restart, args=(reason,), name="reopen", daemon=True).start()

@@ -1,8 +1,8 @@
 """`edge run` as a service: signals, the service manager, and a new daemon on each reload.
 
 A reload is a restart that can't fail halfway: the configuration is read and checked, the model is
-loaded and the next daemon is made while the present one works. Only then does the present one
-finish its captures and end, and the next takes its place. If that one fails before its first frame,
+loaded and the next daemon is made while the present one works. Only then the present one finishes
+its captures and ends, and the next one takes its place. If that one fails before its first frame,
 the previous configuration is used again.
 """
 
@@ -55,7 +55,7 @@ class Service:
     def run(self) -> Daemon:
         """Runs until the source ends or `stop` is called; returns the last daemon.
 
-        Raises whatever else ended it.
+        Raises any error that ended it.
         """
         proven: Settings | None = None
         while True:
@@ -82,7 +82,10 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> str:
-        """Returns the result as a sentence. Raises EdgeError, and has changed nothing then."""
+        """Reads and applies the configuration again; returns the result as a sentence.
+
+        Raises EdgeError, and changes nothing then.
+        """
         with self._lock:
             if self._load is None or self._stopping:
                 raise ReloadError("there is no configuration file to read again")
@@ -104,7 +107,7 @@ class Service:
         return f"the new configuration is in use; changed: {', '.join(changed)}"
 
     def reload_on_signal(self) -> None:
-        """As `reload`; the result is logged, as a signal has no reply."""
+        """Calls `reload` and logs the result, as a signal has no reply."""
         try:
             log.info("%s", self.reload())
         except EdgeError as error:
@@ -126,7 +129,7 @@ def run(
     listener: Listener | None = None,
     on_start: Starting | None = None,
 ) -> Daemon:
-    """SIGTERM and SIGINT end it cleanly, SIGHUP reloads. For the main thread."""
+    """Runs a service: SIGTERM and SIGINT end it cleanly, SIGHUP reloads. Main thread only."""
     service = Service(settings, load, listener, on_start)
     actions = {
         signal.SIGTERM: service.stop,

@@ -12,7 +12,7 @@ from edge.vision.pipeline import Analysis
 
 
 def sight(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Sight:
-    """Made before the pipeline is given another frame: mask and canvas are views of its buffers.
+    """Call it before the pipeline gets the next frame: mask and canvas are views of its buffers.
 
     labels: of the model, by class id. size: (width, height) of the main picture.
     """

@@ -1,8 +1,8 @@
 """Watches progress, not liveness: a thread that lives but does not finish its work has failed.
 
-Every stage says how long its present piece of work has taken. From `stall_s` on this is a problem
-in the health message; at `hang_s` it ends the daemon with a non-zero exit code, with or without a
-service manager's watchdog.
+Every stage reports how long its present piece of work has taken. From `stall_s` on, this is a
+problem in the health message; at `hang_s` it ends the daemon with a non-zero exit code, with or
+without a service manager's watchdog.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class StalledError(TemporaryError):
 class Watched:
     """A stage by its name in `health.stalled`.
 
-    busy_s: as `Stage.busy_s`. about: the problem, before "for 7 s". fatal: whether `hang_s` ends
-    the daemon; a source is reopened instead.
+    busy_s: as `Stage.busy_s`. about: the sentence that "for 7 s" completes. fatal: whether `hang_s`
+    ends the daemon; a source is reopened instead.
     """
 
     name: str

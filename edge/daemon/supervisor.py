@@ -40,7 +40,7 @@ class Supervisor:
         self._health_due_s = self._govern_due_s = 0.0
 
     def step(self, manager: ServiceManager) -> None:
-        """Raises whatever ended a thread, and StalledError for a stage that hangs."""
+        """Raises the error that ended a part, and StalledError for a stage that hangs."""
         parts = self._parts
         parts.raise_errors()
         if not self._ready and parts.progress.frames:

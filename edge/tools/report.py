@@ -9,7 +9,7 @@ from html import escape
 
 from edge.config.schema import Settings
 
-WIDTH, ROW = 1000, 70  # of the timeline, in its own units
+WIDTH, ROW = 1000, 70  # of the timeline, in units of its SVG
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
 body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -46,7 +46,7 @@ class Entry:
 def render(
     settings: Settings, model: str, samples: Sequence[Sample], events: Sequence[Entry]
 ) -> str:
-    """HTML that needs nothing from elsewhere."""
+    """The report as one HTML page that needs no other file."""
     duration_s = samples[-1].time_s if samples else 0.0
     invocations = sum(sample.invocations for sample in samples)
     facts = {
@@ -56,13 +56,13 @@ def render(
         "invocations": f"{invocations} ({invocations / max(1, len(samples)):.2f} a frame)",
         "triggers": str(len(events)),
     }
-    told = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    fact_rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     figures = "".join(map(_figure, events)) or "<p>No rule was met.</p>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Replay of {escape(facts['source'])}</title><style>{STYLE}</style></head><body>"
-        f"<h1>Replay of {escape(facts['source'])}</h1><dl>{told}</dl>"
+        f"<h1>Replay of {escape(facts['source'])}</h1><dl>{fact_rows}</dl>"
         f"<h2>Timeline</h2>{_timeline(samples, events, duration_s)}"
         f'<h2>Triggers</h2><div class="events">{figures}</div></body></html>\n'
     )
@@ -70,8 +70,8 @@ def render(
 
 def _figure(event: Entry) -> str:
     image = base64.b64encode(event.still).decode()
-    where = f" in {', '.join(event.zones)}" if event.zones else ""
-    text = f"{event.time_s:.1f} s: {event.rule}, {event.label} {event.score:.2f}{where}"
+    in_zones = f" in {', '.join(event.zones)}" if event.zones else ""
+    text = f"{event.time_s:.1f} s: {event.rule}, {event.label} {event.score:.2f}{in_zones}"
     return (
         f'<figure id="t{event.time_s:.3f}"><img alt="{escape(text)}" '
         f'src="data:image/jpeg;base64,{image}"><figcaption>{escape(text)}</figcaption></figure>'

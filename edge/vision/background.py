@@ -16,13 +16,13 @@ from edge.config.schema import MotionSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import Luma
 
-# Fast enough for the shortest sensible learn_s of 1 s, and a third of the cost of every frame.
+# Enough for the shortest sensible learn_s of 1 s, at a third of the cost of updating every frame.
 UPDATES_PER_S = 5.0
-FIRST_NOISE = 2.0  # luma levels assumed until some were measured: a good sensor in daylight
+FIRST_NOISE = 2.0  # luma levels assumed before a measurement: a good sensor in daylight
 MIN_GAIN_SHIFT = 1.5  # luma levels; a smaller shift of the mean is left to the average
-GAIN_GRID = 8  # every n-th pixel, both ways, decides on the gain: 1,200 pixels of 320x240
+GAIN_GRID = 8  # every 8th pixel, both ways, determines the gain: 1,200 pixels of 320x240
 # In the dark an average of zeros sinks to subnormal numbers, where an update takes ten times as
-# long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, every so many updates.
+# long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, at every 64th update.
 MIN_AVERAGE, BOUND_EVERY = 0.01, 64
 NEVER_EXCEEDED = 255  # as a threshold of 8-bit differences
 
@@ -55,9 +55,9 @@ class Background:
         return self._updates > 0
 
     def without_gain(self, luma: Luma, out: Luma) -> Luma:
-        """The luma as it would be in the background's light: itself, or a corrected copy in `out`.
+        """The luma in the background's light: `luma` itself, or a corrected copy in `out`.
 
-        The median ratio of the picture to the background is taken out as gain.
+        The gain that is removed is the median ratio of the picture to the background.
         """
         if abs(cv2.mean(luma)[0] - self._mean) < MIN_GAIN_SHIFT:
             return luma
@@ -76,9 +76,9 @@ class Background:
     def update(
         self, level: Luma, difference: Luma, foreground: Luma, held: Luma, timestamp_ns: int
     ) -> None:
-        """One step of the averages, if it is time for one.
+        """Updates the averages, if an update is due.
 
-        Free ground is learnt fast, ground under a change slowly, held ground not at all.
+        Unchanged places are learnt fast, changed ones slowly, held ones not at all.
         level: the frame in the background's light. difference: from `luma`. foreground, held: 255
             where a blob is, and where a known object is.
         """
@@ -87,7 +87,7 @@ class Background:
         elapsed_s = (timestamp_ns - self._updated_ns) / NS_PER_S
         self._updated_ns = timestamp_ns
         self._updates += 1
-        # A plain average at first, so that a noisy first frame doesn't stay for long.
+        # A plain average at first, so that a noisy first frame soon has little weight.
         rate = max(_rate(elapsed_s, self._settings.learn_s), 1 / (self._updates + 1))
         cv2.bitwise_or(foreground, held, self._scratch)
         cv2.bitwise_not(self._scratch, self._scratch)
@@ -120,7 +120,7 @@ class Background:
 
 
 def _rate(elapsed_s: float, time_constant_s: float) -> float:
-    """Weight of a new sample so that a step is followed to 63 % in the time constant."""
+    """Weight of a new sample with which a step is followed to 63 % in the time constant."""
     return 1 - math.exp(-elapsed_s / time_constant_s)
 
 

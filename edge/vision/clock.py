@@ -1,4 +1,4 @@
-"""Where a pipeline's stages are timed, if at all: the stages themselves know no clock."""
+"""Optional timing of a pipeline's stages; the stages themselves know no clock."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from edge.vision.types import Luma
 
 # Chosen by F1 and cost on PETS in both directions: "Accuracy" in docs/BENCHMARKS.md.
 COLUMNS, ROWS = 3, 5  # points across and down a box
-INSET = 0.25  # share of a box, on every side, that belongs to the ground
+INSET = 0.25  # share of a box, on every side, that is background
 MIN_POINTS = 4  # a median of fewer is not reliable
 WINDOW_PX = 11  # of a point's neighbourhood; a person is about 30 px wide on the luma plane
 LEVELS = 2  # of the pyramid, above the first
@@ -76,7 +76,7 @@ class Flow:
         high = points.max(axis=0).astype(np.intp) + REACH_PX
         around = np.s_[low[1] : high[1], low[0] : high[0]]
         points = points - low.astype(np.float32)
-        after, found, _ = cv2.calcOpticalFlowPyrLK(
+        after, status, _ = cv2.calcOpticalFlowPyrLK(
             self._before[around],
             luma[around],
             points,
@@ -85,7 +85,7 @@ class Flow:
             maxLevel=LEVELS,
             criteria=TERMINATION,
         )
-        moved = (after - points)[found[:, 0] == 1]
+        moved = (after - points)[status[:, 0] == 1]
         if len(moved) >= MIN_POINTS:
             moved.sort(axis=0)  # np.median takes ten times as long for these few
             shift[:] = (moved[len(moved) // 2] + moved[(len(moved) - 1) // 2]) / 2
@@ -93,21 +93,21 @@ class Flow:
     def _points(self, boxes_xyxy: Boxes) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """(n, points, 2) luma pixels in each box, and (n, points) which of them to follow.
 
-        Only points that belong to the object: in a blob, and in no box that stands nearer to the
-        camera. Otherwise a box would stay with the post or the person that hides its object. With
-        too few points left none is followed, and the track keeps its velocity.
+        Only points on the object are followed: in a blob, and in no box that is nearer to the
+        camera. Otherwise a box would stay at the post or the person that hides its object. If too
+        few points are left, none is followed, and the track keeps its velocity.
         """
         low, high = boxes_xyxy[:, None, :2], boxes_xyxy[:, None, 2:]
         places = low + (high - low) * self._grid
         points = places / self._to_main
         inside = ((points >= 1) & (points < self._size - 1)).all(axis=2)
         x, y = np.where(inside[..., None], points, 0).astype(np.intp).transpose(2, 0, 1)
-        own = inside & (self._mask_before[y, x] > 0) & ~_hidden(places, boxes_xyxy)
-        return points, own & (own.sum(axis=1, keepdims=True) >= MIN_POINTS)
+        visible = inside & (self._mask_before[y, x] > 0) & ~_hidden(places, boxes_xyxy)
+        return points, visible & (visible.sum(axis=1, keepdims=True) >= MIN_POINTS)
 
 
 def _hidden(places: npt.NDArray[np.float32], boxes_xyxy: Boxes) -> npt.NDArray[np.bool_]:
-    """(n, points): whether another box hides these (n, points, 2) of each.
+    """(n, points): whether another box hides each point (n, points, 2) of a box.
 
     On level ground an object that is nearer to the camera ends lower in the picture.
     """

@@ -1,9 +1,9 @@
 """Frame differencing on the small luma plane: blobs of change against a learnt background.
 
-The idea of temporal detection: a place that did not change needs no detector. A still frame costs
-one mean, one absolute difference, one comparison and one count on a plane about 320 px wide.
+A place that did not change needs no detector: this is temporal detection. A still frame costs one
+mean, one absolute difference, one comparison and one count on a plane about 320 px wide.
 
-Light: the median ratio of the picture to the background is taken out as gain before the difference.
+Light: the median ratio of picture to background is removed as gain before the difference.
 Ghosts: a blob that differs from the background but not from the last frames is not active.
 """
 
@@ -22,25 +22,25 @@ from edge.vision.geometry import Boxes
 from edge.vision.types import Luma
 
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old: a step of a walker
-MIN_BLOB_PX = 4  # luma pixels, whatever min_area says: fewer is noise that morphology left
-MAX_BLOBS = 32  # more is rain or leaves: the largest are kept
+MIN_BLOB_PX = 4  # luma pixels, whatever min_area is: smaller blobs are noise
+MAX_BLOBS = 32  # more blobs are rain or leaves: the largest are kept
 OPEN_PX, CLOSE_PX = (2, 2), (3, 5)  # width, height; a person's blob breaks at the waist
 
-# Planes this small are done before a pool of threads has shared them out, and OpenCV's pool spins
-# while it waits for more: it doubled the CPU time of a frame.
+# Planes this small are processed faster than a pool of threads can share them, and OpenCV's pool
+# spins while it waits for work: it doubled the CPU time of a frame.
 cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What changed in one frame.
+    """The changes in one frame.
 
     blobs_xyxy: (n, 4) float32, pixels of the main picture, largest first.
     activity: (n,) float32 in 0..1, the share of the blob that also changed within the last frames:
-        about 0 for a ghost or an object that stands.
+        about 0 for a ghost or an object that stands still.
     mask: (h, w) uint8 of the luma plane, 255 in the blobs: a view that the next frame overwrites.
     changed: share of the picture that differs from the background.
-    scene_change: light was switched or the camera knocked; the background was relearnt from this
+    scene_change: light was switched or the camera was moved; the background was relearnt from this
         frame, and there are no blobs. True for the first frame.
     """
 
@@ -101,14 +101,14 @@ class MotionDetector:
 
     @property
     def background(self) -> Luma:
-        """(h, w) uint8, the scene as it was learnt: a view."""
+        """(h, w) uint8, the learnt scene: a view."""
         return self._background.luma
 
     def hold(self, boxes_xyxy: Boxes) -> None:
-        """Known objects, in main pixels: they are not absorbed, however long they stand.
+        """Keeps known objects, in main pixels, from being absorbed, however long they stand still.
 
-        The ground inside the boxes is not learnt either: the part of an object that looks like the
-        ground would become ground, and the blob would shrink from there.
+        Nothing inside the boxes is learnt: otherwise the part of an object that looks like the
+        background would be absorbed, and the blob would shrink from there.
         """
         if len(boxes_xyxy) == 0 and not self._holds:
             return
@@ -120,7 +120,7 @@ class MotionDetector:
     def absorb(self, box_xyxy: tuple[float, float, float, float], luma: Luma) -> None:
         """Learns a place, in main pixels, at once: the detector found no object there.
 
-        What moves there (leaves, water, a shadow) also counts as noise, so that it must change
+        Motion there (leaves, water, a shadow) also counts as noise, so that the place must change
         more to become a blob again.
         """
         ((x0, y0, x1, y1),) = self._luma_boxes(np.array([box_xyxy], np.float32))
@@ -130,7 +130,7 @@ class MotionDetector:
         stats = self._blobs(self._changed)
         if not stats:
             return Motion(_NO_BLOBS, _NO_ACTIVITY, self._blobs.mask, changed)
-        # The plane of changed pixels has served; it now holds what changed since the reference.
+        # The plane of changed pixels is reused for the changes since the reference.
         active = self._changed
         cv2.absdiff(level, self._reference, active)
         cv2.compare(active, self._background.threshold, cv2.CMP_GT, active)

@@ -1,13 +1,13 @@
 """Checks that the camera still shows a scene: frozen, black, blocked and blurred pictures.
 
 Examines one luma plane a second. A fault must last before it is reported, so that a lorry in front
-of the lens or a moth on it is none.
+of the lens or a moth on it is not reported.
 
 Sharpness is the ratio of fine to coarse detail, a band-pass measure that is independent of light
 and contrast (after the multi-scale focus measures in Pertuz et al., "Analysis of focus measure
 operators for shape-from-focus", 2013). It is compared tile by tile with earlier pictures of this
-camera: less detail in one tile is an object that left; in most tiles it is a lens that is out of
-focus, wet or in fog. A camera that was out of focus from the start is not noticed.
+camera: less detail in one tile means that an object left; in most tiles, that the lens is out of
+focus, wet or in fog. A camera that is out of focus from the start is not detected.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.types import Luma
 
 CHECK_EVERY_NS = NS_PER_S
-GAP_NS = 5 * NS_PER_S  # after a longer pause earlier pictures prove nothing
+GAP_NS = 5 * NS_PER_S  # after a longer gap the check starts again
 TILES = (4, 3)  # across, down
 FINE_SIGMA, COARSE_SIGMA = 1.2, 5.0  # pixels of the plane at half size
 BLACK_LEVEL = 32  # 99 of 100 pixels are darker; limited range has black at 16
@@ -37,7 +37,7 @@ Tiles = npt.NDArray[np.float32]
 
 
 class PictureState(enum.StrEnum):
-    """A fault of the picture; where there are several, the first in this order."""
+    """A fault of the picture; if there are several, the first in this order."""
 
     FROZEN = "frozen"
     BLACK = "black"

@@ -58,7 +58,7 @@ class CanvasView:
 class Analysis:
     """Facts about one frame.
 
-    layouts: one for each invocation: what was on its canvas.
+    layouts: the contents of the canvas, one for each invocation.
     canvas: the last canvas, of this frame or an earlier one; None before the first invocation.
     detections: of this frame's invocations, from the tracker's weak score up, main pixels.
     track_ids: (n,) the track of each detection, 0 where it belongs to none.
@@ -204,10 +204,10 @@ class Pipeline:
             canvas = self._packer.fill(layout, frame.main)
         weak_score = min(self._settings.tracker.weak_score, self._settings.model.min_score)
         with self._clock("detector"):
-            found = self._detector.detect(canvas, weak_score)
+            detections = self._detector.detect(canvas, weak_score)
         self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
         looks.layouts.append(layout)
-        looks.parts += unpack(layout, found, self._main_size)
+        looks.parts += unpack(layout, detections, self._main_size)
 
     def _update_tracks(
         self, frame: Frame, looks: _Looks
@@ -218,7 +218,7 @@ class Pipeline:
         return detections, ids
 
     def _learn(self, frame: Frame, looks: _Looks, detections: Detections) -> None:
-        """Teaches scheduler and background which motion was no object."""
+        """Reports motion that was not an object to the scheduler and the background."""
         strong = detections.boxes_xyxy[detections.scores >= self._settings.model.min_score]
         outcomes = [
             MotionOutcome(subject.box_xyxy, _is_object(subject, strong)) for subject in looks.motion

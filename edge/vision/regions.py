@@ -225,18 +225,18 @@ def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
     return Cell((left, top, right, bottom), (x, y, x + w, y + h))
 
 
-def unpack(layout: Layout, found: Detections, main_size: tuple[int, int]) -> list[Detections]:
+def unpack(layout: Layout, detections: Detections, main_size: tuple[int, int]) -> list[Detections]:
     """Detections on a canvas -> detections on the main picture, one list entry per cell.
 
     Each belongs to the cell that holds most of it. Detections across a gutter are dropped, and so
     are those that a crop cuts inside the picture: they are parts of objects.
     """
     cells = np.array([cell.cell_xyxy for cell in layout.cells], np.float32)
-    inside = covered(found.boxes_xyxy, cells)
+    inside = covered(detections.boxes_xyxy, cells)
     owner = inside.argmax(axis=1)
     parts = []
     for index, cell in enumerate(layout.cells):
-        part = found[(owner == index) & (inside[:, index] > MIN_INSIDE)]
+        part = detections[(owner == index) & (inside[:, index] > MIN_INSIDE)]
         part = part[~_cut(part.boxes_xyxy, cell, main_size)]
         boxes = clip(cell.to_main(part.boxes_xyxy), *main_size)
         parts.append(Detections(boxes, part.scores, part.class_ids))
@@ -260,13 +260,13 @@ def combine(parts: Sequence[Detections], max_iou: float) -> Detections:
     than `max_iou`, or if one of the two lies mostly inside the other: both show the same object.
     Boxes of the same crop were separated by the detector and stay.
     """
-    found = Detections.concatenate(list(parts))
-    if len(parts) < 2 or len(found) < 2:
-        return found
+    detections = Detections.concatenate(list(parts))
+    if len(parts) < 2 or len(detections) < 2:
+        return detections
     crop = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    boxes = found.boxes_xyxy
+    boxes = detections.boxes_xyxy
     smaller = np.minimum.outer(area(boxes), area(boxes))
     same = (iou(boxes, boxes) > max_iou) | (intersection(boxes, boxes) > MAX_WITHIN * smaller)
-    same &= found.class_ids[:, None] == found.class_ids[None, :]
+    same &= detections.class_ids[:, None] == detections.class_ids[None, :]
     same &= crop[:, None] != crop[None, :]
-    return found[greedy(found.scores, same)]
+    return detections[greedy(detections.scores, same)]

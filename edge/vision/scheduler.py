@@ -1,8 +1,8 @@
 """Decides which places get an invocation now.
 
-Invocations are what the daemon has to ration. A token bucket holds the budget; places that are due
-are served in the order of what an invocation there would tell: the whole picture after a change of
-scene, then motion that no track explains, then tracks that are not confirmed yet, moving tracks and
+The number of invocations is limited: a token bucket holds the budget. Places that are due are
+served in the order of the new information that an invocation gives: the whole picture after a scene
+change, then motion that no track explains, tracks that are not confirmed yet, moving tracks and
 standing ones. Places that are not due yet fill the free cells of a canvas that is used anyway.
 """
 
@@ -27,7 +27,7 @@ SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is
 MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this factor
 TENTATIVE_FACTOR = 0.5  # of relook_s, for a track that is not confirmed yet
 FILL_URGENCY = 0.5  # a subject this urgent may fill a free cell, though it is not due
-# Half a token's rounding error must not cost an invocation.
+# A rounding error must not cost an invocation.
 TOKEN_EPSILON = 1e-9
 
 
@@ -88,7 +88,7 @@ class _EmptyPlace:
 
 
 class Scheduler:
-    """Spends the budget of one camera: `plan` once per frame, then `report` what was done."""
+    """Spends the budget of one camera: `plan` once per frame, then `report` the work done."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self._settings = settings
@@ -107,7 +107,7 @@ class Scheduler:
         scene_change: bool = False,
         budget_share: float = 1.0,
     ) -> Plan:
-        """What to examine in the frame of this time.
+        """The places to examine in the frame with this time.
 
         blobs_xyxy: (n, 4) float32, main pixels. activity: (n,) float32, see `Motion`.
         budget_share: of the configured invocations per second; less when the machine is hot.
@@ -123,10 +123,10 @@ class Scheduler:
     def report(
         self, timestamp_ns: int, invocations: int, outcomes: Sequence[MotionOutcome] = ()
     ) -> None:
-        """What was done with the plan of this time.
+        """Records the work that was done for the plan with this time.
 
-        invocations: how many were made, the whole picture included; that one may leave a debt.
-        outcomes: of each place with motion that was examined.
+        invocations: how many were made, including the whole picture, which may leave a debt.
+        outcomes: one for each place with motion that was examined.
         """
         self._tokens -= invocations
         for outcome in outcomes:
@@ -143,7 +143,7 @@ class Scheduler:
         self._refilled_ns = timestamp_ns
 
     def _whole_is_due(self, timestamp_ns: int, scene_change: bool) -> bool:
-        """A new scene, or the slow sweep."""
+        """Whether there is a new scene, or the slow sweep is due."""
         sweep_ns = self._settings.sweep_s * NS_PER_S
         swept = self._whole_ns is not None and (
             sweep_ns == 0 or timestamp_ns - self._whole_ns < sweep_ns
@@ -183,7 +183,7 @@ class Scheduler:
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, 1e-3))
 
     def _pause_place(self, box_xyxy: Box, timestamp_ns: int) -> None:
-        """No object where motion was: no invocation there for a while, longer each time."""
+        """Motion that was not an object gets no invocation for a while, longer each time."""
         pause_s = self._settings.empty_relook_s
         longest_s = pause_s * MAX_EMPTY_FACTOR
         for place in self._empty:
@@ -197,7 +197,7 @@ class Scheduler:
         self._empty = [p for p in self._empty if not _same_place(p.box_xyxy, box_xyxy)]
 
     def _forget_old_places(self, timestamp_ns: int) -> None:
-        """Only some time after their pause, so that the pause at a place in use can double."""
+        """Keeps a place for some time after its pause, so that its next pause can double."""
         self._empty = [
             place
             for place in self._empty

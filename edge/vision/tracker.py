@@ -26,7 +26,7 @@ BUFFERS = (0.15, 0.5)  # shares of their size by which boxes grow in the rounds 
 TENTATIVE_MISSES = 2  # a track that was never confirmed ends after more
 MAX_JUMP = 0.6  # box heights per s: a larger jump while boxes overlap is the other object's shift
 MIN_LOOKS_FOR_VELOCITY = 3
-LABEL_DECAY = 0.9  # of the votes for a label, with each detection
+LABEL_DECAY = 0.9  # factor of a label's votes at each detection
 SAME_OBJECT_IOU = 0.6  # two tracks that overlap more are one
 SEEN_SHARE = 0.9  # of a track's box inside a crop, for a look there to count as a miss
 
@@ -59,13 +59,13 @@ class _OpenTrack:
         self.shape.predict(dt_s, shift_xy, limit_px)
 
     def hit(self, look: Look) -> None:
-        """A look that matched."""
+        """Adds a look that matched."""
         self.shape.correct(look.box_xyxy)
         self.last_seen_ns = look.timestamp_ns
         self._add(look)
 
     def miss(self, look: Look) -> None:
-        """A look that should have matched."""
+        """Adds a look that should have matched."""
         self.looks.append(look)
         self.misses += 1
 
@@ -86,7 +86,7 @@ class Tracker:
         min_score: float,
         main_size: tuple[int, int],
     ) -> None:
-        """labels: the model's, by class id. min_score: from here on a detection is strong."""
+        """labels: of the model, by class id. min_score: lowest score of a strong detection."""
         self._settings = settings
         self._labels = labels
         self._min_score = min_score
@@ -197,7 +197,7 @@ class Tracker:
         return Look(frame_index, self._now_ns, (x0, y0, x1, y1), score, label)
 
     def _is_convincing(self, track: _OpenTrack) -> bool:
-        """Seen often enough, or once with a score that needs no second look."""
+        """Whether it was detected often enough, or once with a high enough score."""
         often = track.seen >= self._settings.confirm_looks
         return often or track.looks[-1].score >= self._settings.sure_score
 

@@ -45,7 +45,7 @@ class Triggers:
     def __init__(
         self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
     ) -> None:
-        """Each zone that a rule names must be among `zones`: KeyError otherwise."""
+        """Raises KeyError if a rule names a zone that is not in `zones`."""
         self._rules = tuple(rules)
         width, height = main_size
         self._main_size = main_size
@@ -61,7 +61,7 @@ class Triggers:
         self._frames: dict[int, Frame] = {}
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
-        """Events of a frame that was looked at; local time decides on schedules.
+        """Events of a frame with an invocation; schedules are in local time.
 
         The frame is kept, copied out of the camera's buffer, for events of the frames to come.
         """
@@ -140,7 +140,7 @@ class Triggers:
         return best, self._frames[best.frame_index]
 
     def _quality(self, look: Look) -> float:
-        """Certain, large and whole is best."""
+        """The higher the score, the larger and the more complete the object, the better."""
         x0, y0, x1, y1 = look.box_xyxy
         width, height = self._main_size
         inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
@@ -148,7 +148,7 @@ class Triggers:
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:
-    """By the bottom centre of the box: there are the feet."""
+    """Whether the bottom centre of the box, where the feet are, is in the zone."""
     x0, _, x1, y1 = box_xyxy
     return point_in_polygon((x0 + x1) / 2, y1, zone)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge.vision.geometry import Boxes
 
-if TYPE_CHECKING:  # OpenCV, which programs beside the daemon do without
+if TYPE_CHECKING:  # imports OpenCV, which subscribers do not need
     from edge.vision.picture import Picture
 
 Luma = npt.NDArray[np.uint8]
@@ -40,11 +40,11 @@ class EncodedStream:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source once it is open; it holds for every frame until the next `open`.
+    """Facts about an open source; they hold for every frame until the next `open`.
 
     main_size: (width, height) of `Frame.main`. luma_size: (width, height) of `Frame.luma`.
-    live: frames come whether or not anybody is ready for them; a source that is not live waits.
-    frame_count: of a file, where its container says so.
+    live: frames arrive at their own pace; a source that is not live waits for its reader.
+    frame_count: of a file, if its container has it.
     encoded: set where the source delivers H.264 packets with its frames.
     """
 
@@ -58,7 +58,7 @@ class SourceInfo:
 
     @property
     def luma_shape(self) -> tuple[int, int]:
-        """(height, width), as arrays have it."""
+        """(height, width), the order of array shapes."""
         return self.luma_size[1], self.luma_size[0]
 
 
@@ -73,7 +73,7 @@ class Frame:
     luma: (h, w) uint8, the small plane for motion, about 320 px wide. May be a view into a camera
         buffer: copy it if it must outlive the frame.
     main: the full picture in the camera's own pixel format.
-    packets: H.264 packets that the source delivered since the frame before (empty if it has none).
+    packets: H.264 packets that the source delivered since the previous frame, if it delivers any.
     lease: returns the buffer to the camera when its last reference is gone.
     """
 
@@ -143,7 +143,7 @@ class TrackState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One invocation's view of a track; where it saw nothing, score 0 and the predicted box."""
+    """One invocation's view of a track; a miss has score 0 and the predicted box."""
 
     frame_index: int
     timestamp_ns: int

@@ -1,4 +1,4 @@
-"""`edge bench accuracy`, on footage with ground truth and on ground truth that is wrong."""
+"""`edge bench accuracy`, with valid and with invalid ground truth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def start_of_pets(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
-def test_each_row_is_what_it_says(start_of_pets: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_each_strategy_has_the_invocations_and_accuracy_that_it_should(
+    start_of_pets: Path, shared_data: Path, tmp_path: Path
+) -> None:
     out, picture = tmp_path / "a.json", tmp_path / "a.svg"
     truth = shared_data / "PETS09-S2L1.gt.txt"
     result = CliRunner().invoke(
@@ -60,7 +62,7 @@ def test_each_row_is_what_it_says(start_of_pets: Path, shared_data: Path, tmp_pa
     assert "<svg" in picture.read_text()
 
 
-def test_perfect_ground_truth_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_ground_truth_without_objects_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     path.write_text("\n")
     with pytest.raises(PermanentError, match="no objects"):
@@ -68,14 +70,14 @@ def test_perfect_ground_truth_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["1,2,three,4,5,6,1", "1,2,3", "frame 1"])
-def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+def test_an_error_names_the_invalid_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "gt.txt"
     path.write_text(f"1,1,10,20,30,40,1\n{line}\n")
     with pytest.raises(PermanentError, match="line 2"):
         load_ground_truth(path)
 
 
-def test_boxes_become_corners_and_frames_count_from_0(tmp_path: Path) -> None:
+def test_boxes_are_read_as_corners_and_frames_count_from_0(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     path.write_text("3,7,10,20,30,40,1,-1,-1,-1\n")
     (frame,) = (truth := load_ground_truth(path))
@@ -85,12 +87,12 @@ def test_boxes_become_corners_and_frames_count_from_0(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "label", "said"), [(("guess",), "person", "expected one of"), ((), "cow", "cow")]
+    ("names", "label", "expected"), [(("guess",), "person", "expected one of"), ((), "cow", "cow")]
 )
-def test_what_is_not_known_is_said(
-    tmp_path: Path, names: tuple[str, ...], label: str, said: str
+def test_an_unknown_strategy_or_label_is_named(
+    tmp_path: Path, names: tuple[str, ...], label: str, expected: str
 ) -> None:
     path = tmp_path / "gt.txt"
     path.write_text("1,1,10,20,30,40,1\n")
-    with pytest.raises(PermanentError, match=said):
+    with pytest.raises(PermanentError, match=expected):
         accuracy(Settings(), tmp_path / "v.mp4", path, names, label, lambda *_: None)

@@ -18,7 +18,7 @@ def bench(*arguments: str, out: Path) -> tuple[dict, str]:  # type: ignore[type-
     return json.loads(out.read_text()), result.output
 
 
-def test_nested_stages_keep_their_own_share() -> None:
+def test_the_time_of_a_nested_stage_is_not_counted_in_the_outer_one() -> None:
     clock = CpuClock()
     with clock("outer"):
         sum(range(200_000))
@@ -27,43 +27,43 @@ def test_nested_stages_keep_their_own_share() -> None:
     assert clock.spent["inner"] > 3 * clock.spent["outer"] > 0
 
 
-def test_stages_add_up(tmp_path: Path) -> None:
+def test_the_overhead_is_the_sum_of_all_stages(tmp_path: Path) -> None:
     source = "synthetic:people?duration=10&fps=10"
-    report, told = bench("stages", "--source", source, out=tmp_path / "s.json")
+    report, output = bench("stages", "--source", source, out=tmp_path / "s.json")
     assert report["frames"] == 80
     assert 0 < report["invocations_per_frame"] <= 1
     assert all(report["stage_us"][name] > 0 for name in ("motion", "flow", "crops", "tracker"))
     together_us = sum(report["stage_us"].values()) + report["bus_thread_us"]
     assert report["overhead"] == pytest.approx(together_us / report["invocation_us"], rel=0.01)
-    assert "flow" in told
+    assert "flow" in output
 
 
-def test_a_still_scene_is_near_the_floor_and_costs_no_invocation(tmp_path: Path) -> None:
-    reports, told = bench("idle", "--rounds", "1", out=tmp_path / "i.json")
+def test_a_still_scene_costs_one_invocation_and_less_than_mog2(tmp_path: Path) -> None:
+    reports, output = bench("idle", "--rounds", "1", out=tmp_path / "i.json")
     still, busy = reports
-    assert still["invocations"] == 1  # the first frame's
+    assert still["invocations"] == 1  # for the first frame
     assert still["over_floor"]["floor"] == busy["over_floor"]["floor"] == 1
     assert still["cpu_us"]["motion"] < still["cpu_us"]["MOG2"] < still["cpu_us"]["whole-frame"]
-    assert "x floor" in told
+    assert "x floor" in output
 
 
-def test_triggers_are_timed_from_the_first_pixel(tmp_path: Path) -> None:
-    report, told = bench("latency", "--visits", "2", out=tmp_path / "l.json")
+def test_the_latency_of_a_trigger_starts_at_the_first_exposed_pixel(tmp_path: Path) -> None:
+    report, output = bench("latency", "--visits", "2", out=tmp_path / "l.json")
     assert report["triggers"] == 2
     assert 0 <= report["looks"]["p50_ms"] < 2000
     assert 0 < report["analysis"]["p50_ms"] <= report["exposure"]["p50_ms"]
     assert report["exposure"]["p50_ms"] < report["first_pixel"]["p50_ms"]
-    assert "2 triggers of 2 visits" in told
+    assert "2 triggers of 2 visits" in output
 
 
-def test_memory_is_read_early_and_late(tmp_path: Path) -> None:
+def test_memory_grows_by_less_than_10_mb(tmp_path: Path) -> None:
     source = "synthetic:people?duration=10&fps=10"
     report, _ = bench("memory", "--source", source, "--frames", "500", out=tmp_path / "m.json")
     assert report["frames"] == 500
     assert report["late_bytes"] - report["early_bytes"] < 10e6
 
 
-def test_too_little_footage_is_said(tmp_path: Path) -> None:
+def test_too_little_footage_is_an_error(tmp_path: Path) -> None:
     arguments = ["bench", "stages", "--source", "synthetic:people?duration=1&fps=10"]
     result = CliRunner().invoke(commands, arguments)
     assert "at least 40 are needed" in str(result.exception)

@@ -1,4 +1,4 @@
-"""The source thread, given finished parts."""
+"""The source thread with a scripted source and a real recorder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.captures import frame
 INFO = SourceInfo("drawn", (320, 240), (320, 240), 10.0, live=True)
 
 
-class Scripted:
-    """A source that gives its frames at once, then ends or waits to be closed."""
+class ScriptedSource:
+    """A source that gives its frames without a pause, then ends or waits until it is closed."""
 
     def __init__(self, count: int, *, ends: bool = True, error: Exception | None = None) -> None:
         self._frames = iter([frame(n) for n in range(count)])
@@ -33,10 +33,10 @@ class Scripted:
         return INFO
 
     def read(self) -> Frame | None:
-        given = next(self._frames, None)
-        if given is None and not self._ends:
+        next_frame = next(self._frames, None)
+        if next_frame is None and not self._ends:
             self._closed.wait(10)
-        return given
+        return next_frame
 
     def close(self) -> None:
         self._closed.set()
@@ -45,53 +45,55 @@ class Scripted:
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
     settings = CaptureSettings(directory=str(tmp_path), min_free_bytes=0)
-    made = Recorder(settings, on_capture=lambda _: None, on_error=lambda _: None, clips=False)
-    made.start()
-    yield made
-    made.stop()
+    recorder = Recorder(settings, on_capture=lambda _: None, on_error=lambda _: None, clips=False)
+    recorder.start()
+    yield recorder
+    recorder.stop()
 
 
-def acquisition(source: Scripted, recorder: Recorder, share: float = 1.0) -> Acquisition:
+def acquisition_of(source: ScriptedSource, recorder: Recorder, share: float = 1.0) -> Acquisition:
     return Acquisition(source, recorder, Progress(), lambda: share, wait=False)
 
 
-def test_the_analysis_gets_the_newest_frame_and_the_others_are_counted(recorder: Recorder) -> None:
-    acquired = acquisition(Scripted(5), recorder)
-    acquired.thread.start()
-    acquired.thread.join(5)
-    assert acquired.wait_open() == INFO
-    newest = acquired.mailbox.take()
+def test_the_analysis_receives_the_newest_frame_and_older_ones_are_counted(
+    recorder: Recorder,
+) -> None:
+    acquisition = acquisition_of(ScriptedSource(5), recorder)
+    acquisition.thread.start()
+    acquisition.thread.join(5)
+    assert acquisition.wait_open() == INFO
+    newest = acquisition.mailbox.take()
     assert newest is not None
     assert newest.frame.index == 4
-    assert acquired.frames_dropped == 4
-    assert acquired.mailbox.take() is None
+    assert acquisition.frames_dropped == 4
+    assert acquisition.mailbox.take() is None
 
 
-def test_the_governor_holds_frames_back_from_the_analysis(recorder: Recorder) -> None:
-    acquired = acquisition(Scripted(8), recorder, share=0.25)
-    acquired.thread.start()
-    acquired.thread.join(5)
-    assert acquired.frames_governed == 6
-    assert acquired.frames_dropped == 1
+def test_frames_that_the_governor_holds_back_do_not_reach_the_analysis(recorder: Recorder) -> None:
+    acquisition = acquisition_of(ScriptedSource(8), recorder, share=0.25)
+    acquisition.thread.start()
+    acquisition.thread.join(5)
+    assert acquisition.frames_governed == 6
+    assert acquisition.frames_dropped == 1
 
 
 def test_a_source_that_cannot_be_opened_ends_the_thread_and_wakes_the_analysis(
     recorder: Recorder,
 ) -> None:
-    acquired = acquisition(Scripted(0, error=SourceError("no such camera")), recorder)
-    acquired.thread.start()
-    assert acquired.wait_open() is None
-    acquired.thread.join(5)
+    acquisition = acquisition_of(ScriptedSource(0, error=SourceError("no such camera")), recorder)
+    acquisition.thread.start()
+    assert acquisition.wait_open() is None
+    acquisition.thread.join(5)
     with pytest.raises(SourceError, match="no such camera"):
-        acquired.thread.raise_error()
-    assert acquired.quiet_s() == 0
+        acquisition.thread.raise_error()
+    assert acquisition.quiet_s() == 0
 
 
-def test_stopping_ends_a_read_that_waits(recorder: Recorder) -> None:
-    acquired = acquisition(Scripted(1, ends=False), recorder)
-    acquired.thread.start()
-    assert acquired.mailbox.take(5) is not None
-    assert acquired.live
-    acquired.thread.stop(5)
-    assert not acquired.thread.alive
-    assert acquired.thread.error is None
+def test_a_stop_ends_a_read_that_waits_for_a_frame(recorder: Recorder) -> None:
+    acquisition = acquisition_of(ScriptedSource(1, ends=False), recorder)
+    acquisition.thread.start()
+    assert acquisition.mailbox.take(5) is not None
+    assert acquisition.live
+    acquisition.thread.stop(5)
+    assert not acquisition.thread.alive
+    assert acquisition.thread.error is None

@@ -1,4 +1,4 @@
-"""The daemon as its users have it: a process, its exit code, its events and its files."""
+"""The commands as processes: exit codes, output, messages and files."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def run_options(folder: Path) -> list[object]:
     return ["--capture-dir", folder / "captures", "--endpoint", f"ipc://{folder}/e.ipc"]
 
 
-def test_real_footage_gives_triggers_stills_clips_and_every_event(
+def test_real_footage_gives_triggers_stills_clips_and_all_messages(
     shared_data: Path, tmp_path: Path
 ) -> None:
     options = run_options(tmp_path)
-    printed = tmp_path / "events.jsonl"  # not a pipe: nobody reads it while the daemon runs
+    printed = tmp_path / "events.jsonl"  # not a pipe, which would be full before it is read
     with printed.open("w") as out:
         watching = subprocess.Popen(
             [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
@@ -40,9 +40,9 @@ def test_real_footage_gives_triggers_stills_clips_and_every_event(
         )  # fmt: skip
     time.sleep(1)
     done = edge("run", "--fast", "--source", shared_data / "vtest.avi", *options)
-    _, told = watching.communicate(timeout=20)
+    _, summary = watching.communicate(timeout=20)
     assert done.returncode == 0, done.stderr
-    assert " 0 missing" in told
+    assert " 0 missing" in summary
     messages = [json.loads(line) for line in printed.read_text().splitlines()]
     assert messages[-1]["state"] == "stopping"
     triggers = [m for m in messages if m["type"] == "trigger"]
@@ -62,19 +62,19 @@ def test_real_footage_gives_triggers_stills_clips_and_every_event(
     assert sidecar["events"][0]["rule"] == "person"
 
 
-def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
+def test_sigterm_ends_the_daemon_cleanly(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*EDGE, "run", "--source", "synthetic:walk?duration=0", *map(str, run_options(tmp_path))],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     time.sleep(3)
     process.send_signal(signal.SIGTERM)
-    told, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=10)
     assert process.returncode == 0, errors
-    assert " frames, " in told
+    assert " frames, " in output
 
 
-def test_a_light_that_is_switched_triggers_nothing(tmp_path: Path) -> None:
+def test_changes_of_the_light_trigger_nothing(tmp_path: Path) -> None:
     for scene in ("step", "infrared", "flicker", "noise"):
         source = f"synthetic:{scene}?duration=12"
         done = edge("run", "--fast", "--source", source, *run_options(tmp_path))
@@ -82,7 +82,7 @@ def test_a_light_that_is_switched_triggers_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["--source", "/nowhere.mp4"], 1, "there is no such file"),
         (["--source", "synthetic:nothing"], 1, "there is no scene"),
@@ -97,17 +97,17 @@ def test_a_light_that_is_switched_triggers_nothing(tmp_path: Path) -> None:
         (["--unknown"], 2, "No such option"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(
-    arguments: list[str], code: int, said: str, tmp_path: Path
+def test_a_wrong_argument_is_one_sentence_without_a_traceback(
+    arguments: list[str], code: int, expected: str, tmp_path: Path
 ) -> None:
     base = ["--source", "synthetic:still?duration=1", *run_options(tmp_path)]
     done = edge("run", *base, *arguments, timeout_s=30)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_daemon_on_the_endpoint_is_told_so(tmp_path: Path) -> None:
+def test_a_second_daemon_on_the_same_endpoint_is_refused(tmp_path: Path) -> None:
     options = list(map(str, run_options(tmp_path)))
     source = ["--source", "synthetic:still?duration=0"]
     with subprocess.Popen([*EDGE, "run", *source, *options], stdout=subprocess.DEVNULL) as first:
@@ -118,7 +118,7 @@ def test_a_second_daemon_on_the_endpoint_is_told_so(tmp_path: Path) -> None:
     assert "another daemon publishes there" in second.stderr
 
 
-def test_replay_makes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -> None:
+def test_replay_writes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "a.mp4", tmp_path / "r.html"
     done = edge("replay", shared_data / "TUD-Campus.mp4", "--out", out, "--report", report)
     assert done.returncode == 0, done.stderr
@@ -147,13 +147,13 @@ def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> Non
     "arguments",
     [["--help"], ["models", "list"], ["config", "show"], ["config", "explain"], ["--version"]],
 )
-def test_commands_that_only_tell(arguments: list[str]) -> None:
+def test_commands_that_only_print_something(arguments: list[str]) -> None:
     done = edge(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
 
-def test_doctor_finds_a_missing_source_and_passes_a_good_one(tmp_path: Path) -> None:
+def test_doctor_reports_a_missing_source_and_accepts_a_good_one(tmp_path: Path) -> None:
     common = ["--set", f"capture.directory={tmp_path}", "--set", "capture.min_free_bytes=0"]
     good = edge("doctor", "--set", "source.uri=synthetic:still", *common)
     bad = edge("doctor", "--json", "--set", "source.uri=/nowhere.mp4", *common)

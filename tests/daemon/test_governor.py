@@ -1,3 +1,5 @@
+"""The governor's levels, the sensors that it reads, and the work that each level leaves."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -42,13 +44,13 @@ def sys_tree(root: Path, zones: dict[str, str], flags: str | None = None) -> Pat
         ({}, None, Readings(None, ())),
     ],
 )  # fmt: skip
-def test_sensors_as_the_kernel_shows_them(
+def test_sensors_are_read_from_the_kernels_files(
     tmp_path: Path, zones: dict[str, str], flags: str | None, readings: Readings
 ) -> None:
     assert read(sys_tree(tmp_path, zones, flags)) == readings
 
 
-def test_heat_takes_level_by_level_and_cool_gives_back_after_a_while() -> None:
+def test_heat_raises_the_level_by_one_and_a_calm_period_lowers_it_by_one() -> None:
     governor = Governor(SETTINGS)
     heat = [70, 74.9, 75, 76, 77.6, 81, 81, 81]
     numbers = []
@@ -64,7 +66,7 @@ def test_heat_takes_level_by_level_and_cool_gives_back_after_a_while() -> None:
     assert numbers == [3, 3, 3, 2, 2, 2, 1, 1, 1, 0, 0, 0, 0, 0]
 
 
-def test_it_does_not_swing_within_the_hysteresis() -> None:
+def test_the_level_does_not_oscillate_within_the_hysteresis() -> None:
     governor = Governor(SETTINGS)
     changes = 0
     for second in range(0, 3600, 2):
@@ -74,27 +76,27 @@ def test_it_does_not_swing_within_the_hysteresis() -> None:
     assert changes == 1
 
 
-def test_flags_count_without_a_sensor() -> None:
+def test_a_power_flag_raises_the_level_without_a_temperature_sensor() -> None:
     governor = Governor(SETTINGS)
     for second in range(5):
         governor(Readings(None, ("under-voltage",)), second)
     assert governor.number == 2
 
 
-def test_readings_are_told_also_when_a_sensor_falls_silent() -> None:
+def test_readings_have_a_text_even_without_a_sensor() -> None:
     assert str(Readings(81.4, ("throttled",))) == "throttled, 81 °C"
     assert str(Readings(None, ("under-voltage",))) == "under-voltage"
     assert str(Readings()) == "no reading now, calming down"
 
 
-def test_zero_never_governs_by_temperature() -> None:
+def test_hot_c_of_zero_ignores_the_temperature() -> None:
     governor = Governor(GovernorSettings(hot_c=0))
     governor(Readings(110), 0)
     assert governor.number == 0
 
 
 @given(st.lists(st.floats(-20, 120), max_size=60))
-def test_a_level_moves_by_one_and_stays_in_range(celsius: list[float]) -> None:
+def test_a_level_changes_by_at_most_one_and_stays_in_range(celsius: list[float]) -> None:
     governor = Governor(SETTINGS)
     for second, value in enumerate(celsius):
         before = governor.number
@@ -104,14 +106,16 @@ def test_a_level_moves_by_one_and_stays_in_range(celsius: list[float]) -> None:
 
 
 @given(st.sampled_from([level.frame_rate for level in LEVELS]), st.integers(1, 500))
-def test_the_gate_passes_its_share_evenly_and_counts_the_rest(share: float, count: int) -> None:
+def test_the_gate_passes_a_share_of_the_frames_evenly_and_counts_the_others(
+    share: float, count: int
+) -> None:
     gate = FrameGate()
     passed = sum(gate.passes(share) for _ in range(count))
     assert abs(passed - count * share) < 1
     assert gate.skipped == count - passed
 
 
-def test_the_scheduler_earns_only_its_share() -> None:
+def test_the_scheduler_spends_only_its_share_of_the_budget() -> None:
     spent = {}
     for share in (1.0, 0.25):
         scheduler = Scheduler(SchedulerSettings(invocations_per_s=4, burst=3))
@@ -125,7 +129,7 @@ def test_the_scheduler_earns_only_its_share() -> None:
     assert spent[0.25] == pytest.approx(60, abs=2)
 
 
-def test_levels_only_take_away() -> None:
+def test_a_higher_level_never_leaves_more_work() -> None:
     rows = [dataclasses.astuple(level) for level in LEVELS]
     assert rows[0] == (1, 1)
     assert all(a >= b for row, after in itertools.pairwise(rows)

@@ -1,3 +1,5 @@
+"""The list of present problems."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from edge.daemon.problems import MAX_PROBLEMS, SHOWN_S, Problems
 
 
-def test_a_problem_is_shown_as_last_told_until_it_is_over_or_old(
+def test_a_problem_has_its_latest_sentence_until_it_is_cleared_or_old(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now_s = 0.0
@@ -23,7 +25,7 @@ def test_a_problem_is_shown_as_last_told_until_it_is_over_or_old(
     assert problems.current() == ()
 
 
-def test_it_is_bounded() -> None:
+def test_the_list_keeps_only_the_newest_problems() -> None:
     problems = Problems()
     for number in range(MAX_PROBLEMS * 3):
         problems.report(f"problem {number}")

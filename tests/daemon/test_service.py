@@ -52,12 +52,12 @@ class Daemon:
             stderr=self.log, stdout=subprocess.DEVNULL, env=environment, cwd="/",
         )  # fmt: skip
 
-    def wait_for(self, told: str) -> list[str]:
-        """What the service manager was told up to this."""
-        heard = []
-        while not any(told in text for text in heard):
-            heard.append(self._socket.recv(4096).decode())
-        return heard
+    def wait_for(self, expected: str) -> list[str]:
+        """All notifications up to the expected one."""
+        notifications = []
+        while not any(expected in text for text in notifications):
+            notifications.append(self._socket.recv(4096).decode())
+        return notifications
 
     def reload_with(self, old: str, new: str) -> None:
         self.config.write_text(self.config.read_text().replace(old, new))
@@ -77,19 +77,19 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     started.process.wait()
 
 
-def heard(daemon: Daemon, wanted: Callable[[Health], bool]) -> Health:
-    """The first health like that."""
+def health_of(daemon: Daemon, condition: Callable[[Health], bool]) -> Health:
+    """The first health message that meets the condition."""
     deadline_s = time.monotonic() + 60
     with Subscriber(f"ipc://{daemon.folder}/e.ipc", topics=["health."]) as subscriber:
         while time.monotonic() < deadline_s:
             event = subscriber.receive(1)
             message = event.message if isinstance(event, Event) else None
-            if isinstance(message, Health) and wanted(message):
+            if isinstance(message, Health) and condition(message):
                 return message
     raise AssertionError("no such health was published")
 
 
-def test_it_is_ready_with_the_first_frame_feeds_the_watchdog_and_stops(daemon: Daemon) -> None:
+def test_it_is_ready_after_the_first_frame_feeds_the_watchdog_and_stops(daemon: Daemon) -> None:
     assert "WATCHDOG=1" not in daemon.wait_for("READY=1")
     daemon.wait_for("WATCHDOG=1")
     daemon.wait_for("STATUS=")
@@ -101,44 +101,45 @@ def test_it_is_ready_with_the_first_frame_feeds_the_watchdog_and_stops(daemon: D
     assert daemon.logged()[-1]["msg"] == "ended"
 
 
-def test_a_reload_takes_up_a_good_file_and_refuses_a_bad_one(daemon: Daemon) -> None:
+def test_a_reload_applies_a_valid_file_and_refuses_an_invalid_one(daemon: Daemon) -> None:
     daemon.wait_for("READY=1")
-    first = heard(daemon, lambda health: health.frames > 0)
+    first = health_of(daemon, lambda health: health.frames > 0)
     daemon.reload_with('directory = "', 'directori = "')
     daemon.wait_for("READY=1")
-    told = heard(daemon, lambda health: bool(health.problems))
-    assert "did you mean directory?" in told.problems[0]
-    assert told.header.boot_id == first.header.boot_id
+    refused = health_of(daemon, lambda health: bool(health.problems))
+    assert "did you mean directory?" in refused.problems[0]
+    assert refused.header.boot_id == first.header.boot_id
     assert [line["level"] for line in daemon.logged() if "directori" in line["msg"]]
     daemon.reload_with('directori = "', 'directory = "')
     assert "STATUS=the configuration has not changed" in daemon.wait_for("READY=1")[-1]
     daemon.reload_with("walk", "busy")
     daemon.wait_for("READY=1")
-    second = heard(daemon, lambda health: "busy" in health.source and health.frames > 0)
+    second = health_of(daemon, lambda health: "busy" in health.source and health.frames > 0)
     assert second.header.boot_id != first.header.boot_id
     assert not second.problems
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(10) == 0
 
 
-def test_a_configuration_that_fails_only_when_it_runs_gives_way_to_the_old_one(
+def test_the_old_configuration_is_used_again_when_the_new_one_fails_at_the_start(
     daemon: Daemon,
 ) -> None:
     daemon.wait_for("READY=1")
     daemon.reload_with('directory = "', 'directory = "/proc')
-    told = heard(daemon, lambda health: any("does not work" in p for p in health.problems))
-    assert "/proc" in told.problems[0]
-    heard(daemon, lambda health: health.frames > 0)
+    failed = health_of(daemon, lambda health: any("does not work" in p for p in health.problems))
+    assert "/proc" in failed.problems[0]
+    health_of(daemon, lambda health: health.frames > 0)
     assert daemon.process.poll() is None
 
 
 @pytest.mark.parametrize(
-    ("then", "told"), [(0, "changed: motion"), (1, "the configuration has not changed")]
+    ("second_version", "expected"),
+    [(0, "changed: motion"), (1, "the configuration has not changed")],
 )
-def test_a_second_reload_while_daemons_change_over_is_of_the_one_to_come(
-    then: int, told: str, tmp_path: Path
+def test_a_second_reload_replaces_the_daemon_that_has_not_started_yet(
+    second_version: int, expected: str, tmp_path: Path
 ) -> None:
-    """Also one that takes the change back: it must not end the service."""
+    """A second reload that undoes the first one must not end the service."""
     versions = [
         load(None, {
             "source.uri": "synthetic:walk?duration=1", "source.fast": True,
@@ -147,16 +148,19 @@ def test_a_second_reload_while_daemons_change_over_is_of_the_one_to_come(
         })
         for floor in (14.0, 20.0)
     ]  # fmt: skip
-    files = iter([versions[1], versions[then]])
+    files = iter([versions[1], versions[second_version]])
     started: list[Settings] = []
 
     def change_twice(daemon: InProcess) -> None:
         started.append(daemon.settings)
         if len(started) == 1:
             assert "changed: motion" in service.reload()
-            assert told in service.reload()
+            assert expected in service.reload()
 
     service = Service(versions[0], lambda: next(files), on_start=change_twice)
     last = service.run()
-    assert [settings.motion.floor for settings in started] == [14.0, versions[then].motion.floor]
+    assert [settings.motion.floor for settings in started] == [
+        14.0,
+        versions[second_version].motion.floor,
+    ]
     assert last.progress.frames == 25

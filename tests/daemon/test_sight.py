@@ -1,4 +1,4 @@
-"""What the pipeline saw, told on demand and for nothing otherwise."""
+"""The live view's message: made on demand, and without cost when it is not requested."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MASK = ((0.0, 0.0), (0.1, 0.0), (0.1, 1.0), (0.0, 1.0))
 
 
 @pytest.fixture(scope="module")
-def seen() -> list[tuple[Analysis, Sight, np.ndarray]]:
-    """Of each frame: the facts, what is told of them, and the canvas as it was."""
+def views() -> list[tuple[Analysis, Sight, np.ndarray]]:
+    """For each frame: its analysis, its message and a copy of its canvas."""
     settings = Settings(motion=MotionSettings(masks=(MASK,)))
     detector = build_detector(settings)
     source = open_source(SourceSettings(uri=SCENE, fast=True))
@@ -46,23 +46,23 @@ def seen() -> list[tuple[Analysis, Sight, np.ndarray]]:
 
 
 @contextlib.contextmanager
-def told_to(remote: Remote, frame: Frame, sight: Callable[[], Sight] | None) -> Iterator[list[int]]:
-    """Frames go by as in the analysis thread; counts how often what was seen was asked for."""
-    asked, over = [0], threading.Event()
+def showing(remote: Remote, frame: Frame, sight: Callable[[], Sight] | None) -> Iterator[list[int]]:
+    """Shows frames as the analysis thread does; yields a count of the requested sights."""
+    requested, over = [0], threading.Event()
 
     def counted() -> Sight:
-        asked[0] += 1
+        requested[0] += 1
         assert sight is not None
         return sight()
 
-    def pass_by() -> None:
+    def show_frames() -> None:
         while not over.wait(0.002):
             remote.show(frame, counted if sight is not None else None)
 
-    thread = threading.Thread(target=pass_by)
+    thread = threading.Thread(target=show_frames)
     thread.start()
     try:
-        yield asked
+        yield requested
     finally:
         over.set()
         thread.join()
@@ -72,13 +72,15 @@ def picture(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
 
 
-def test_motion_is_told_where_it_is(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
-    moving = [(sight, picture(sight.motion_png, cv2.IMREAD_GRAYSCALE)) for _, sight, _ in seen]
+def test_blobs_and_mask_show_where_motion_is(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
+    moving = [(sight, picture(sight.motion_png, cv2.IMREAD_GRAYSCALE)) for _, sight, _ in views]
     assert {mask.shape for _, mask in moving} == {(240, 320)}
     assert set(np.unique(np.concatenate([mask.ravel() for _, mask in moving]))) == {0, 255}
     assert sum(bool(sight.blobs_px) for sight, _ in moving) > len(moving) / 3
     everywhere = sum(np.count_nonzero(mask) for _, mask in moving)
-    assert not any(mask[:, :31].any() for _, mask in moving), "nothing moves in a mask"
+    assert not any(mask[:, :31].any() for _, mask in moving), "no motion inside a configured mask"
     outside = 0
     for sight, mask in moving:
         for x0, y0, x1, y1 in np.array(sight.blobs_px).reshape(-1, 4) / 2:  # pixels of the mask
@@ -86,26 +88,26 @@ def test_motion_is_told_where_it_is(seen: list[tuple[Analysis, Sight, np.ndarray
             assert blob.any()
             blob[:] = 0
         outside += np.count_nonzero(mask)
-    assert outside < 0.1 * everywhere, "only specks are no blobs"
+    assert outside < 0.1 * everywhere, "only specks lie outside the blobs"
 
 
-def test_tracks_are_told_where_people_are(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
+def test_tracks_are_shown_where_people_are(views: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
     scene = SyntheticScene("people", SceneOptions(fps=FPS))
-    right = told = 0
-    for analysis, sight, _ in seen:
+    right = shown = 0
+    for analysis, sight, _ in views:
         boxes = np.array([t.box_px for t in sight.tracks], np.float32).reshape(-1, 4)
         _, truth = scene.truth(analysis.frame.index)
-        told += len(boxes)
+        shown += len(boxes)
         right += int((iou(boxes, truth).max(axis=1, initial=0) > 0.3).sum())
         assert [t.track_id for t in sight.tracks] == [t.id for t in analysis.tracks]
-    assert told > FPS * SECONDS / 2
-    assert right / told > 0.8
+    assert shown > FPS * SECONDS / 2
+    assert right / shown > 0.8
 
 
-def test_the_canvas_is_the_last_look_s_with_each_crop_in_its_cell(
-    seen: list[tuple[Analysis, Sight, np.ndarray]],
+def test_the_canvas_is_that_of_the_last_invocation_with_each_crop_in_its_cell(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
 ) -> None:
-    looks = [(a, s) for a, s, _ in seen if a.layouts]
+    looks = [(a, s) for a, s, _ in views if a.layouts]
     assert len(looks) > 10
     assert max(len(s.canvas.cells) for _, s in looks if s.canvas) > 1
     for analysis, sight in looks:
@@ -118,58 +120,60 @@ def test_the_canvas_is_the_last_look_s_with_each_crop_in_its_cell(
             x0, y0, x1, y1 = (round(side) for side in cell.cell_px)
             u0, v0, u1, v1 = (round(side) for side in cell.crop_px)
             if min(u0, v0) < 0 or u1 > SIZE[0] or v1 > SIZE[1]:
-                continue  # filled up with grey
+                continue  # the part outside the picture is grey
             crop = cv2.cvtColor(analysis.frame.main.rgb((u0, v0, u1, v1)), cv2.COLOR_RGB2BGR)
             fitted = cv2.resize(crop, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
             assert cv2.absdiff(fitted, canvas[y0:y1, x0:x1]).mean() < 12
 
 
-def test_between_looks_the_canvas_grows_old(
-    seen: list[tuple[Analysis, Sight, np.ndarray]],
+def test_the_age_of_the_canvas_grows_between_invocations(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
 ) -> None:
-    ages = [(s.canvas.age_s, bool(a.layouts)) for a, s, _ in seen if s.canvas]
-    for (before, _), (age, looked) in pairwise(ages):
-        assert age == (0 if looked else pytest.approx(before + 1 / FPS, abs=0.002))
+    ages = [(s.canvas.age_s, bool(a.layouts)) for a, s, _ in views if s.canvas]
+    for (before, _), (age, invoked) in pairwise(ages):
+        assert age == (0 if invoked else pytest.approx(before + 1 / FPS, abs=0.002))
 
 
-def test_it_survives_the_wire(seen: list[tuple[Analysis, Sight, np.ndarray]]) -> None:
+def test_a_sight_is_the_same_after_encoding_and_decoding(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
+) -> None:
     remote = Remote(Settings(), "b007", lambda _: True)
-    analysis, sight, _ = seen[-1]
-    with told_to(remote, analysis.frame, lambda: sight):
+    analysis, sight, _ = views[-1]
+    with showing(remote, analysis.frame, lambda: sight):
         reply, jpeg = remote.snapshot(320, sight=True)
     assert decode_reply(encode_reply(reply, jpeg)) == (reply, jpeg)
     assert reply.sight == sight
     assert picture(jpeg).shape == (240, 320, 3)
 
 
-def test_nothing_is_told_unless_asked_for(
-    seen: list[tuple[Analysis, Sight, np.ndarray]],
+def test_a_sight_is_made_only_when_it_is_requested(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
 ) -> None:
     remote = Remote(Settings(), "b007", lambda _: True)
-    analysis, sight, _ = seen[-1]
-    with told_to(remote, analysis.frame, lambda: sight) as asked:
+    analysis, sight, _ = views[-1]
+    with showing(remote, analysis.frame, lambda: sight) as requests:
         for _ in range(3):
             assert remote.snapshot(320)[0].sight is None
-        assert asked == [0]
+        assert requests == [0]
         assert remote.snapshot(320, sight=True)[0].sight == sight
-        assert asked == [1]
+        assert requests == [1]
         assert remote.snapshot(320)[0].sight is None
-        assert asked == [1]
+        assert requests == [1]
 
 
-def test_frames_that_nobody_waits_for_are_not_even_looked_at() -> None:
+def test_a_frame_is_not_touched_when_no_command_waits_for_one() -> None:
     class Untouchable:
         def __getattr__(self, name: str) -> object:
-            raise AssertionError(f"{name} was asked for")
+            raise AssertionError(f"{name} was read")
 
     remote = Remote(Settings(), "b007", lambda _: True)
-    remote.show(Untouchable(), lambda: pytest.fail("it was told"))  # type: ignore[arg-type]
+    remote.show(Untouchable(), lambda: pytest.fail("a sight was made"))  # type: ignore[arg-type]
 
 
-def test_a_frame_that_was_passed_over_has_no_sight(
-    seen: list[tuple[Analysis, Sight, np.ndarray]],
+def test_a_frame_that_was_not_analysed_has_no_sight(
+    views: list[tuple[Analysis, Sight, np.ndarray]],
 ) -> None:
     remote = Remote(Settings(), "b007", lambda _: True)
-    with told_to(remote, seen[-1][0].frame, None):
+    with showing(remote, views[-1][0].frame, None):
         reply, jpeg = remote.snapshot(320, sight=True)
     assert (reply.sight, picture(jpeg).shape) == (None, (240, 320, 3))

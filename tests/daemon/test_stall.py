@@ -1,3 +1,5 @@
+"""Stalled stages, and the recovery of a source that hangs or is frozen."""
+
 from __future__ import annotations
 
 import threading
@@ -27,7 +29,7 @@ def test_a_stage_is_busy_only_while_it_works() -> None:
     assert stage.busy_s() == 0
 
 
-def test_a_stall_is_a_problem_until_it_is_over_and_a_hang_is_the_end() -> None:
+def test_a_stall_is_a_problem_until_it_is_over_and_a_hang_ends_the_daemon() -> None:
     busy_s = {"inference": 0.0, "source": 100.0}
     problems = Problems()
     check = StallCheck(
@@ -54,7 +56,7 @@ def test_a_stall_is_a_problem_until_it_is_over_and_a_hang_is_the_end() -> None:
 
 
 class Camera:
-    """Gives frames until its next read is told to hang, or to give a damaged frame."""
+    """A source whose next read can be made to hang, or to give a damaged frame."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -71,7 +73,7 @@ class Camera:
         if self.hang:
             self.hang = False
             self._closed.wait(10)
-            raise RuntimeError("closed in mid-call")
+            raise RuntimeError("closed during a call")
         side, self.damaged = (32 if self.damaged else 64), False
         luma = np.zeros((side, side), np.uint8)
         half = np.zeros((side // 2, side // 2), np.uint8)
@@ -94,40 +96,42 @@ def source(camera: Camera, monkeypatch: pytest.MonkeyPatch) -> Reconnecting:
     return source
 
 
-def test_a_source_that_hangs_is_closed_under_its_call_and_opened_again(
+def test_a_source_that_hangs_in_a_read_is_closed_and_opened_again(
     camera: Camera, source: Reconnecting
 ) -> None:
-    mend = SourceRecovery(source, stall_s=0.1, hang_s=5)
+    recover = SourceRecovery(source, stall_s=0.1, hang_s=5)
     camera.hang = True
     frames: list[Frame | None] = []
     reader = threading.Thread(target=lambda: frames.append(source.read()))
     reader.start()
     while reader.is_alive():
-        mend(PictureState.GOOD)
+        recover(PictureState.GOOD)
         time.sleep(0.01)
     assert frames[0] is not None
-    assert (camera.opened, source.reopened, mend.restarts) == (2, 1, 1)
+    assert (camera.opened, source.reopened, recover.restarts) == (2, 1, 1)
 
 
-def test_a_source_that_nothing_helps_ends_the_daemon(camera: Camera, source: Reconnecting) -> None:
-    mend = SourceRecovery(source, stall_s=10, hang_s=0.1)
+def test_a_source_that_hangs_for_too_long_ends_the_daemon(
+    camera: Camera, source: Reconnecting
+) -> None:
+    recover = SourceRecovery(source, stall_s=10, hang_s=0.1)
     camera.hang = True
     threading.Thread(target=source.read, daemon=True).start()
-    mend(PictureState.GOOD)
+    recover(PictureState.GOOD)
     time.sleep(0.15)
     with pytest.raises(StalledError, match="the source has hung"):
-        mend(PictureState.GOOD)
+        recover(PictureState.GOOD)
     source.close()
 
 
-def test_a_frozen_picture_restarts_the_source_after_longer_and_longer_pauses(
+def test_a_frozen_picture_restarts_the_source_with_growing_pauses(
     camera: Camera, source: Reconnecting
 ) -> None:
     now_s, restarts = 100.0, []
-    mend = SourceRecovery(source, stall_s=5, hang_s=30, now_s=lambda: now_s)
+    recover = SourceRecovery(source, stall_s=5, hang_s=30, now_s=lambda: now_s)
     for _ in range(400):
         before = camera.opened
-        mend(PictureState.FROZEN)
+        recover(PictureState.FROZEN)
         time.sleep(0.001)
         source.read()
         if camera.opened > before:
@@ -150,17 +154,21 @@ def test_an_unexpected_error_of_a_source_is_not_hidden(
         source.read()
 
 
-def test_a_damaged_frame_never_reaches_the_stages(camera: Camera, source: Reconnecting) -> None:
-    told: list[str] = []
-    source._on_event = told.append
+def test_a_damaged_frame_is_reported_and_not_delivered(
+    camera: Camera, source: Reconnecting
+) -> None:
+    events: list[str] = []
+    source._on_event = events.append
     camera.damaged = True
     frame = source.read()
     assert frame is not None
     assert frame.luma.shape == (64, 64)
-    assert told[0] == "source camera gave a damaged frame"
+    assert events[0] == "source camera gave a damaged frame"
 
 
-def test_a_lost_source_is_no_call_that_hangs(camera: Camera, source: Reconnecting) -> None:
+def test_a_lost_source_does_not_count_as_a_call_that_hangs(
+    camera: Camera, source: Reconnecting
+) -> None:
     def lost() -> Frame:
         raise SourceLostError("gone")
 

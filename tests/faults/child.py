@@ -1,9 +1,10 @@
-"""`edge` with faults in it: a daemon that is real but for a source, a detector and a disk that can
-be told, line by line on standard input, to fail.
+"""`edge` with faults in it: a real daemon whose source, detector, disk and other parts fail on
+command.
 
     python -m tests.faults.child run --config FILE …
 
-A line is `FAULT [SECONDS]`; without seconds it lasts until `mend`. See `FAULTS`.
+Each line on standard input is `FAULT [SECONDS]` (see `FAULTS`). A fault without seconds lasts until
+`recover`, which ends all faults.
 """
 
 from __future__ import annotations
@@ -37,35 +38,35 @@ from edge.vision.picture import Picture, PixelFormat
 from edge.vision.types import Detections, Frame
 
 FAULTS = {
-    "source-hang": "a read comes back only when the source is closed",
-    "source-hang-hard": "a read never comes back",
-    "source-lost": "a read says that the camera is gone",
-    "source-exception": "a read raises what nobody expects",
-    "frame-damaged": "a frame of another size than the stream's",
+    "source-hang": "a read returns only when the source is closed",
+    "source-hang-hard": "a read never returns",
+    "source-lost": "a read reports that the camera is gone",
+    "source-exception": "a read raises an unexpected error",
+    "frame-damaged": "one frame has another size than the stream",
     "frame-garbage": "frames full of random bytes",
     "frozen": "the same picture again and again",
     "black": "a black picture",
     "invoke-exception": "the model raises",
     "invoke-hang": "an invocation never ends",
-    "write-hang": "the disk never answers",
-    "publish-hang": "the publisher never comes back",
-    "hot": "the SoC has 90 degrees Celsius",
+    "write-hang": "a write to the disk never ends",
+    "publish-hang": "the encoding of a message never ends",
+    "hot": "the SoC is at 90 degrees Celsius",
     "clock-forward": "the wall clock is a day ahead",
-    "clock-back": "the wall clock is a day late",
+    "clock-back": "the wall clock is a day behind",
 }
 DAY_NS = 86_400 * 10**9
 
 
 class Active:
-    """Faults that are on, by name; set by the reader of standard input."""
+    """The active faults by name; a thread that reads standard input sets them."""
 
     def __init__(self) -> None:
         self._until_s: dict[str, float] = {}
 
-    def hear(self) -> None:
+    def read_commands(self) -> None:
         for line in sys.stdin:
             name, _, seconds = line.strip().partition(" ")
-            if name == "mend":
+            if name == "recover":
                 self._until_s.clear()
             else:
                 assert name in FAULTS, name
@@ -75,7 +76,7 @@ class Active:
         return time.monotonic() < self._until_s.get(name, 0.0)
 
     def once(self, name: str) -> bool:
-        """Whether it is on; off then."""
+        """Whether the fault is active; ends it."""
         return name in self and self._until_s.pop(name, None) is not None
 
 
@@ -83,7 +84,7 @@ active = Active()
 
 
 class FaultySource:
-    """A synthetic scene that is live, as a camera is, and fails when told."""
+    """A synthetic scene that is live, like a camera, and shows the active faults."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._scene = SyntheticSource(settings)
@@ -102,17 +103,17 @@ class FaultySource:
         if active.once("source-lost"):
             raise SourceLostError("the camera is gone")
         if active.once("source-exception"):
-            raise ValueError("nobody expects this")
+            raise ValueError("an unexpected error")
         frame = self._scene.read()
         if frame is None:
             return None
-        return self._spoiled(dataclasses.replace(frame, wall_ns=time.time_ns()))
+        return self._with_faults(dataclasses.replace(frame, wall_ns=time.time_ns()))
 
     def close(self) -> None:
         self._closed.set()
         self._scene.close()
 
-    def _spoiled(self, frame: Frame) -> Frame:
+    def _with_faults(self, frame: Frame) -> Frame:
         if active.once("frame-damaged"):
             planes = tuple(plane[:-16] for plane in frame.main.planes)
             return dataclasses.replace(frame, main=Picture(PixelFormat.I420, planes))
@@ -129,7 +130,7 @@ class FaultySource:
 
 
 class PatientSource(SyntheticSource):
-    """A scene as a file, which begins only when subscribers have had the time to connect."""
+    """A scene as a recording that starts after a second, when subscribers have connected."""
 
     def open(self) -> SourceInfo:
         time.sleep(1)
@@ -137,7 +138,7 @@ class PatientSource(SyntheticSource):
 
 
 class FaultyDetector(Detector):
-    """The real model, invoked; but what it sees is a person in the middle of every look."""
+    """Invokes the real model, but always returns a person in the middle of the canvas."""
 
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
         if "invoke-exception" in active:
@@ -162,7 +163,7 @@ def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_
 
 
 def install() -> None:
-    """Puts the faults where the real parts are."""
+    """Replaces parts of the daemon by those with faults."""
     publish, encode, now_ns = PartFile.publish, edge.bus.publisher.encode, time.time_ns
     readings = edge.runtime.machine.read
 
@@ -190,7 +191,7 @@ def install() -> None:
     edge.vision.build.Detector = FaultyDetector  # type: ignore[misc]
     time.time_ns = jumping_ns
     time.time = lambda: jumping_ns() / 1e9
-    threading.Thread(target=active.hear, daemon=True).start()
+    threading.Thread(target=active.read_commands, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SIZE_MB = 16
-PATIENCE_S = 30
+PATIENCE_S = 30  # for a moment in which no file is open
 
 
 class Disk:
@@ -20,16 +20,16 @@ class Disk:
         self._path.mkdir(exist_ok=True)
 
     def mount(self) -> bool:
-        """False where that isn't permitted."""
-        return _did("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(self._path))
+        """Whether it was mounted, which needs root."""
+        return _succeeds("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(self._path))
 
     def unmount(self) -> None:
-        """Also while files are open there."""
-        _did("umount", "-l", str(self._path))
+        """Unmounts even while files are open there."""
+        _succeeds("umount", "-l", str(self._path))
 
     @contextmanager
     def failing(self, fault: str) -> Iterator[None]:
-        """disk-full, or disk-read-only."""
+        """Applies `disk-full` or `disk-read-only` until the end of the `with` block."""
         filler = self._path / "filler"
         if fault == "disk-full":
             with suppress(OSError), filler.open("wb") as stream:
@@ -43,12 +43,12 @@ class Disk:
             if fault == "disk-full":
                 filler.unlink(missing_ok=True)
             else:
-                _did("mount", "-o", "remount,rw", str(self._path))
+                _succeeds("mount", "-o", "remount,rw", str(self._path))
 
     def _make_read_only(self) -> None:
-        """When no clip is open there: until then it is refused."""
+        """Tries until no clip is open there: before, the kernel refuses."""
         for _ in range(PATIENCE_S * 20):
-            if _did("mount", "-o", "remount,ro", str(self._path)):
+            if _succeeds("mount", "-o", "remount,ro", str(self._path)):
                 return
             time.sleep(0.05)
         raise RuntimeError(f"{self._path} can't be made read-only: a file is always open there")
@@ -56,7 +56,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk | None]:
-    """None where it can't be mounted."""
+    """A mounted disk; None where mounting is not permitted."""
     disk = Disk(folder)
     if not disk.mount():
         yield None
@@ -67,5 +67,5 @@ def small_disk(folder: Path) -> Iterator[Disk | None]:
         disk.unmount()
 
 
-def _did(*command: str) -> bool:
+def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0

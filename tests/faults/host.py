@@ -1,4 +1,4 @@
-"""Plays the service manager and a subscriber to a daemon with faults in it."""
+"""Acts as service manager and subscriber of a daemon with faults in it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ picture_s = 2.0
 
 
 class Host:
-    """Starts the daemon, restarts it as systemd would, and hears all that it publishes."""
+    """Starts the daemon, restarts it as systemd does, and receives all its messages."""
 
     def __init__(self, folder: Path, config: str = CONFIG) -> None:
         self.folder = folder
@@ -63,22 +63,22 @@ class Host:
         self.watchdog_s = WATCHDOG_S
         self.starts = self.killed_by_watchdog = 0
         self.exit_codes: list[int] = []
-        self.healths: dict[str, Health] = {}  # the last by boot id
+        self.healths: dict[str, Health] = {}  # the latest one by boot id
         self.missing = 0
         self.captures = self.triggers = 0
         self.newest: Health | None = None
-        self.seen: set[str] = set()  # everything that was ever stalled or a problem
+        self.reported: set[str] = set()  # all problems, stalled stages and picture states so far
         self.rss: dict[str, list[int]] = {}
         self._ending = False
-        self._fed_s = 0.0
+        self._fed_s = 0.0  # the last feeding of the watchdog
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.bind(str(folder / "notify"))
         self.process = self._start()
-        for run in (self._supervise, self._hear_notifications, self._subscribe):
+        for run in (self._supervise, self._receive_notifications, self._subscribe):
             threading.Thread(target=run, daemon=True).start()
 
     def inject(self, fault: str) -> None:
-        """A line to the daemon's standard input; lost where it has just died."""
+        """Sends a line to the daemon's standard input; the line is lost if the daemon has ended."""
         try:
             assert self.process.stdin is not None
             self.process.stdin.write(f"{fault}\n".encode())
@@ -86,42 +86,42 @@ class Host:
         except BrokenPipeError:
             pass
 
-    def wait_for(self, wanted: Callable[[Health], bool], timeout_s: float = 20) -> bool:
-        """Whether a health like that was published from now on."""
+    def wait_for(self, condition: Callable[[Health], bool], timeout_s: float = 20) -> bool:
+        """Waits for a health message that meets the condition; False after the timeout."""
         self.newest = None
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
             newest = self.newest
-            if newest is not None and wanted(newest):
+            if newest is not None and condition(newest):
                 return True
             time.sleep(0.02)
         return False
 
     def wait_for_exits(self, count: int, timeout_s: float = 30) -> bool:
-        """Whether the daemon has ended, and was started anew, so often in all."""
+        """Waits until the daemon has ended `count` times in all; False after the timeout."""
         deadline_s = time.monotonic() + timeout_s
         while len(self.exit_codes) < count and time.monotonic() < deadline_s:
             time.sleep(0.02)
         return len(self.exit_codes) >= count
 
     def works(self, timeout_s: float = 30) -> bool:
-        """Whether frames come through, and nothing is stalled, within that time."""
+        """Waits until new frames are analysed and no stage is stalled; False after the timeout."""
         if not self.wait_for(lambda health: True, timeout_s):
             return False
         first = self.newest
         assert first is not None
 
-        def well(health: Health) -> bool:
-            known = health.header.boot_id == first.header.boot_id
-            return health.frames > (first.frames if known else 0) and not health.stalled
+        def is_working(health: Health) -> bool:
+            same_daemon = health.header.boot_id == first.header.boot_id
+            return health.frames > (first.frames if same_daemon else 0) and not health.stalled
 
-        return self.wait_for(well, timeout_s)
+        return self.wait_for(is_working, timeout_s)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)
 
     def stop(self, timeout_s: float = 25) -> int:
-        """SIGTERM, and the exit code."""
+        """Sends SIGTERM and returns the exit code; kills the daemon after the timeout."""
         self._ending = True
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -133,7 +133,7 @@ class Host:
         return code
 
     def abandon(self) -> None:
-        """At once and without a check, where nothing more is asked of it."""
+        """Kills the daemon without any check, at the end of a test."""
         self._ending = True
         self.process.kill()
         self.process.wait()
@@ -143,8 +143,9 @@ class Host:
         return sum(health.dropped["messages"] for health in self.healths.values())
 
     def growth_mb(self) -> float | None:
-        """Of resident memory in the longest life, from its first quarter to its last; None where
-        all lives were too short to tell.
+        """Growth of resident memory in the longest run, from its second quarter to its last.
+
+        None if every run was too short to measure.
         """
         rss = max(self.rss.values(), key=len)
         quarter = len(rss) // 4
@@ -154,15 +155,15 @@ class Host:
         return (sum(last) - sum(first)) / quarter / 1e6
 
     def damaged_files(self) -> list[str]:
-        """Files under a final name that are not whole."""
-        return [str(path) for path in (self.folder / "captures").rglob("*") if not _whole(path)]
+        """Files with a final name that can't be read to their end."""
+        return [str(path) for path in (self.folder / "captures").rglob("*") if not _is_whole(path)]
 
     def temporary_files(self) -> list[str]:
         return [str(path) for path in (self.folder / "captures").rglob(".*.edge-part")]
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.starts += 1
-        self._fed_s = time.monotonic() + 20  # until it is ready, and then some
+        self._fed_s = time.monotonic() + 20  # enough time for a start
         environment = {
             **os.environ,
             "NOTIFY_SOCKET": str(self.folder / "notify"),
@@ -186,10 +187,10 @@ class Host:
                 time.sleep(0.2)  # RestartSec
                 self.process = self._start()
 
-    def _hear_notifications(self) -> None:
+    def _receive_notifications(self) -> None:
         while True:
-            told = self._notified.recv(4096)
-            if b"READY=1" in told or b"WATCHDOG=1" in told:
+            lines = self._notified.recv(4096)
+            if b"READY=1" in lines or b"WATCHDOG=1" in lines:
                 self._fed_s = time.monotonic()
 
     def _subscribe(self) -> None:
@@ -207,15 +208,15 @@ class Host:
                 boot_id = message.header.boot_id
                 self.healths[boot_id] = self.newest = message
                 self.rss.setdefault(boot_id, []).append(message.rss_bytes)
-                self.seen |= {*message.stalled, *message.problems, message.picture}
+                self.reported |= {*message.stalled, *message.problems, message.picture}
             case Trigger():
                 self.triggers += 1
             case Capture():
                 self.captures += 1
 
 
-def _whole(path: Path) -> bool:
-    """Folders and temporary files are; so is what was deleted meanwhile."""
+def _is_whole(path: Path) -> bool:
+    """True also for folders, temporary files, and files that were deleted meanwhile."""
     if path.is_dir() or path.name.startswith("."):
         return True
     try:

@@ -1,8 +1,8 @@
-"""`make fault`: each fault, again and again at random moments, against a real daemon.
+"""`make fault`: injects each fault several times, at random moments, into a real daemon.
 
     python -m tests.faults.matrix [--times 20] [--jobs 4] [--only NAME …]
 
-Prints a table in Markdown and ends with 1 where anything was not as it should be.
+Prints a table in Markdown; the exit code is 1 if any row differs from its expectation.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from tests.faults.host import CONFIG, Host
 
 NOTICE_S = 12.0
 RECOVER_S = 40.0
-CROWD = 50
-STOPPED = """
+CROWD = 50  # subscribers
+SUBSCRIBER = """
 import sys, time
 from edge.client import Subscriber
 with Subscriber(sys.argv[1], topics=[""]) as subscriber:
@@ -43,8 +43,10 @@ Inject = Callable[[Host], None]
 
 @dataclass(frozen=True)
 class Case:
-    """expected: parts of what `health` must say one of, with | between them; `exit` for an end of
-    the process; or nothing.
+    """One fault and its expected consequence.
+
+    expected: `exit` if the process must end; otherwise texts, separated by |, one of which `health`
+        must report; empty if the daemon must continue without a report.
     """
 
     name: str
@@ -56,7 +58,7 @@ class Case:
 
 @dataclass
 class Row:
-    """What came of one case."""
+    """The results of one case."""
 
     name: str
     times: int = 0
@@ -70,10 +72,10 @@ class Row:
     damaged: int = 0
     temporary: int = 0
     growth_mb: float | None = None
-    wrong: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
-def told(fault: str) -> Inject:
+def injected(fault: str) -> Inject:
     return lambda host: host.inject(fault)
 
 
@@ -86,7 +88,7 @@ def for_a_second(fault: str) -> Inject:
 
 
 def in_a_clip(number: signal.Signals) -> Inject:
-    """At a random moment while a clip is being written."""
+    """Sends a signal at a random moment while a clip is being written."""
 
     def inject(host: Host) -> None:
         deadline_s = time.monotonic() + 15
@@ -103,7 +105,7 @@ def in_a_clip(number: signal.Signals) -> Inject:
 
 
 def model_gone(host: Host) -> None:
-    """Gone while it is in use, at a reload and, half of the times, at a start."""
+    """Removes the model file while it is in use, for a reload and, at random, for a start."""
     model = host.folder / "model.tflite"
     hidden = model.rename(host.folder / "hidden")
     try:
@@ -121,7 +123,7 @@ def model_gone(host: Host) -> None:
 
 
 def crowd(host: Host) -> None:
-    """Fifty subscribers connect, some get a message, all leave."""
+    """Fifty subscribers connect, some receive a message, all disconnect."""
 
     def visit() -> None:
         with Subscriber(f"ipc://{host.folder}/e.ipc", topics=[""]) as subscriber:
@@ -135,8 +137,8 @@ def crowd(host: Host) -> None:
 
 
 def stopped_subscriber(host: Host) -> None:
-    """One that connects, is stopped for two seconds, and is killed."""
-    command = [sys.executable, "-c", STOPPED, f"ipc://{host.folder}/e.ipc"]
+    """A subscriber connects, is stopped for two seconds, and is killed."""
+    command = [sys.executable, "-c", SUBSCRIBER, f"ipc://{host.folder}/e.ipc"]
     process = subprocess.Popen(command)
     time.sleep(1)
     process.send_signal(signal.SIGSTOP)
@@ -153,23 +155,23 @@ def reload(host: Host) -> None:
     host.kill(signal.SIGHUP)
 
 
-OWN_MODEL = CONFIG + '[model]\nfile = "{folder}/model.tflite"\n'
+CONFIG_WITH_MODEL = CONFIG + '[model]\nfile = "{folder}/model.tflite"\n'
 CASES = [
-    Case("source hangs in a read", told("source-hang"), "source"),
-    Case("source hangs for good", told("source-hang-hard"), "exit"),
-    Case("source is lost", told("source-lost"), "the camera is gone"),
-    Case("source raises", told("source-exception"), "exit"),
-    Case("frame damaged", told("frame-damaged"), "damaged frame"),
+    Case("source hangs in a read", injected("source-hang"), "source"),
+    Case("source hangs for good", injected("source-hang-hard"), "exit"),
+    Case("source is lost", injected("source-lost"), "the camera is gone"),
+    Case("source raises", injected("source-exception"), "exit"),
+    Case("frame damaged", injected("frame-damaged"), "damaged frame"),
     Case("frames of random bytes, 1 s", for_a_second("frame-garbage 1")),
-    Case("picture frozen", told("frozen"), "frozen"),
-    Case("picture black", told("black"), "black"),
-    Case("model file gone", model_gone, "old configuration stays", config=OWN_MODEL),
-    Case("invocation raises", told("invoke-exception"), "exit"),
-    Case("invocation hangs", told("invoke-hang"), "inference"),
-    Case("disk hangs", told("write-hang"), "writer"),
-    Case("publisher hangs", told("publish-hang"), "exit"),
-    Case("disk full", told("mend"), "disk is full|no room", disk="disk-full"),
-    Case("disk read-only", told("mend"), "read-only", disk="disk-read-only"),
+    Case("picture frozen", injected("frozen"), "frozen"),
+    Case("picture black", injected("black"), "black"),
+    Case("model file gone", model_gone, "old configuration stays", config=CONFIG_WITH_MODEL),
+    Case("invocation raises", injected("invoke-exception"), "exit"),
+    Case("invocation hangs", injected("invoke-hang"), "inference"),
+    Case("disk hangs", injected("write-hang"), "writer"),
+    Case("publisher hangs", injected("publish-hang"), "exit"),
+    Case("disk full", injected("recover"), "disk is full|no room", disk="disk-full"),
+    Case("disk read-only", injected("recover"), "read-only", disk="disk-read-only"),
     Case("subscriber stopped", stopped_subscriber),
     Case("50 subscribers come and go", crowd),
     Case("wall clock a day ahead, 1 s", for_a_second("clock-forward 1")),
@@ -177,12 +179,12 @@ CASES = [
     Case("SIGTERM in a clip", in_a_clip(signal.SIGTERM), "exit"),
     Case("SIGKILL in a clip", in_a_clip(signal.SIGKILL), "exit"),
     Case("reload", reload),
-    Case("hot", told("hot"), "less work"),
+    Case("hot", injected("hot"), "less work"),
 ]
 
 
-def tried(case: Case, times: int) -> Row | None:
-    """None where it can't be tried here."""
+def run_case(case: Case, times: int) -> Row | None:
+    """Injects one fault several times; None where this machine does not permit it."""
     row = Row(case.name)
     with tempfile.TemporaryDirectory(prefix="edge-fault-") as name:
         folder = Path(name)
@@ -192,32 +194,32 @@ def tried(case: Case, times: int) -> Row | None:
                 return None
             host = Host(folder, case.config)
             try:
-                assert host.works(RECOVER_S), "it did not start"
+                assert host.works(RECOVER_S), "the daemon did not start"
                 for _ in range(times):
                     time.sleep(random.uniform(0.5, 4))
-                    _once(case, host, row, disk)
-                _closing(host, row)
+                    _inject_once(case, host, row, disk)
+                _finish(host, row)
             except AssertionError as error:
-                row.wrong.append(str(error))
+                row.failures.append(str(error))
             finally:
                 host.abandon()
     return row
 
 
-def _once(case: Case, host: Host, row: Row, disk: object) -> None:
+def _inject_once(case: Case, host: Host, row: Row, disk: object) -> None:
     row.times += 1
-    host.seen.clear()
+    host.reported.clear()
     exits, start_s = len(host.exit_codes), time.monotonic()
     failing = disk.failing(case.disk) if case.disk else no_disk()  # type: ignore[attr-defined]
     with failing:
         case.inject(host)
         row.noticed += _noticed(case, host, exits)
-    host.inject("mend")
+    host.inject("recover")
     if host.works(RECOVER_S):
         row.recovered += 1
         row.slowest_s = max(row.slowest_s, time.monotonic() - start_s)
     else:
-        row.wrong.append(f"did not work within {RECOVER_S:.0f} s")
+        row.failures.append(f"the daemon did not recover within {RECOVER_S:.0f} s")
 
 
 def _noticed(case: Case, host: Host, exits: int) -> bool:
@@ -226,32 +228,33 @@ def _noticed(case: Case, host: Host, exits: int) -> bool:
     deadline_s = time.monotonic() + NOTICE_S
     while time.monotonic() < deadline_s:
         ended = len(host.exit_codes) > exits
-        said = any(part in text for text in set(host.seen) for part in case.expected.split("|"))
-        if ended if case.expected == "exit" else said:
+        texts = set(host.reported)
+        reported = any(part in text for text in texts for part in case.expected.split("|"))
+        if ended if case.expected == "exit" else reported:
             return True
         time.sleep(0.02)
     return False
 
 
-def _closing(host: Host, row: Row) -> None:
-    """A clean stop, and what is left."""
+def _finish(host: Host, row: Row) -> None:
+    """Stops the daemon cleanly and records the final state."""
     row.restarts = host.starts - 1
     row.growth_mb = host.growth_mb()
     code = host.stop()
     row.missing, row.dropped = host.missing, host.dropped_messages
     row.captures = host.captures
     row.damaged, row.temporary = len(host.damaged_files()), len(host.temporary_files())
-    for is_wrong, what in (
+    for has_failed, failure in (
         (code != 0, f"exit code {code} of a clean stop"),
-        (row.missing != row.dropped, "gaps that no counter explains"),
-        (row.damaged > 0, "broken files"),
+        (row.missing != row.dropped, "missing messages that are not counted as dropped"),
+        (row.damaged > 0, "damaged files"),
         (row.temporary > 0, "temporary files after a clean stop"),
-        (row.noticed != row.times, "not always noticed"),
-        ((row.growth_mb or 0) > 5, "memory grew"),
-        (host.captures == 0, "no captures at all"),
+        (row.noticed != row.times, "a fault was not noticed"),
+        ((row.growth_mb or 0) > 5, "memory grew by more than 5 MB"),
+        (host.captures == 0, "there were no captures"),
     ):
-        if is_wrong:
-            row.wrong.append(what)
+        if has_failed:
+            row.failures.append(failure)
 
 
 @contextmanager
@@ -262,7 +265,7 @@ def no_disk() -> Iterator[None]:
 def table(rows: list[Row]) -> str:
     head = (
         "| fault | injected | noticed | works again | slowest s | restarts | captures | "
-        "messages missed / counted as dropped | broken files | memory growth MB |"
+        "messages missed / counted as dropped | damaged files | memory growth MB |"
     )
     lines = [head, "|" + " --- |" * 10]
     for row in rows:
@@ -284,15 +287,15 @@ def main() -> None:
     rows: list[Row] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for case, row in zip(
-            cases, pool.map(lambda c: tried(c, options.times), cases), strict=True
+            cases, pool.map(lambda c: run_case(c, options.times), cases), strict=True
         ):
             if row is None:
-                print(f"NO ROOT: {case.name} was not tried", file=sys.stderr)
+                print(f"NO ROOT: {case.name} was not run", file=sys.stderr)
                 continue
             rows.append(row)
-            print(row.name, "; ".join(row.wrong) or "as it should be", file=sys.stderr, flush=True)
+            print(row.name, "; ".join(row.failures) or "passed", file=sys.stderr, flush=True)
     print(table(rows))
-    sys.exit(any(row.wrong for row in rows))
+    sys.exit(any(row.failures for row in rows))
 
 
 if __name__ == "__main__":

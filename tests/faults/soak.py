@@ -1,9 +1,10 @@
-"""`make soak`: months in hours. Drawn activity as fast as it can be analysed, with captures and
-retention; then memory, open files and every counter are looked at.
+"""`make soak`: many hours of a drawn scene in one, with captures and retention.
+
+The scene is analysed as fast as possible; then memory, open files and every counter are checked.
 
     python -m tests.faults.soak [--frames 2000000]
 
-Prints a table in Markdown and ends with 1 where anything was not as it should be.
+Prints a table in Markdown; the exit code is 1 if any row differs from its expectation.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from edge.messages import Capture, Health, Trigger
 from tests.faults.host import ROOT
 
 FPS = 25
-TOLD_EVERY = 50_000  # frames
+PRINT_EVERY = 50_000  # frames
 MAX_BYTES = 20_000_000
-WARM_UP = 0.1  # of the run, in which buffers and pools find their size
+WARM_UP = 0.1  # share of the run in which buffers and pools reach their size
 MAX_GROWTH_BYTES = 5_000_000
 CONFIG = """
 [source]
@@ -60,9 +61,9 @@ interval_s = 1
 
 @dataclass
 class Soak:
-    """What was seen of a run: samples of (frames, resident bytes, open files)."""
+    """Records of one run. samples: (frames, resident bytes, open files) of each health message."""
 
-    heard: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
     samples: list[tuple[int, int, int]] = field(default_factory=list)
     missing: int = 0
     last: Health | None = None
@@ -104,15 +105,18 @@ def run(frames: int, folder: Path) -> Soak:
 def _note(soak: Soak, message: object, pid: int) -> None:
     match message:
         case Trigger():
-            soak.heard["triggers"] += 1
+            soak.received["triggers"] += 1
         case Capture():
-            soak.heard["captures"] += 1
+            soak.received["captures"] += 1
         case Health(state="stopping"):
             soak.last = message
         case Health():
             soak.last = message
             open_files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-            if not soak.samples or message.frames // TOLD_EVERY > soak.samples[-1][0] // TOLD_EVERY:
+            if (
+                not soak.samples
+                or message.frames // PRINT_EVERY > soak.samples[-1][0] // PRINT_EVERY
+            ):
                 rss_mb = message.rss_bytes / 1e6
                 print(f"{message.frames} frames, {rss_mb:.1f} MB, {open_files} open files",
                       file=sys.stderr, flush=True)  # fmt: skip
@@ -120,23 +124,23 @@ def _note(soak: Soak, message: object, pid: int) -> None:
 
 
 def findings(soak: Soak, frames: int) -> list[tuple[str, str, bool]]:
-    """What, how much, and whether it is as it should be."""
-    assert soak.last is not None, "nothing was heard of it"
+    """Rows of name, measured value, and whether the value is as expected."""
+    assert soak.last is not None, "the daemon published no health message"
     warm = [sample for sample in soak.samples if sample[0] >= WARM_UP * frames]
     tenth = max(1, len(warm) // 10)
     rss = [sample[1] for sample in warm]
     growth = sum(rss[-tenth:]) / tenth - sum(rss[:tenth]) / tenth
     open_files = [sample[2] for sample in warm]
-    last, heard = soak.last, soak.heard
+    last, received = soak.last, soak.received
     lost = {name: count for name, count in last.dropped.items() if count}
     return [
         ("frames analysed", f"{last.frames} of {frames}", last.frames == frames),
         ("time", f"{soak.wall_s:.0f} s, {frames / soak.wall_s:.0f} frames/s", True),
         ("invocations", f"{last.invocations}", last.invocations > 0),
-        ("triggers, counted and heard", f"{last.triggers}, {heard['triggers']}",
-         last.triggers == heard["triggers"] > 0),
-        ("captures, counted and heard", f"{last.captures}, {heard['captures']}",
-         last.captures == heard["captures"] == 2 * last.triggers),
+        ("triggers, counted and received", f"{last.triggers}, {received['triggers']}",
+         last.triggers == received["triggers"] > 0),
+        ("captures, counted and received", f"{last.captures}, {received['captures']}",
+         last.captures == received["captures"] == 2 * last.triggers),
         ("messages missing", f"{soak.missing}", soak.missing == 0),
         ("dropped", msgspec.json.encode(lost).decode(), not lost),
         ("problems", "; ".join(last.problems) or "none", not last.problems),
@@ -155,11 +159,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2_000_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edge-soak-") as folder:
-        found = findings(run(options.frames, Path(folder)), options.frames)
-    print("| what | measured | as it should be |\n| --- | --- | --- |")
-    for what, measured, good in found:
-        print(f"| {what} | {measured} | {'yes' if good else 'NO'} |")
-    sys.exit(not all(good for _, _, good in found))
+        rows = findings(run(options.frames, Path(folder)), options.frames)
+    print("| value | measured | as expected |\n| --- | --- | --- |")
+    for name, measured, good in rows:
+        print(f"| {name} | {measured} | {'yes' if good else 'NO'} |")
+    sys.exit(not all(good for _, _, good in rows))
 
 
 if __name__ == "__main__":

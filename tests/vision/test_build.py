@@ -1,4 +1,4 @@
-"""The one place where pipelines are made."""
+"""Detectors and pipelines are built from settings that were checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INFO = SourceInfo("test", (640, 480), (320, 240), 10.0, live=False)
 DOGS = Settings(triggers=(TriggerRule(name="dogs", labels=("dog", "persn")),))
 
 
-def test_a_label_that_the_model_does_not_have_is_an_error_with_the_nearest_one() -> None:
+def test_an_unknown_label_is_an_error_that_suggests_the_nearest_one() -> None:
     unknown, misspelt = check_labels(DOGS, ["person"])
     assert "triggers[0].labels: the model" in unknown
     assert "has no label 'dog'" in unknown
@@ -25,7 +25,7 @@ def test_a_label_that_the_model_does_not_have_is_an_error_with_the_nearest_one()
     assert check_labels(Settings(), ["person"]) == []
 
 
-def test_neither_a_detector_nor_a_pipeline_is_made_for_such_a_rule() -> None:
+def test_a_rule_with_an_unknown_label_builds_no_detector_and_no_pipeline() -> None:
     with pytest.raises(ConfigError, match="has no label 'dog'"):
         build_detector(DOGS)
     with pytest.raises(ConfigError, match="has no label 'dog'"):
@@ -33,20 +33,21 @@ def test_neither_a_detector_nor_a_pipeline_is_made_for_such_a_rule() -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "replay", "bench stages"])
-def test_every_program_refuses_it(command: str, tmp_path: Path) -> None:
-    """`edge replay` once ended with exit 0 and "0 triggers"."""
+def test_every_command_refuses_a_rule_with_an_unknown_label(command: str, tmp_path: Path) -> None:
+    """`edge replay` used to exit with 0 and print "0 triggers"."""
     source = "synthetic:still?duration=5"
-    where = [source] if command == "replay" else ["--source", source]
+    source_arguments = [source] if command == "replay" else ["--source", source]
     rule = "triggers=[{name='dogs', labels=['dog']}]"
     folder = [] if "bench" in command else ["--set", f"capture.directory={tmp_path}"]
     done = subprocess.run(
-        [sys.executable, "-m", "edge.cli", *command.split(), *where, "--set", rule, *folder],
+        [sys.executable, "-m", "edge.cli", *command.split(), *source_arguments,
+         "--set", rule, *folder],
         capture_output=True, text=True, timeout=60, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert "has no label 'dog'" in done.stderr
 
 
-def test_a_pipeline_is_ready_before_the_first_frame() -> None:
+def test_a_pipeline_is_built_before_the_first_frame() -> None:
     assert INFO.luma_shape == (240, 320)
     build_pipeline(Settings(), build_detector(Settings()), INFO)

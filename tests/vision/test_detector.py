@@ -35,7 +35,7 @@ SCALES = (10.0, 10.0, 5.0, 5.0)
 
 
 def canvases(video: Path, count: int) -> list[np.ndarray]:
-    """300-px crops, evenly over the footage."""
+    """Crops of 300x300 px, evenly spaced over the footage."""
     with av.open(str(video)) as container:
         frames = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
     step = len(frames) // count
@@ -48,7 +48,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     return fetch("coco_ssd_mobilenet_v1", tmp_path_factory.mktemp("models"), shared / COCO_ZIP)
 
 
-def test_the_default_model_is_the_one_of_the_card() -> None:
+def test_the_default_model_is_the_one_that_its_card_describes() -> None:
     digest = hashlib.sha256(PERSON.read_bytes()).hexdigest()
     assert (MODELS / "SHA256SUMS").read_text().split()[0] == digest
     assert digest in (MODELS / "README.md").read_text()
@@ -61,17 +61,17 @@ def test_the_default_model_is_the_one_of_the_card() -> None:
 def test_the_default_model_finds_people_and_nothing_on_grey(shared_data: Path) -> None:
     detector = Detector(ModelSettings(), PERSON)
     crops = canvases(shared_data / "vtest.avi", 10)
-    found = [detector.detect(crop) for crop in crops]
-    assert sum(len(f) > 0 for f in found) >= 8
-    assert all(((f.boxes_xyxy > -60) & (f.boxes_xyxy < 360)).all() for f in found)
+    results = [detector.detect(crop) for crop in crops]
+    assert sum(len(r) > 0 for r in results) >= 8
+    assert all(((r.boxes_xyxy > -60) & (r.boxes_xyxy < 360)).all() for r in results)
     again = detector.detect(crops[0])
-    assert np.array_equal(again.boxes_xyxy, found[0].boxes_xyxy)
+    assert np.array_equal(again.boxes_xyxy, results[0].boxes_xyxy)
     assert len(detector.detect(np.full((300, 300, 3), 127, np.uint8))) == 0
 
 
 @pytest.mark.parametrize("delegates", [False, True])
 def test_both_runtimes_give_the_same_detections(shared_data: Path, delegates: bool) -> None:
-    """The same kernels agree to the bit; the fastest of each differ by their rounding."""
+    """The same kernels give equal results; the fastest kernels differ by their rounding."""
     if installed_runtimes() != ["ai-edge-litert", "tflite-runtime"]:
         pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
     model = read_model(PERSON)
@@ -82,7 +82,7 @@ def test_both_runtimes_give_the_same_detections(shared_data: Path, delegates: bo
     compared = 0
     for canvas in canvases(shared_data / "vtest.avi", 20):
         (codes, logits), (other_codes, other_logits) = (raw(one, canvas) for one in both)
-        sure = logits[:, 1] > 1  # the zero point: a score over 0.5
+        sure = logits[:, 1] > 1  # the zero point is a score of 0.5
         assert np.abs(logits - other_logits)[sure].max(initial=0) <= int(delegates)
         assert np.abs(codes - other_codes)[sure].max(initial=0) <= 2 * delegates  # of 0.009 anchors
         compared += int(sure.sum())
@@ -122,20 +122,24 @@ def test_decoding_equals_the_models_own_operator(coco: Path, shared_data: Path) 
         anchors = (interpreter.get_tensor(raw_anchors["index"]).astype(np.float32) - zero) * scale
         decode = SsdDecoder(spec, anchors, quantization(raw_boxes), quantization(raw_scores))
         codes = interpreter.get_tensor(raw_boxes["index"]).reshape(1917, 4)
-        found = decode(codes, interpreter.get_tensor(raw_scores["index"])[0], 0.3, 1000)
-        found = found[nms(found.boxes_xyxy, found.scores, found.class_ids, 0.6)]
-        own = boxes[scores > 0.4][:, [1, 0, 3, 2]]
-        for box, label, score in zip(own, classes, scores, strict=False):
-            same = found.class_ids == int(label)
-            overlap = iou(box[None], found.boxes_xyxy[same])[0]
+        detections = decode(codes, interpreter.get_tensor(raw_scores["index"])[0], 0.3, 1000)
+        detections = detections[
+            nms(detections.boxes_xyxy, detections.scores, detections.class_ids, 0.6)
+        ]
+        expected = boxes[scores > 0.4][:, [1, 0, 3, 2]]
+        for box, label, score in zip(expected, classes, scores, strict=False):
+            same = detections.class_ids == int(label)
+            overlap = iou(box[None], detections.boxes_xyxy[same])[0]
             assert overlap.max() > 0.98
-            assert abs(found.scores[same][overlap.argmax()] - score) < 0.01
+            assert abs(detections.scores[same][overlap.argmax()] - score) < 0.01
             compared += 1
     assert compared >= 5
 
 
 @given(st.lists(st.tuples(*[st.floats(0.05, 0.9)] * 4), min_size=1, max_size=20))
-def test_boxes_survive_encoding(rows: list[tuple[float, float, float, float]]) -> None:
+def test_decoding_reverses_the_encoding_of_boxes(
+    rows: list[tuple[float, float, float, float]],
+) -> None:
     table = np.array(rows, np.float32)
     boxes = np.concatenate([table[:, :2], table[:, :2] + table[:, 2:]], axis=1)
     anchors = np.full((len(boxes), 4), 0.4, np.float32)
@@ -144,16 +148,21 @@ def test_boxes_survive_encoding(rows: list[tuple[float, float, float, float]]) -
 
 
 @given(st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
-def test_the_raw_threshold_selects_what_the_real_one_would(least: float, seed: int) -> None:
+def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
+    min_score: float, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     spec = DetectorSpec(
         name="x", licence="", box_scales=SCALES, score="sigmoid", first_class_column=1
     )
     raw = random.integers(-128, 128, (50, 3)).astype(np.int8)
     decode = SsdDecoder(spec, np.full((50, 4), 0.5, np.float32), (0.1, 0), (0.07, 20))
-    found = decode(np.zeros((50, 4), np.int8), raw, least, 1000)
+    detections = decode(np.zeros((50, 4), np.int8), raw, min_score, 1000)
     scores = 1 / (1 + np.exp(-(raw[:, 1:].astype(np.float64) - 20) * 0.07))
-    assert abs(len(found) - (scores >= least).sum()) <= ((np.abs(scores - least) < 1e-5).sum())
+    assert (
+        abs(len(detections) - (scores >= min_score).sum())
+        <= (np.abs(scores - min_score) < 1e-5).sum()
+    )
 
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
@@ -165,14 +174,16 @@ def test_input_levels_are_quantized_to_the_nearest(kind: type, zero: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [(b"", "not a TFLite model"), (b"x" * 999, "not a TFLite model"),
      (b"\x1c\0\0\0TFL3" + b"\0" * 40, "no labels")],
 )  # fmt: skip
-def test_files_that_are_no_model(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_model_is_refused(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=expected):
         Detector(ModelSettings(), path)
 
 
@@ -183,7 +194,7 @@ def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
         Detector(ModelSettings(), path)
 
 
-def test_names_are_found_and_misspelt_ones_explained(tmp_path: Path) -> None:
+def test_models_are_found_by_name_and_a_misspelt_name_is_corrected(tmp_path: Path) -> None:
     assert find_model(DEFAULT_MODEL) == PERSON
     assert find_model(str(PERSON)) == PERSON
     with pytest.raises(ModelError, match="did you mean person_ssdlite"):
@@ -199,25 +210,25 @@ def test_a_fetched_model_is_one_file_with_its_labels(coco: Path) -> None:
     assert Detector(ModelSettings(), coco).input_size == (300, 300)
 
 
-def test_what_is_not_the_catalogues_archive_is_not_installed(tmp_path: Path) -> None:
+def test_an_archive_that_differs_from_the_catalogues_is_not_installed(tmp_path: Path) -> None:
     wrong = io.BytesIO()
     with zipfile.ZipFile(wrong, "w") as archive:
         archive.writestr("../detect.tflite", "evil")
     size = load_catalog()["coco_ssd_mobilenet_v1"].size_bytes
-    for content, said in (
+    for content, expected in (
         (wrong.getvalue(), "cut off"),
         (bytes(size), "SHA-256"),
         (bytes(size + 1), "too long"),
     ):
         (tmp_path / "a.zip").write_bytes(content)
-        with pytest.raises(ModelError, match=said):
+        with pytest.raises(ModelError, match=expected):
             fetch("coco_ssd_mobilenet_v1", tmp_path / "out", tmp_path / "a.zip")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_offline_is_one_sentence_with_a_way_out(
+def test_without_network_the_error_names_the_option_for_a_local_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(TemporaryError, match="use --from FILE"):
         fetch("coco_ssd_mobilenet_v1", tmp_path)

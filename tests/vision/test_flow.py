@@ -1,4 +1,4 @@
-"""Boxes are followed by their pixels."""
+"""Boxes are followed from frame to frame by their pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.vision.flow import Flow
 
-SHAPE, MAIN = (120, 160), (640, 480)  # luma (height, width), main (width, height): a factor of 4
+SHAPE, MAIN = (120, 160), (640, 480)  # luma (height, width), main (width, height): 4 times as large
 NOISE = np.random.default_rng(1).integers(0, 255, (60, 60), np.uint8)
 TEXTURE = cv2.normalize(cv2.GaussianBlur(NOISE, (0, 0), 2.5), None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload]
 
@@ -52,7 +52,7 @@ def test_each_box_has_its_own_shift_in_the_order_given() -> None:
     assert shifts == pytest.approx(np.array([[0, -16], [12, 0]]), abs=1.5)
 
 
-def test_what_left_or_lies_outside_is_not_known() -> None:
+def test_a_box_outside_the_picture_has_no_shift() -> None:
     flow = Flow(SHAPE, MAIN)
     luma = plane(60, 40)
     flow.keep(luma, moving(luma))
@@ -61,8 +61,8 @@ def test_what_left_or_lies_outside_is_not_known() -> None:
     assert shifts[1] == pytest.approx([0, 0], abs=0.1)
 
 
-def test_the_ground_in_a_box_does_not_hold_it_back() -> None:
-    """The box is half ground; only what moves is followed."""
+def test_background_inside_a_box_does_not_reduce_its_shift() -> None:
+    """Half of the box is background; only the moving part is followed."""
     ground = cv2.resize(TEXTURE, SHAPE[::-1], interpolation=cv2.INTER_CUBIC)
     planes = []
     for x in (60, 64):
@@ -76,7 +76,7 @@ def test_the_ground_in_a_box_does_not_hold_it_back() -> None:
     assert flow(planes[1], wide)[0] == pytest.approx([16, 0], abs=1.5)
 
 
-def test_what_passes_behind_another_does_not_stay_with_it() -> None:
+def test_an_object_that_passes_behind_another_is_followed_by_its_visible_part() -> None:
     """Two boxes overlap; the one that ends lower is in front and stands still."""
     before, after = plane(60, 20), plane(64, 20)
     for luma in (before, after):
@@ -90,13 +90,13 @@ def test_what_passes_behind_another_does_not_stay_with_it() -> None:
     assert np.isnan(flow(after, np.array([hidden, front], np.float32))[0]).all()
 
 
-def test_what_does_not_stand_out_is_not_followed() -> None:
-    """A post before a track is ground: with nothing else to be seen the track goes on by itself."""
+def test_pixels_that_are_not_in_a_blob_are_not_followed() -> None:
+    """Such a track, for example behind a post, continues with its own velocity."""
     flow = Flow(SHAPE, MAIN)
     luma = plane(60, 40)
     flow.keep(luma, np.zeros(SHAPE, np.uint8))
     assert np.isnan(flow(luma, boxes((60, 40)))).all()
 
 
-def test_no_boxes_no_shifts() -> None:
+def test_no_boxes_have_no_shifts() -> None:
     assert Flow(SHAPE, MAIN)(plane(0, 0), boxes()).shape == (0, 2)

@@ -26,7 +26,7 @@ def some_boxes(draw: st.DrawFn, count: int = 8) -> np.ndarray:
     ).reshape(-1, 4)
 
 
-def test_nothing_has_no_area_and_no_overlap() -> None:
+def test_empty_arrays_have_no_area_and_no_overlap() -> None:
     assert area(EMPTY).shape == (0,)
     assert iou(EMPTY, boxes((0, 0, 1, 1))).shape == (0, 1)
     assert len(nms(EMPTY, np.zeros(0, np.float32), np.zeros(0, np.int64), 0.5)) == 0
@@ -38,20 +38,22 @@ def test_iou_of_known_boxes() -> None:
     assert iou(a, b)[0] == pytest.approx([1, 1 / 3, 0, 0])
 
 
-def test_covered_is_the_share_of_the_first() -> None:
+def test_covered_is_the_share_of_the_first_box() -> None:
     assert covered(boxes((0, 0, 10, 10)), boxes((5, 0, 50, 10)))[0, 0] == pytest.approx(0.5)
     assert covered(boxes((5, 0, 50, 10)), boxes((0, 0, 10, 10)))[0, 0] == pytest.approx(5 / 45)
 
 
 @given(some_boxes(), some_boxes())
-def test_iou_is_symmetric_and_a_share(a: np.ndarray, b: np.ndarray) -> None:
+def test_iou_is_symmetric_and_between_0_and_1(a: np.ndarray, b: np.ndarray) -> None:
     forth, back = iou(a, b), iou(b, a)
     assert np.allclose(forth, back.T)
     assert ((forth >= 0) & (forth <= 1 + 1e-6)).all()
 
 
 @given(some_boxes(), st.data())
-def test_nms_keeps_no_two_of_a_class_that_overlap(rows: np.ndarray, data: st.DataObject) -> None:
+def test_nms_never_keeps_two_overlapping_boxes_of_a_class(
+    rows: np.ndarray, data: st.DataObject
+) -> None:
     count = len(rows)
     scores = np.array(data.draw(st.lists(st.floats(0, 1), min_size=count, max_size=count)))
     classes = np.array(
@@ -62,12 +64,12 @@ def test_nms_keeps_no_two_of_a_class_that_overlap(rows: np.ndarray, data: st.Dat
         for b in kept[i + 1 :]:
             assert classes[a] != classes[b] or iou(rows[[a]], rows[[b]])[0, 0] <= 0.4
     gone = set(range(count)) - set(kept.tolist())
-    for row in gone:  # each is overlapped by a kept one of its class that is at least as sure
+    for row in gone:  # a kept box of its class with at least its score overlaps it
         same = [k for k in kept if classes[k] == classes[row] and scores[k] >= scores[row] - 1e-7]
         assert max(iou(rows[[row]], rows[same])[0], default=0) > 0.4
 
 
-def test_nms_leaves_other_classes_alone() -> None:
+def test_nms_does_not_suppress_boxes_of_other_classes() -> None:
     rows = boxes((0, 0, 10, 10), (1, 0, 11, 10), (1, 0, 11, 10))
     kept = nms(rows, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 0, 1]), 0.5)
     assert kept.tolist() == [0, 2]

@@ -1,4 +1,4 @@
-"""Motion: what is one, and what is only light, noise or a ghost."""
+"""Motion of objects is found; light, noise and ghosts are not taken for motion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FPS = 10
 
 
 class Scene:
-    """A textured background in front of which a test puts things, fed at 10 frames a second."""
+    """A textured background on which a test puts objects, at 10 frames per second."""
 
     def __init__(self, noise: float = 2.0, **settings: object) -> None:
         self.random = np.random.default_rng(1)
@@ -50,13 +50,13 @@ def test_the_first_frame_is_a_new_scene() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0, 6.0])
-def test_sensor_noise_is_no_motion(noise: float) -> None:
+def test_sensor_noise_is_not_motion(noise: float) -> None:
     scene = Scene(noise)
     scene.settle()
     assert sum(len(scene.show().blobs_xyxy) for _ in range(50)) == 0
 
 
-def test_an_object_is_one_blob_where_it_is() -> None:
+def test_an_object_is_one_blob_at_its_place() -> None:
     scene = Scene()
     scene.settle()
     motion = scene.show(put=(100, 80, 120, 120))
@@ -65,7 +65,7 @@ def test_an_object_is_one_blob_where_it_is() -> None:
     assert motion.changed == pytest.approx(20 * 40 / (240 * 320), rel=0.2)
 
 
-def test_a_global_light_step_is_no_motion_and_hides_none() -> None:
+def test_a_step_of_the_light_is_not_motion_and_does_not_hide_motion() -> None:
     scene = Scene()
     scene.settle()
     blobs = [len(scene.show(gain=1.3).blobs_xyxy) for _ in range(10)]
@@ -74,49 +74,49 @@ def test_a_global_light_step_is_no_motion_and_hides_none() -> None:
     assert len(motion.blobs_xyxy) == 1
 
 
-def test_slow_light_drift_is_no_motion() -> None:
+def test_a_slow_change_of_the_light_is_not_motion() -> None:
     scene = Scene()
     scene.settle()
     gains = np.linspace(1, 0.5, 200)
     assert sum(len(scene.show(gain=float(gain)).blobs_xyxy) for gain in gains) == 0
 
 
-def test_a_change_of_most_of_the_picture_is_a_new_scene_once() -> None:
+def test_a_change_of_most_of_the_picture_is_one_scene_change() -> None:
     scene = Scene()
     scene.settle()
-    scene.ground = 230 - scene.ground  # nothing that a gain explains, like an IR filter's click
+    scene.ground = 230 - scene.ground  # not explained by a gain, like a switched IR filter
     changes = [scene.show() for _ in range(5)]
     assert [motion.scene_change for motion in changes] == [True, False, False, False, False]
     assert sum(len(motion.blobs_xyxy) for motion in changes) == 0
 
 
-def test_what_stands_becomes_inactive_and_then_background() -> None:
+def test_an_object_that_stands_becomes_inactive_and_is_then_absorbed() -> None:
     scene = Scene(absorb_s=5.0)
     scene.settle()
-    there = (100, 80, 120, 120)
-    motions = [scene.show(put=there) for _ in range(150)]
+    box = (100, 80, 120, 120)
+    motions = [scene.show(put=box) for _ in range(150)]
     assert motions[0].activity[0] > 0.8
     assert motions[10].activity[0] < 0.1
     assert len(motions[10].blobs_xyxy) == 1
     assert len(motions[-1].blobs_xyxy) == 0
 
 
-def test_what_is_held_is_never_absorbed() -> None:
+def test_an_object_that_is_held_is_never_absorbed() -> None:
     scene = Scene(absorb_s=5.0)
     scene.settle()
-    there = (100, 80, 120, 120)
+    box = (100, 80, 120, 120)
     for _ in range(150):
-        scene.motion.hold(np.array([there], np.float32) * SCALE)
-        motion = scene.show(put=there)
+        scene.motion.hold(np.array([box], np.float32) * SCALE)
+        motion = scene.show(put=box)
     assert len(motion.blobs_xyxy) == 1
 
 
-def test_the_blob_of_what_is_held_keeps_its_size() -> None:
-    """Where it looks like the ground, an object would become ground, and its blob shrink."""
+def test_the_blob_of_an_object_that_is_held_keeps_its_size() -> None:
+    """Parts of an object that look like the background must not be absorbed one by one."""
     scene = Scene(absorb_s=5.0)
     scene.settle()
-    thing = scene.random.uniform(60, 170, (8, 5)).repeat(5, 0).repeat(5, 1)
-    scene.ground[80:120, 100:125] = thing
+    texture = scene.random.uniform(60, 170, (8, 5)).repeat(5, 0).repeat(5, 1)
+    scene.ground[80:120, 100:125] = texture
     for _ in range(200):
         scene.motion.hold(np.array([[96, 76, 129, 124]], np.float32) * SCALE)
         motion = scene.show()
@@ -124,12 +124,12 @@ def test_the_blob_of_what_is_held_keeps_its_size() -> None:
     assert sides.prod(axis=1).sum() > 0.85 * 25 * 40 * SCALE**2
 
 
-def test_a_ghost_is_gone_once_absorbed() -> None:
+def test_a_ghost_disappears_when_it_is_absorbed() -> None:
     scene = Scene()
-    there = (100, 80, 120, 120)
-    scene.show(put=there)  # in the picture from the first frame, so that the background has it
+    box = (100, 80, 120, 120)
+    scene.show(put=box)  # in the first frame, so that the background contains it
     for _ in range(30):
-        scene.show(put=there)
+        scene.show(put=box)
     ghost = [scene.show() for _ in range(5)][-1]
     assert len(ghost.blobs_xyxy) == 1
     assert ghost.activity[0] < 0.1
@@ -137,7 +137,7 @@ def test_a_ghost_is_gone_once_absorbed() -> None:
     assert len(scene.show().blobs_xyxy) == 0
 
 
-def test_nothing_moves_in_a_mask() -> None:
+def test_motion_inside_a_mask_is_ignored() -> None:
     left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     scene = Scene(masks=(left_half,))
     scene.settle()
@@ -145,14 +145,14 @@ def test_nothing_moves_in_a_mask() -> None:
     assert len(scene.show(put=(220, 80, 240, 120)).blobs_xyxy) == 1
 
 
-def test_small_blobs_are_left_out() -> None:
+def test_blobs_below_the_minimum_area_are_ignored() -> None:
     scene = Scene(min_area=0.01)
     scene.settle()
     assert len(scene.show(put=(100, 80, 110, 100)).blobs_xyxy) == 0
     assert len(scene.show(put=(100, 80, 140, 120)).blobs_xyxy) == 1
 
 
-def test_sensitivity_finds_fainter_objects() -> None:
+def test_a_higher_sensitivity_finds_fainter_objects() -> None:
     counts = []
     for sensitivity in (0.25, 4.0):
         scene = Scene(noise=0.0, sensitivity=sensitivity)
@@ -173,8 +173,8 @@ def test_the_callers_luma_is_neither_kept_nor_changed() -> None:
     assert not scene.show().scene_change
 
 
-def test_averages_stay_clear_of_subnormal_numbers() -> None:
-    """They would, after minutes of a picture that is black to the last bit."""
+def test_averages_never_become_subnormal_numbers() -> None:
+    """Without a bound they do, after minutes of a picture that is entirely 0."""
     motion = MotionDetector(MotionSettings(learn_s=1.0), (24, 32), (64, 48))
     black = np.zeros((24, 32), np.uint8)
     motion(black + 1, 0)

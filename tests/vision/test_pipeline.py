@@ -23,7 +23,7 @@ BRANCH_INFO = SourceInfo("branch", (640, 480), (320, 240), BRANCH_FPS, live=Fals
 
 
 def branch(index: int) -> Frame:
-    """A dark bar in a grey scene that swings to and fro at one place."""
+    """A frame with a dark bar that swings at one place in a grey scene."""
     planes = tuple(np.full((480 // step, 640 // step), 128, np.uint8) for step in (1, 2, 2))
     left = 300 + round(20 * np.sin(index / BRANCH_FPS * 2 * np.pi / 1.7)) // 2 * 2
     planes[0][100:220, left : left + 24] = 40
@@ -37,11 +37,11 @@ def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
     source = open_source(SourceSettings(uri=str(uri), fast=True))
     info = source.open()
     pipeline = build_pipeline(settings, build_detector(settings), info)
-    done: list[Analysis] = []
+    results: list[Analysis] = []
     while (frame := source.read()) is not None:
-        done.append(pipeline(frame))
+        results.append(pipeline(frame))
     source.close()
-    return done
+    return results
 
 
 def truth(path: Path) -> dict[int, np.ndarray]:
@@ -51,10 +51,10 @@ def truth(path: Path) -> dict[int, np.ndarray]:
 
 
 def test_people_are_tracked_on_every_frame_for_half_an_invocation(shared_data: Path) -> None:
-    done = analyses(shared_data / "vtest.avi")
+    results = analyses(shared_data / "vtest.avi")
     people = truth(shared_data / "PETS09-S2L1.gt.txt")
-    right = told = there = 0
-    for index, analysis in enumerate(done):
+    right = shown = real_count = 0
+    for index, analysis in enumerate(results):
         boxes = np.array(
             [t.box_xyxy for t in analysis.tracks
              if t.state is not TrackState.TENTATIVE and t.misses < 3], np.float32,
@@ -65,29 +65,29 @@ def test_people_are_tracked_on_every_frame_for_half_an_invocation(shared_data: P
             a, b = np.unravel_index(int(overlap.argmax()), overlap.shape)
             overlap[a], overlap[:, b] = -1, -1
             right += 1
-        told, there = told + len(boxes), there + len(real)
-    assert sum(len(a.layouts) for a in done) / len(done) <= 0.5
-    assert right / told > 0.80
-    assert right / there > 0.75
+        shown, real_count = shown + len(boxes), real_count + len(real)
+    assert sum(len(a.layouts) for a in results) / len(results) <= 0.5
+    assert right / shown > 0.80
+    assert right / real_count > 0.75
 
 
-def test_a_still_scene_costs_one_look_in_a_minute() -> None:
-    done = analyses("synthetic:still?duration=50&fps=10")
-    assert sum(len(a.layouts) for a in done) == 1
-    assert done[0].motion.scene_change
+def test_a_still_scene_costs_one_invocation_in_50_seconds() -> None:
+    results = analyses("synthetic:still?duration=50&fps=10")
+    assert sum(len(a.layouts) for a in results) == 1
+    assert results[0].motion.scene_change
 
 
 @pytest.mark.parametrize("scene", ["step", "infrared", "drift", "flicker"])
-def test_light_costs_at_most_one_look_a_change_and_triggers_nothing(scene: str) -> None:
-    done = analyses(f"synthetic:{scene}?duration=20&fps=10")
-    assert sum(len(a.layouts) for a in done) <= 4
-    assert not any(a.events for a in done)
+def test_a_change_of_light_costs_few_invocations_and_triggers_nothing(scene: str) -> None:
+    results = analyses(f"synthetic:{scene}?duration=20&fps=10")
+    assert sum(len(a.layouts) for a in results) <= 4
+    assert not any(a.events for a in results)
 
 
-def test_moving_shapes_that_are_no_person_cost_the_budget_and_trigger_nothing() -> None:
-    done = analyses("synthetic:walk?duration=30&fps=10")
-    assert 30 < sum(len(a.layouts) for a in done) <= 5 * 30
-    assert not any(a.events for a in done)
+def test_moving_shapes_cost_at_most_the_budget_and_trigger_nothing() -> None:
+    results = analyses("synthetic:walk?duration=30&fps=10")
+    assert 30 < sum(len(a.layouts) for a in results) <= 5 * 30
+    assert not any(a.events for a in results)
 
 
 def test_a_place_where_a_branch_swings_gets_fewer_and_fewer_invocations() -> None:
@@ -99,13 +99,13 @@ def test_a_place_where_a_branch_swings_gets_fewer_and_fewer_invocations() -> Non
 
 
 @pytest.mark.parametrize("scene", ["people", "visits"])
-def test_drawn_people_are_found_where_they_are(scene: str) -> None:
-    """So that all can be tried without a camera and without footage."""
-    done = analyses(f"synthetic:{scene}?duration=20&fps=10")
+def test_drawn_people_are_tracked_where_they_are(scene: str) -> None:
+    """The whole pipeline can be tried without a camera and without footage."""
+    results = analyses(f"synthetic:{scene}?duration=20&fps=10")
     drawn = SyntheticScene(scene, SceneOptions(fps=10))
     overlaps = []
-    for analysis in done:
+    for analysis in results:
         boxes = np.array([t.box_xyxy for t in analysis.tracks], np.float32).reshape(-1, 4)
         overlaps += iou(drawn.truth(analysis.frame.index)[1], boxes).max(axis=1, initial=0).tolist()
     assert np.mean(np.array(overlaps) > 0.4) > 0.7
-    assert sum(len(analysis.events) for analysis in done) >= 2
+    assert sum(len(analysis.events) for analysis in results) >= 2

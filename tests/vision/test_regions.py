@@ -1,4 +1,4 @@
-"""Blobs to crops to canvases, and the way back."""
+"""Blobs become crops on canvases, and detections are mapped back to the picture."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def main_boxes(draw: st.DrawFn) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def test_merging_nothing_gives_nothing() -> None:
+def test_merging_no_blobs_gives_no_blobs() -> None:
     merged, owner = merge(np.zeros((0, 4), np.float32), 0.1)
     assert merged.shape == (0, 4)
     assert owner.shape == (0,)
 
 
-def test_fragments_are_merged_in_a_chain_and_others_are_not() -> None:
+def test_a_chain_of_fragments_is_merged_and_a_distant_blob_is_not() -> None:
     blobs = np.array(
         [[0, 0, 10, 10], [500, 0, 510, 10], [0, 11, 10, 21], [0, 22, 10, 32]], np.float32
     )
@@ -53,7 +53,7 @@ def test_fragments_are_merged_in_a_chain_and_others_are_not() -> None:
 
 
 @given(main_boxes())
-def test_merged_boxes_hold_their_fragments(blobs: np.ndarray) -> None:
+def test_a_merged_box_contains_its_fragments(blobs: np.ndarray) -> None:
     merged, owner = merge(blobs, 0.1)
     assert (merged[owner][:, :2] <= blobs[:, :2]).all()
     assert (merged[owner][:, 2:] >= blobs[:, 2:]).all()
@@ -63,7 +63,7 @@ def test_merged_boxes_hold_their_fragments(blobs: np.ndarray) -> None:
     st.tuples(st.floats(-50, 1300), st.floats(-50, 800)),
     st.tuples(st.floats(1, 2000), st.floats(1, 2000)),
 )
-def test_a_crop_lies_in_the_picture_and_has_its_size_where_it_can(
+def test_a_crop_lies_in_the_picture_and_has_its_size_if_it_fits(
     centre: tuple[float, float], size: tuple[float, float]
 ) -> None:
     x, y = centre
@@ -77,8 +77,8 @@ def test_a_crop_lies_in_the_picture_and_has_its_size_where_it_can(
 
 @given(main_boxes())
 def test_cells_do_not_overlap_and_show_their_subjects(boxes: np.ndarray) -> None:
-    layout, seen = packer().next(boxes)
-    assert seen[0]
+    layout, visible = packer().next(boxes)
+    assert visible[0]
     assert 1 <= len(layout.cells) <= 6
     painted = np.zeros(INPUT[::-1], np.int32)
     for cell, subject in zip(layout.cells, layout.subjects_xyxy, strict=True):
@@ -90,31 +90,33 @@ def test_cells_do_not_overlap_and_show_their_subjects(boxes: np.ndarray) -> None
 
 
 @given(main_boxes())
-def test_a_detection_of_a_subject_comes_back_where_it_was(boxes: np.ndarray) -> None:
+def test_a_detection_is_mapped_back_to_the_place_of_its_subject(boxes: np.ndarray) -> None:
     layout, _ = packer(context=2.0).next(boxes)
     for index, (cell, subject) in enumerate(zip(layout.cells, layout.subjects_xyxy, strict=True)):
         on_canvas = cell.to_canvas(subject[None])
         parts = unpack(layout, detections(*map(tuple, on_canvas.tolist())), MAIN)
-        if len(parts[index]):  # else the crop was cut by the picture so that it touches its border
+        if len(
+            parts[index]
+        ):  # empty if the picture cuts the crop and the subject touches its border
             assert np.abs(parts[index].boxes_xyxy[0] - subject).max() < 0.5
 
 
-def test_small_subjects_share_a_canvas_and_a_large_one_has_its_own() -> None:
+def test_small_subjects_share_a_canvas_and_a_large_one_fills_one() -> None:
     small = [(100 + 300 * i, 100, 130 + 300 * i, 180) for i in range(4)]
-    layout, seen = packer().next(np.array(small, np.float32))
+    layout, visible = packer().next(np.array(small, np.float32))
     assert len(layout.cells) == 4
-    assert seen.all()
+    assert visible.all()
     large = np.array([(100, 100, 400, 600), *small], np.float32)
-    layout, seen = packer().next(large)
+    layout, visible = packer().next(large)
     assert len(layout.cells) == 1
-    assert seen[0]
+    assert visible[0]
 
 
 @pytest.mark.parametrize(
     ("shape", "across", "down"),
     [((30, 80), 3, 2), ((80, 30), 2, 3), ((90, 90), 2, 2)],
 )
-def test_cells_have_the_shape_that_shows_most_at_once(
+def test_cells_have_the_shape_that_shows_the_most_subjects(
     shape: tuple[int, int], across: int, down: int
 ) -> None:
     w, h = shape
@@ -127,21 +129,21 @@ def test_cells_have_the_shape_that_shows_most_at_once(
     assert (len(lefts), len(tops), len(layout.cells)) == (across, down, across * down)
 
 
-def test_without_packing_each_has_a_canvas() -> None:
+def test_without_packing_each_subject_has_its_own_canvas() -> None:
     small = np.array([(100, 100, 130, 180), (600, 100, 630, 180)], np.float32)
-    layout, seen = packer(pack=False).next(small)
+    layout, visible = packer(pack=False).next(small)
     assert len(layout.cells) == 1
-    assert seen.tolist() == [True, False]
+    assert visible.tolist() == [True, False]
 
 
-def test_what_a_neighbours_crop_shows_needs_no_cell() -> None:
+def test_a_subject_that_a_neighbours_crop_shows_needs_no_cell() -> None:
     near = np.array([(100, 100, 130, 180), (125, 110, 150, 170), (900, 1, 930, 80)], np.float32)
-    layout, seen = packer().next(near)
+    layout, visible = packer().next(near)
     assert len(layout.cells) == 2
-    assert seen.all()
+    assert visible.all()
 
 
-def test_a_canvas_holds_the_crops_and_grey_between() -> None:
+def test_a_canvas_contains_the_crops_with_grey_between_them() -> None:
     rgb = np.zeros((MAIN[1], MAIN[0], 3), np.uint8)
     rgb[:, :640] = (200, 0, 0)
     rgb[:, 640:] = (0, 0, 200)
@@ -156,7 +158,7 @@ def test_a_canvas_holds_the_crops_and_grey_between() -> None:
     assert (canvas[left[3] :] == GREY).all()
 
 
-def test_what_straddles_a_gutter_or_is_cut_by_a_crop_is_dropped() -> None:
+def test_a_detection_across_a_gutter_or_cut_by_a_crop_is_dropped() -> None:
     boxes = np.array([(200, 300, 230, 380), (900, 300, 930, 380)], np.float32)
     layout, _ = packer().next(boxes)
     x0, _, x1, _ = layout.cells[0].cell_xyxy
@@ -168,11 +170,11 @@ def test_what_straddles_a_gutter_or_is_cut_by_a_crop_is_dropped() -> None:
     assert len(second) == 0
 
 
-def test_at_the_edge_of_the_picture_nothing_is_cut() -> None:
+def test_a_detection_at_the_edge_of_the_picture_is_kept() -> None:
     layout, _ = packer().next(np.array([(0, 300, 30, 380)], np.float32))
     touching = tuple(layout.cells[0].to_canvas(np.array([[0, 300, 30, 380]], np.float32))[0])
-    (found,) = unpack(layout, detections(touching), MAIN)
-    assert found.boxes_xyxy[0] == pytest.approx([0, 300, 30, 380], abs=0.5)
+    (detected,) = unpack(layout, detections(touching), MAIN)
+    assert detected.boxes_xyxy[0] == pytest.approx([0, 300, 30, 380], abs=0.5)
 
 
 def test_the_same_object_in_two_crops_counts_once() -> None:
@@ -180,4 +182,4 @@ def test_the_same_object_in_two_crops_counts_once() -> None:
     other = detections((300, 100, 340, 200))
     assert len(combine([full, part, other], 0.5)) == 2
     crowd = Detections.concatenate([full, part])
-    assert len(combine([crowd, other], 0.5)) == 3  # of one crop: told apart by the detector
+    assert len(combine([crowd, other], 0.5)) == 3  # the detector separated those of one crop

@@ -52,7 +52,7 @@ def track(track_id: int, state: TrackState, looked_s: float, x: float = 100) -> 
     share=st.floats(0.1, 1),
     steps_s=st.lists(st.floats(0.01, 1), min_size=20, max_size=100),
 )
-def test_the_budget_is_kept_however_greedy_the_frames(
+def test_the_budget_is_kept_when_every_frame_has_motion(
     rate: float, burst: int, share: float, steps_s: list[float]
 ) -> None:
     greedy = scheduler(invocations_per_s=rate, burst=burst, sweep_s=0)
@@ -68,7 +68,7 @@ def test_the_budget_is_kept_however_greedy_the_frames(
     assert spent >= min(burst, 1)
 
 
-def test_the_whole_picture_is_due_at_first_after_a_change_and_for_the_sweep() -> None:
+def test_the_whole_picture_is_due_first_after_a_scene_change_and_for_the_sweep() -> None:
     planner = scheduler(sweep_s=60)
     assert plan(planner, 0).whole
     assert not plan(planner, 1).whole
@@ -77,13 +77,13 @@ def test_the_whole_picture_is_due_at_first_after_a_change_and_for_the_sweep() ->
     assert plan(planner, 62).whole
 
 
-def test_without_sweep_only_a_change_asks_for_the_whole_picture() -> None:
+def test_without_a_sweep_the_whole_picture_is_due_only_after_a_scene_change() -> None:
     planner = scheduler(sweep_s=0)
     assert plan(planner, 0).whole
     assert not plan(planner, 10_000).whole
 
 
-def test_the_whole_picture_is_examined_on_credit_that_is_paid_back() -> None:
+def test_an_invocation_of_the_whole_picture_may_leave_a_debt() -> None:
     planner = scheduler(sweep_s=0, burst=1, invocations_per_s=1.0)
     planner.report(0, plan(planner, 0).invocations + 1)  # the first frame, and one more
     changed = plan(planner, 0.1, BLOB, scene_change=True)
@@ -93,22 +93,22 @@ def test_the_whole_picture_is_examined_on_credit_that_is_paid_back() -> None:
     assert plan(planner, 2.1, BLOB).invocations == 1
 
 
-def test_new_motion_goes_before_tracks_and_unsure_ones_before_sure_ones() -> None:
+def test_new_motion_comes_before_tracks_and_tentative_tracks_before_confirmed_ones() -> None:
     tracks = [
         track(1, TrackState.STATIONARY, 0, x=100),
         track(2, TrackState.MOVING, 0, x=200),
         track(3, TrackState.TENTATIVE, 0, x=300),
     ]
-    found = subjects(scheduler(), 10, BLOB, tracks)
-    assert [s.reason for s in found] == [
+    due_subjects = subjects(scheduler(), 10, BLOB, tracks)
+    assert [s.reason for s in due_subjects] == [
         Reason.MOTION, Reason.TENTATIVE, Reason.MOVING, Reason.STANDING,
     ]  # fmt: skip
-    assert all(subject.due for subject in found)
+    assert all(subject.due for subject in due_subjects)
 
 
-def test_motion_inside_a_fresh_track_needs_no_invocation() -> None:
-    known = [track(1, TrackState.MOVING, 10, x=500)]
-    assert not any(subject.due for subject in subjects(scheduler(), 10.000000001, BLOB, known))
+def test_motion_inside_a_recently_examined_track_needs_no_invocation() -> None:
+    tracks = [track(1, TrackState.MOVING, 10, x=500)]
+    assert not any(subject.due for subject in subjects(scheduler(), 10.000000001, BLOB, tracks))
 
 
 @pytest.mark.parametrize(
@@ -121,19 +121,21 @@ def test_motion_inside_a_fresh_track_needs_no_invocation() -> None:
         (TrackState.TENTATIVE, 0.21, True),
     ],
 )
-def test_tracks_are_due_in_their_time(state: TrackState, waited_s: float, due: bool) -> None:
+def test_a_track_is_due_after_the_period_of_its_state(
+    state: TrackState, waited_s: float, due: bool
+) -> None:
     planner = scheduler(relook_s=0.4, standing_relook_s=3.0)
     (subject,) = subjects(planner, 10 + waited_s, NO_BLOBS, [track(1, state, 10)])
     assert subject.due is due
 
 
-def test_subjects_far_from_due_fill_no_cell() -> None:
+def test_only_subjects_that_are_nearly_due_fill_free_cells() -> None:
     planner = scheduler(relook_s=1.0)
     assert subjects(planner, 10.49, NO_BLOBS, [track(1, TrackState.MOVING, 10)]) == []
     assert len(subjects(planner, 10.51, NO_BLOBS, [track(1, TrackState.MOVING, 10)])) == 1
 
 
-def test_a_place_that_was_empty_is_paused_and_longer_each_time() -> None:
+def test_an_empty_place_is_paused_for_longer_each_time() -> None:
     planner = scheduler(empty_relook_s=1.0)
     box = tuple(BLOB[0].tolist())
 

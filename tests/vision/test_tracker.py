@@ -1,4 +1,4 @@
-"""Identity over time."""
+"""Tracks keep their identity, label and state over time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ WHOLE = np.array([[0, 0, *SIZE]], np.float32)
 NOWHERE = np.zeros((0, 4), np.float32)
 
 
-def found(*rows: tuple[float, float, float, float, float], label: int = 0) -> Detections:
-    """Rows of x0 y0 x1 y1 score."""
+def detections_of(*rows: tuple[float, float, float, float, float], label: int = 0) -> Detections:
+    """Detections from rows of x0, y0, x1, y1 and score."""
     table = np.array(rows, np.float32).reshape(-1, 5)
     return Detections(table[:, :4], table[:, 4], np.full(len(table), label, np.int64))
 
@@ -37,74 +37,74 @@ class Clip:
     def t_s(self) -> float:
         return self.index / 10
 
-    def frame(self, detections: Detections | None = None, looked: np.ndarray = WHOLE) -> list[int]:
-        """None: a frame without any look."""
+    def frame(self, detections: Detections | None = None, crops: np.ndarray = WHOLE) -> list[int]:
+        """Returns track ids. detections: None without an invocation. crops: examined places."""
         self.tracker.predict(self.index * NS_PER_S // 10)
         ids: list[int] = []
         if detections is not None:
-            ids = self.tracker.update(detections, looked, self.index).tolist()
+            ids = self.tracker.update(detections, crops, self.index).tolist()
         self.index += 1
         return ids
 
 
 def test_no_detections_make_no_tracks() -> None:
     clip = Clip()
-    assert clip.frame(found()) == []
+    assert clip.frame(detections_of()) == []
     assert clip.tracker.tracks() == ()
 
 
 def test_a_track_is_confirmed_by_its_second_look() -> None:
     clip = Clip(confirm_looks=2, sure_score=0.95)
-    clip.frame(found(walker(0)))
+    clip.frame(detections_of(walker(0)))
     assert clip.tracker.tracks()[0].state is TrackState.TENTATIVE
-    clip.frame(found(walker(0.1)))
+    clip.frame(detections_of(walker(0.1)))
     assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
 
 
-def test_a_look_that_is_sure_suffices() -> None:
+def test_one_look_with_a_high_score_confirms_a_track() -> None:
     clip = Clip(confirm_looks=2, sure_score=0.85)
-    clip.frame(found(walker(0)))
+    clip.frame(detections_of(walker(0)))
     assert clip.tracker.tracks()[0].state is not TrackState.TENTATIVE
 
 
 def test_identity_is_kept_through_ten_missed_looks() -> None:
     clip = Clip(max_misses=10)
     for _ in range(10):
-        first = clip.frame(found(walker(clip.t_s)))
+        first = clip.frame(detections_of(walker(clip.t_s)))
     for _ in range(10):
-        clip.frame(found())
+        clip.frame(detections_of())
     assert clip.tracker.tracks()[0].misses == 10
-    assert clip.frame(found(walker(clip.t_s))) == first
+    assert clip.frame(detections_of(walker(clip.t_s))) == first
     assert clip.tracker.tracks()[0].misses == 0
 
 
 def test_an_eleventh_missed_look_ends_the_track_once() -> None:
     clip = Clip(max_misses=10)
     for _ in range(3):
-        clip.frame(found(walker(clip.t_s)))
+        clip.frame(detections_of(walker(clip.t_s)))
     for _ in range(11):
-        clip.frame(found())
+        clip.frame(detections_of())
     assert clip.tracker.tracks() == ()
     (ended,) = clip.tracker.take_ended()
     assert ended.state is TrackState.GONE
     assert clip.tracker.take_ended() == ()
 
 
-def test_frames_without_a_look_are_no_misses() -> None:
+def test_frames_without_a_look_do_not_count_as_misses() -> None:
     clip = Clip(max_misses=1)
     for _ in range(5):
-        clip.frame(found(walker(clip.t_s)))
+        clip.frame(detections_of(walker(clip.t_s)))
     for _ in range(20):
         clip.frame()
     elsewhere = np.array([[700, 0, 1000, 300]], np.float32)
-    clip.frame(found(), looked=elsewhere)
+    clip.frame(detections_of(), crops=elsewhere)
     assert clip.tracker.tracks()[0].misses == 0
 
 
-def test_between_looks_the_box_moves_on() -> None:
+def test_the_box_keeps_moving_between_looks() -> None:
     clip = Clip()
     for _ in range(20):
-        clip.frame(found(walker(clip.t_s)))
+        clip.frame(detections_of(walker(clip.t_s)))
     for _ in range(10):
         clip.frame()
     expected = walker(clip.t_s - 0.1)[:4]
@@ -112,42 +112,42 @@ def test_between_looks_the_box_moves_on() -> None:
     assert clip.tracker.tracks()[0].velocity_px_s == pytest.approx((50, 0), abs=5)
 
 
-def test_two_that_cross_keep_their_identities() -> None:
+def test_two_objects_that_cross_keep_their_identities() -> None:
     clip = Clip()
     ids = []
     for _ in range(60):
         x = 100 + 60 * clip.t_s
         left, right = (x, 200, x + 40, 300, 0.9), (500 - x, 230, 540 - x, 340, 0.9)
-        ids.append(clip.frame(found(left, right)))
+        ids.append(clip.frame(detections_of(left, right)))
     assert ids[-1] == ids[0]
     assert len(clip.tracker.tracks()) == 2
 
 
-def test_a_weak_detection_continues_a_track_but_begins_none() -> None:
+def test_a_weak_detection_continues_a_track_but_does_not_start_one() -> None:
     clip = Clip()
     weak = (*walker(0)[:4], 0.3)
-    assert clip.frame(found(weak)) == [0]
+    assert clip.frame(detections_of(weak)) == [0]
     assert clip.tracker.tracks() == ()
-    (known,) = clip.frame(found(walker(0)))
-    assert clip.frame(found(weak)) == [known]
+    (track_id,) = clip.frame(detections_of(walker(0)))
+    assert clip.frame(detections_of(weak)) == [track_id]
 
 
-def test_the_label_is_voted() -> None:
+def test_the_label_is_the_one_with_the_most_votes() -> None:
     clip = Clip()
     for _ in range(4):
-        clip.frame(found(walker(clip.t_s)))
-    clip.frame(found(walker(clip.t_s), label=1))
+        clip.frame(detections_of(walker(clip.t_s)))
+    clip.frame(detections_of(walker(clip.t_s), label=1))
     assert clip.tracker.tracks()[0].label == "person"
     for _ in range(8):
-        clip.frame(found(walker(clip.t_s), label=1))
+        clip.frame(detections_of(walker(clip.t_s), label=1))
     assert clip.tracker.tracks()[0].label == "dog"
 
 
-def test_standing_and_moving_are_told_apart() -> None:
+def test_standing_and_moving_objects_have_different_states() -> None:
     clip = Clip()
     standing = (600, 200, 640, 300, 0.9)
     for _ in range(30):
-        clip.frame(found(walker(clip.t_s), standing))
+        clip.frame(detections_of(walker(clip.t_s), standing))
     moving, still = clip.tracker.tracks()
     assert (moving.state, still.state) == (TrackState.MOVING, TrackState.STATIONARY)
     assert moving.has_moved
@@ -157,43 +157,43 @@ def test_standing_and_moving_are_told_apart() -> None:
 def test_a_track_that_leaves_the_picture_ends() -> None:
     clip = Clip()
     for _ in range(10):
-        clip.frame(found(walker(clip.t_s, speed=-80)))
+        clip.frame(detections_of(walker(clip.t_s, speed=-80)))
     for _ in range(20):
         clip.frame()
     assert clip.tracker.tracks() == ()
     assert len(clip.tracker.take_ended()) == 1
 
 
-def test_a_long_unseen_track_ends_without_a_look() -> None:
+def test_a_track_without_detections_ends_after_max_unseen_s() -> None:
     clip = Clip(max_unseen_s=2.0)
     for _ in range(3):
-        clip.frame(found((600, 200, 640, 300, 0.9)))
+        clip.frame(detections_of((600, 200, 640, 300, 0.9)))
     for _ in range(21):
-        clip.frame(found(), looked=NOWHERE)
+        clip.frame(detections_of(), crops=NOWHERE)
     assert clip.tracker.tracks() == ()
 
 
-@pytest.mark.parametrize("crossed", [False, True])
-def test_a_jump_is_believed_unless_somebody_crosses(crossed: bool) -> None:
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_a_jump_is_ignored_while_another_track_overlaps(overlaps: bool) -> None:
     tracker = Tracker(TrackerSettings(confirm_looks=1), ("person",), 0.5, SIZE)
-    other = (walker(1.0),) if crossed else ()  # stands where the first walks to
+    other = (walker(1.0),) if overlaps else ()  # stands at the place that the first object reaches
     for index in range(6):
         tracker.predict(index * NS_PER_S // 10)
-        tracker.update(found(walker(index / 10), *other), WHOLE, index)
-    assert len(tracker.tracks()) == 1 + crossed
+        tracker.update(detections_of(walker(index / 10), *other), WHOLE, index)
+    assert len(tracker.tracks()) == 1 + overlaps
     before = tracker.tracks()[0].box_xyxy
-    shifts = np.zeros((1 + crossed, 2), np.float32)
+    shifts = np.zeros((1 + overlaps, 2), np.float32)
     shifts[0] = -40, 0
     tracker.predict(6 * NS_PER_S // 10, shifts)
     moved_px = tracker.tracks()[0].box_xyxy[0] - before[0]
-    assert moved_px == pytest.approx(5 if crossed else -40, abs=1)
+    assert moved_px == pytest.approx(5 if overlaps else -40, abs=1)
 
 
-def test_a_shift_that_was_seen_takes_the_place_of_the_guess() -> None:
+def test_an_observed_shift_replaces_the_prediction() -> None:
     tracker = Tracker(TrackerSettings(confirm_looks=1), ("person",), 0.5, SIZE)
     for index in range(6):  # walks to the right at 50 px/s
         tracker.predict(index * NS_PER_S // 10)
-        tracker.update(found(walker(index / 10)), WHOLE, index)
+        tracker.update(detections_of(walker(index / 10)), WHOLE, index)
     before = tracker.tracks()[0].box_xyxy
     tracker.predict(6 * NS_PER_S // 10, np.array([[-8, 3]], np.float32))
     after = tracker.tracks()[0]
@@ -202,4 +202,4 @@ def test_a_shift_that_was_seen_takes_the_place_of_the_guess() -> None:
     )
     assert after.velocity_px_s[0] < 25
     tracker.predict(7 * NS_PER_S // 10, np.array([[np.nan, np.nan]], np.float32))
-    assert tracker.tracks()[0].box_xyxy != after.box_xyxy  # moves on by itself where unseen
+    assert tracker.tracks()[0].box_xyxy != after.box_xyxy  # predicted without an observed shift

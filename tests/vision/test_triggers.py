@@ -1,4 +1,4 @@
-"""Rules: what they accept and what they refuse."""
+"""Rules: the tracks that they accept and refuse, and the events that follow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def track(
 
 
 def frame(now_s: float = 10.0, wall_ns: int = 0, index: int = 2) -> Frame:
-    """The third of the frames in which `track` was looked at."""
+    """By default, the frame of the third look of `track`."""
     tiny = picture(0, 64, 48)
     return Frame(index, round(now_s * NS_PER_S), wall_ns, tiny.luma(), tiny)
 
@@ -67,7 +67,7 @@ def rule(**settings: object) -> TriggerRule:
         ({"moving_only": True}, {}),
     ],
 )
-def test_accepted(settings: dict, subject: dict) -> None:
+def test_a_rule_accepts_a_track_that_meets_it(settings: dict, subject: dict) -> None:
     assert fire(rule(**settings), track(10, **subject)) == 1
 
 
@@ -77,24 +77,24 @@ def test_accepted(settings: dict, subject: dict) -> None:
         ({"labels": ("dog",)}, {}),
         ({"min_score": 0.9}, {}),
         ({"zones": ("path",)}, {"box": (600, 300, 650, 400)}),
-        ({"zones": ("path",)}, {"box": (100, 100, 150, 200)}),  # its feet are above the path
+        ({"zones": ("path",)}, {"box": (100, 100, 150, 200)}),  # its bottom edge is above the path
         ({"confirm": 2, "of_last": 3}, {"scores": (SCORE, 0.0, 0.0)}),
-        ({"confirm": 2, "of_last": 3}, {"scores": (SCORE, SCORE, 0.0)}),  # not seen just now
+        ({"confirm": 2, "of_last": 3}, {"scores": (SCORE, SCORE, 0.0)}),  # missed in this frame
         ({"confirm": 3, "of_last": 3}, {"scores": (SCORE, SCORE)}),
         ({"min_height": 0.3}, {}),
         ({"max_height": 0.1}, {}),
         ({"moving_only": True}, {"has_moved": False}),
     ],
 )
-def test_refused(settings: dict, subject: dict) -> None:
+def test_a_rule_refuses_a_track_that_does_not_meet_it(settings: dict, subject: dict) -> None:
     assert fire(rule(**settings), track(10, **subject)) == 0
 
 
-def test_a_track_not_looked_at_in_this_frame_triggers_nothing() -> None:
+def test_a_track_without_a_look_in_this_frame_triggers_nothing() -> None:
     assert fire(rule(), track(9.9)) == 0
 
 
-def test_cooldown_holds_back_the_next_track() -> None:
+def test_a_cooldown_delays_the_next_event() -> None:
     triggers = Triggers([rule(cooldown_s=5.0)], [], SIZE)
     assert fire(rule(), track(10), now_s=10, triggers=triggers) == 1
     assert fire(rule(), track(14, track_id=2), now_s=14, triggers=triggers) == 0
@@ -102,13 +102,15 @@ def test_cooldown_holds_back_the_next_track() -> None:
 
 
 @pytest.mark.parametrize(("once", "expected"), [(True, 0), (False, 1)])
-def test_once_per_track(once: bool, expected: int) -> None:
+def test_a_track_triggers_a_rule_again_unless_once_per_track_is_set(
+    once: bool, expected: int
+) -> None:
     triggers = Triggers([rule(cooldown_s=1.0, once_per_track=once)], [], SIZE)
     assert fire(rule(), track(10), now_s=10, triggers=triggers) == 1
     assert fire(rule(), track(20), now_s=20, triggers=triggers) == expected
 
 
-def test_each_rule_has_a_cooldown_of_its_own() -> None:
+def test_each_rule_has_its_own_cooldown() -> None:
     rules = [TriggerRule(name="a"), TriggerRule(name="b")]
     triggers = Triggers(rules, [], SIZE)
     assert [e.rule.name for e in triggers([track(10)], frame())] == ["a", "b"]
@@ -125,14 +127,14 @@ def test_each_rule_has_a_cooldown_of_its_own() -> None:
         (("01:00-02:00", "11:00-13:00"), "12:00", 1),
     ],
 )
-def test_schedule_is_local_time(schedule: tuple[str, ...], at: str, expected: int) -> None:
+def test_a_schedule_is_in_local_time(schedule: tuple[str, ...], at: str, expected: int) -> None:
     triggers = Triggers([rule(schedule=schedule)], [], SIZE)
     hour, minute = map(int, at.split(":"))
     wall_ns = round(datetime(2026, 6, 1, hour, minute).timestamp()) * NS_PER_S
     assert len(triggers([track(10)], frame(wall_ns=wall_ns))) == expected
 
 
-def test_the_event_names_its_looks_its_best_and_its_zones() -> None:
+def test_an_event_has_its_looks_the_best_look_with_its_frame_and_the_zones() -> None:
     triggers = Triggers([rule(confirm=3, of_last=3)], [PATH], SIZE)
     frames = [frame(8.0 + index, index=index) for index in range(3)]
     scores = (0.6, 0.9, 0.7)
@@ -145,8 +147,8 @@ def test_the_event_names_its_looks_its_best_and_its_zones() -> None:
     assert event.zones == ("path",)
 
 
-def test_the_frame_of_an_event_is_always_that_of_its_best_look() -> None:
-    """Frames of other tracks' looks lie between those of this one's, more than are kept."""
+def test_the_frame_of_an_event_is_the_frame_of_its_best_look() -> None:
+    """The rule needs more looks than frames are kept, and the first look is the best."""
     scores = [0.9, *[0.5] * 14, 0.6]
     window = tuple(
         Look(index, index * NS_PER_S, (100, 300, 150, 400), score, "person")
@@ -154,16 +156,16 @@ def test_the_frame_of_an_event_is_always_that_of_its_best_look() -> None:
     )
     triggers = Triggers([rule(confirm=16, of_last=16)], [PATH], SIZE)
     for index in range(16):
-        seen = Track(
+        open_track = Track(
             1, "person", SCORE, window[0].box_xyxy, (0, 0), TrackState.MOVING, 0,
             window[index].timestamp_ns, has_moved=True, looks=window[: index + 1],
         )  # fmt: skip
-        events = triggers([seen], frame(float(index), index=index))
+        events = triggers([open_track], frame(float(index), index=index))
     (event,) = events
     assert event.frame.index == event.best.frame_index == 15
 
 
-def test_frames_that_no_open_track_was_seen_in_are_let_go() -> None:
+def test_frames_without_a_look_at_an_open_track_are_released() -> None:
     triggers = Triggers([rule(of_last=3, confirm=3)], [PATH], SIZE)
     lumas = []
     for index in range(3):

@@ -86,11 +86,11 @@ def load_catalog() -> dict[str, CatalogEntry]:
 
 def installed_models() -> dict[str, Path]:
     """Path of every model in the known directories by its name; the first of a name counts."""
-    found: dict[str, Path] = {}
+    models: dict[str, Path] = {}
     for directory in model_directories():
         for path in sorted(directory.glob("*.tflite")) if directory.is_dir() else []:
-            found.setdefault(path.stem, path)
-    return found
+            models.setdefault(path.stem, path)
+    return models
 
 
 def find_model(name_or_path: str) -> Path:

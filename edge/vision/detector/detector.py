@@ -57,11 +57,11 @@ class Detector:
             min_score = self._settings.min_score
         self._write(canvas)
         self._interpreter.invoke()
-        found = self._read(min_score)
-        found = found[nms(found.boxes_xyxy, found.scores, found.class_ids, self._settings.max_iou)]
+        raw = self._read(min_score)
+        kept = raw[nms(raw.boxes_xyxy, raw.scores, raw.class_ids, self._settings.max_iou)]
         width, height = self.input_size
         size = np.array([width, height, width, height], np.float32)
-        return Detections(found.boxes_xyxy * size, found.scores, found.class_ids)
+        return Detections(kept.boxes_xyxy * size, kept.scores, kept.class_ids)
 
 
 def _writer(
@@ -123,11 +123,11 @@ def _postprocessed(
 
     def read(min_score: float) -> Detections:
         valid = int(interpreter.get_tensor(count["index"])[0])
-        found_scores = interpreter.get_tensor(scores["index"])[0][:valid]
+        valid_scores = interpreter.get_tensor(scores["index"])[0][:valid]
         class_ids = interpreter.get_tensor(classes["index"])[0][:valid].astype(np.int64)
-        rows = np.flatnonzero((found_scores >= min_score) & (class_ids < class_count))
+        rows = np.flatnonzero((valid_scores >= min_score) & (class_ids < class_count))
         corners = interpreter.get_tensor(boxes["index"])[0][rows]
-        return Detections(corners[:, [1, 0, 3, 2]], found_scores[rows], class_ids[rows])
+        return Detections(corners[:, [1, 0, 3, 2]], valid_scores[rows], class_ids[rows])
 
     return read
 
