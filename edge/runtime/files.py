@@ -63,6 +63,8 @@ class PartFile:
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, mode)
         _lock(self._descriptor)
         os.ftruncate(self._descriptor, 0)  # only now: another process may have been writing it
+        if mode != ANYBODY:  # exactly, also where a killed process left a file of another mode
+            os.fchmod(self._descriptor, mode)
 
     def write(self, data: bytes) -> None:
         with open(self._descriptor, "wb", closefd=False) as stream:
@@ -89,8 +91,8 @@ class PartFile:
 def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = ANYBODY) -> None:
     """Writes a file that appears with all its data, durably, or not at all.
 
-    mode: permissions of the new file, less the process's umask. Raises OSError: FileExistsError
-    where a file is there and may not be replaced.
+    mode: permissions of the new file; the default is reduced by the process's umask, any other is
+    set exactly. Raises OSError: FileExistsError where a file is there and may not be replaced.
     """
     part = PartFile(path, mode)
     try:
