@@ -11,7 +11,6 @@ The files have the format of `zmq.auth`. The authenticator answers ZeroMQ's auth
 from __future__ import annotations
 
 import logging
-import os
 import re
 import struct
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import zmq.auth
 import zmq.utils.z85
 
 from edge.errors import BusError
+from edge.runtime.files import explain, write_atomic
 
 SERVER: Final = "server"
 ALLOWED: Final = "allowed"
@@ -228,17 +228,9 @@ def _certificate(public: bytes, secret: bytes = b"") -> str:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Writes the file completely or not at all, never with more permissions than `mode`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Writes the file completely or not at all, with exactly these permissions."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w") as file:
-            os.fchmod(descriptor, mode)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        temporary.rename(path)
+        write_atomic(path, text.encode(), mode=mode)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BusError(f"can't write {path}: {error.strerror}") from error
+        raise BusError(f"can't write {path}: {explain(error)}") from error

@@ -28,8 +28,8 @@ class PendingCaptures:
 
     def __init__(
         self,
-        on_capture: Callable[[CaptureResult], None],
-        on_failure: Callable[[CaptureFailure], None],
+        on_capture: Callable[[CaptureResult], object],
+        on_failure: Callable[[CaptureFailure], object],
     ) -> None:
         self._on_capture = on_capture
         self._on_failure = on_failure

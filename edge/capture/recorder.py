@@ -50,9 +50,9 @@ class Recorder:
         self,
         settings: CaptureSettings,
         *,
-        on_capture: Callable[[CaptureResult], None],
-        on_error: Callable[[str], None],
-        on_failure: Callable[[CaptureFailure], None] = lambda _: None,
+        on_capture: Callable[[CaptureResult], object],
+        on_error: Callable[[str], object],
+        on_failure: Callable[[CaptureFailure], object] = lambda _: None,
         model: str = "",
         clips: bool = True,
     ) -> None:

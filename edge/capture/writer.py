@@ -49,7 +49,7 @@ class CaptureWriter:
         self,
         settings: CaptureSettings,
         model: str,
-        on_capture: Callable[[CaptureResult], None],
+        on_capture: Callable[[CaptureResult], object],
         on_failure: OnFailure,
     ) -> None:
         self.guard = StorageGuard(settings)

@@ -42,7 +42,7 @@ class CommandRunner:
     one sentence to `on_error`.
     """
 
-    def __init__(self, settings: HookSettings, on_error: Callable[[str], None]) -> None:
+    def __init__(self, settings: HookSettings, on_error: Callable[[str], object]) -> None:
         self._settings = settings
         self._on_error = on_error
         self._jobs: deque[_Job] = deque()

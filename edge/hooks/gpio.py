@@ -47,7 +47,7 @@ class Input:
     """
 
     def __init__(
-        self, settings: HookSettings, act: Callable[[], object], on_error: Callable[[str], None]
+        self, settings: HookSettings, act: Callable[[], object], on_error: Callable[[str], object]
     ) -> None:
         """Raises MissingExtraError. Opens no line before `start`."""
         self._settings = settings

@@ -18,7 +18,7 @@ class Hooks:
     """Call it with each published trigger. Failures are sentences to `on_error`."""
 
     def __init__(
-        self, settings: Settings, capture: Callable[[], object], on_error: Callable[[str], None]
+        self, settings: Settings, capture: Callable[[], object], on_error: Callable[[str], object]
     ) -> None:
         """capture: the action of the input line. Raises ConfigError and MissingExtraError."""
         for rule in settings.triggers:

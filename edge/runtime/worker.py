@@ -15,7 +15,7 @@ from edge.runtime.service_thread import ServiceThread
 # work with a queue can wait, while the analysis of the present frame can't.
 NICE = 10
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 
 class Worker(ServiceThread):

@@ -211,7 +211,7 @@ class Host:
                 self.reported |= {*message.stalled, *message.problems, message.picture}
             case Trigger():
                 self.triggers += 1
-            case Capture():
+            case Capture(failure=""):
                 self.captures += 1
 
 

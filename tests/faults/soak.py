@@ -106,7 +106,7 @@ def _note(soak: Soak, message: object, pid: int) -> None:
     match message:
         case Trigger():
             soak.received["triggers"] += 1
-        case Capture():
+        case Capture(failure=""):
             soak.received["captures"] += 1
         case Health(state="stopping"):
             soak.last = message

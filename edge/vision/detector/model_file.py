@@ -9,7 +9,6 @@ per line, and, for a model without post-processing, `detector.json` (`DetectorSp
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ModelError
+from edge.runtime.files import write_atomic
 
 LABELS, SPEC, ANCHORS = "labels.txt", "detector.json", "anchors.npy"
 FORMAT = 1
@@ -86,19 +86,14 @@ def attach(
     spec: DetectorSpec | None = None,
     anchors: Anchors | None = None,
 ) -> None:
-    """Writes a model with its associated files, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
-        file.write(flatbuffer)
-        file.flush()
-        with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, LABELS, "".join(f"{label}\n" for label in labels).encode())
-            if spec is not None and anchors is not None:
-                _add(archive, SPEC, msgspec.json.format(msgspec.json.encode(spec)))
-                _add(archive, ANCHORS, _npy(anchors))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Writes a model with its associated files, completely or not at all. Raises OSError."""
+    buffer = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, LABELS, "".join(f"{label}\n" for label in labels).encode())
+        if spec is not None and anchors is not None:
+            _add(archive, SPEC, msgspec.json.format(msgspec.json.encode(spec)))
+            _add(archive, ANCHORS, _npy(anchors))
+    write_atomic(path, buffer.getvalue())
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
