@@ -6,6 +6,7 @@ import pytest
 
 from edge.config.schema import ModelSettings, Settings
 from edge.errors import PermanentError
+from edge.runtime.files import FileError
 from edge.vision.detector import Detector
 from mobiledet.dataset import DatasetError, read_dataset
 from mobiledet.dataset.coco import load
@@ -59,9 +60,9 @@ def test_distill_and_harvest_write_the_same_form(teacher, tmp_path):
 def test_a_folder_that_cannot_be_made_is_reported(teacher, tmp_path):
     (tmp_path / "file").touch()
     out = tmp_path / "file/set"
-    with pytest.raises(PermanentError, match=r"file/set/images/000001\.jpg could not be written: "):
+    with pytest.raises(FileError, match=r"file/set/images/000001\.jpg could not be written: "):
         distill(SCENE, out, teacher, Span(), lambda _d, _t: None)
-    with pytest.raises(PermanentError, match=r"file/set/images/.*\.jpg could not be written: "):
+    with pytest.raises(FileError, match=r"file/set/images/.*\.jpg could not be written: "):
         harvest(
             Settings(),
             ["synthetic:walk?duration=6&fps=5"],
