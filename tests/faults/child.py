@@ -129,7 +129,7 @@ class FaultySource:
         return frame
 
 
-class PatientSource(SyntheticSource):
+class DelayedSource(SyntheticSource):
     """A scene as a recording that starts after a second, when subscribers have connected."""
 
     def open(self) -> SourceInfo:
@@ -158,7 +158,7 @@ def _noise(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
 def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_: Any) -> Any:
     if settings.fast:
-        return PatientSource(settings)
+        return DelayedSource(settings)
     return Reconnecting(FaultySource(settings), settings, *listeners)
 
 
