@@ -19,7 +19,7 @@ Luma = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class EncodedPacket:
-    """One H.264 access unit in Annex B or AVCC form, which its stream's `extradata` shows.
+    """One H.264 access unit in Annex B or AVCC form, as its stream's `extradata` says.
 
     `timestamp_ns` is on the clock of `Frame.timestamp_ns`, in presentation order: streams with
     B-frames are not used for pre-roll.
