@@ -27,7 +27,7 @@ def load_ground_truth(path: Path) -> dict[int, Objects]:
     """Objects by frame index, from 0.
 
     path: lines of frame (from 1), id, left, top, width, height and further columns, which are
-        ignored: each line is an object, whatever its confidence.
+        ignored: each line is an object, at any confidence.
     Raises PermanentError that names the line.
     """
     rows: dict[int, list[tuple[int, float, float, float, float]]] = {}

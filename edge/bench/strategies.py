@@ -105,9 +105,8 @@ def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list
             detections = combine(parts, settings.model.max_iou)
             tracker.predict(frame.timestamp_ns)
             ids = tracker.update(detections, whole, frame.index)
-            labelled = np.array(
-                [detector.labels[c] == label for c in detections.class_ids], np.bool_
-            )
+            labels = [detector.labels[class_id] for class_id in detections.class_ids]
+            labelled = np.array([name == label for name in labels], np.bool_)
             return Step(Objects(ids[labelled], detections.boxes_xyxy[labelled]), len(layouts))
 
         return step

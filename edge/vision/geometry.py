@@ -1,7 +1,7 @@
 """Boxes, IoU, NMS, polygons and crop transforms: pure functions on arrays.
 
-Boxes are `(n, 4)` float32 `x0 y0 x1 y1`, pixels unless said otherwise; x1 and y1 are exclusive, so
-that width is x1 - x0.
+Boxes are `(n, 4)` float32 `x0 y0 x1 y1`, in pixels unless stated otherwise; x1 and y1 are
+exclusive, so that width is x1 - x0.
 """
 
 from __future__ import annotations

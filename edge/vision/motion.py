@@ -22,7 +22,7 @@ from edge.vision.geometry import Boxes
 from edge.vision.types import Luma
 
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old: a step of a walker
-MIN_BLOB_PX = 4  # luma pixels, whatever min_area is: smaller blobs are noise
+MIN_BLOB_PX = 4  # luma pixels, for any min_area: smaller blobs are noise
 MAX_BLOBS = 32  # more blobs are rain or leaves: the largest are kept
 OPEN_PX, CLOSE_PX = (2, 2), (3, 5)  # width, height; a person's blob breaks at the waist
 

@@ -62,7 +62,7 @@ class Subject:
 class Plan:
     """Work for one frame.
 
-    whole: examine the whole picture first, whatever the budget.
+    whole: examine the whole picture first, even if no budget is left.
     subjects: places to examine, the most important first. Those that are not due only fill cells.
     invocations: how many the budget allows for the subjects.
     """

@@ -24,6 +24,14 @@ def edge(*arguments: object, timeout_s: float = 90) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd="/tmp")
 
 
+def wait_for_endpoint(folder: Path) -> None:
+    """Waits until a daemon with `run_options` has started to publish."""
+    deadline_s = time.monotonic() + 30
+    while not (folder / "e.ipc").exists():
+        assert time.monotonic() < deadline_s, "no daemon has started"
+        time.sleep(0.05)
+
+
 def run_options(folder: Path) -> list[object]:
     return ["--capture-dir", folder / "captures", "--endpoint", f"ipc://{folder}/e.ipc"]
 
@@ -67,7 +75,8 @@ def test_sigterm_ends_the_daemon_cleanly(tmp_path: Path) -> None:
         [*EDGE, "run", "--source", "synthetic:walk?duration=0", *map(str, run_options(tmp_path))],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(3)
+    wait_for_endpoint(tmp_path)
+    time.sleep(0.5)  # some frames
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=10)
     assert process.returncode == 0, errors
@@ -111,7 +120,7 @@ def test_a_second_daemon_on_the_same_endpoint_is_refused(tmp_path: Path) -> None
     options = list(map(str, run_options(tmp_path)))
     source = ["--source", "synthetic:still?duration=0"]
     with subprocess.Popen([*EDGE, "run", *source, *options], stdout=subprocess.DEVNULL) as first:
-        time.sleep(2.5)
+        wait_for_endpoint(tmp_path)
         second = edge("run", *source, *options, timeout_s=30)
         first.terminate()
     assert second.returncode == 1
@@ -147,7 +156,7 @@ def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> Non
     "arguments",
     [["--help"], ["models", "list"], ["config", "show"], ["config", "explain"], ["--version"]],
 )
-def test_commands_that_only_print_something(arguments: list[str]) -> None:
+def test_commands_that_print_information(arguments: list[str]) -> None:
     done = edge(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout

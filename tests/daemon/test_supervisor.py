@@ -127,7 +127,7 @@ def test_heat_reduces_the_work_for_a_camera_but_not_for_a_recording(
     assert is_reported == ([True] if live else [])
 
 
-def test_the_governor_is_asked_once_in_its_period(
+def test_the_governor_acts_once_in_its_period(
     rig: Rig, machine: SimpleNamespace, manager: Manager
 ) -> None:
     machine.readings = Readings(90.0)

@@ -46,7 +46,7 @@ class Disk:
                 _succeeds("mount", "-o", "remount,rw", str(self._path))
 
     def _make_read_only(self) -> None:
-        """Tries until no clip is open there: before, the kernel refuses."""
+        """Repeats until no file is open there; until then the kernel refuses."""
         for _ in range(PATIENCE_S * 20):
             if _succeeds("mount", "-o", "remount,ro", str(self._path)):
                 return

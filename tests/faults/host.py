@@ -70,7 +70,7 @@ class Host:
         self.reported: set[str] = set()  # all problems, stalled stages and picture states so far
         self.rss: dict[str, list[int]] = {}
         self._ending = False
-        self._fed_s = 0.0  # the last feeding of the watchdog
+        self._fed_s = 0.0  # when the watchdog was last fed
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.bind(str(folder / "notify"))
         self.process = self._start()

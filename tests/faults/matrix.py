@@ -170,6 +170,7 @@ CASES = [
     Case("invocation hangs", injected("invoke-hang"), "inference"),
     Case("disk hangs", injected("write-hang"), "writer"),
     Case("publisher hangs", injected("publish-hang"), "exit"),
+    # The disk itself fails here, in `small_disk`: no part of the daemon needs a fault.
     Case("disk full", injected("recover"), "disk is full|no room", disk="disk-full"),
     Case("disk read-only", injected("recover"), "read-only", disk="disk-read-only"),
     Case("subscriber stopped", stopped_subscriber),

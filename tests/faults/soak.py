@@ -113,10 +113,8 @@ def _note(soak: Soak, message: object, pid: int) -> None:
         case Health():
             soak.last = message
             open_files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-            if (
-                not soak.samples
-                or message.frames // PRINT_EVERY > soak.samples[-1][0] // PRINT_EVERY
-            ):
+            last_frames = soak.samples[-1][0] if soak.samples else -1
+            if message.frames // PRINT_EVERY > last_frames // PRINT_EVERY:
                 rss_mb = message.rss_bytes / 1e6
                 print(f"{message.frames} frames, {rss_mb:.1f} MB, {open_files} open files",
                       file=sys.stderr, flush=True)  # fmt: skip

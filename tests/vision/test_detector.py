@@ -76,7 +76,7 @@ def test_both_runtimes_give_the_same_detections(shared_data: Path, delegates: bo
         pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
     model = read_model(PERSON)
     both = [
-        open_interpreter(model.flatbuffer, runtime=name, delegates=delegates)
+        open_interpreter(model.flatbuffer, runtime=name, delegates=delegates)  # type: ignore[arg-type]
         for name in installed_runtimes()
     ]
     compared = 0
@@ -168,7 +168,7 @@ def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
 def test_input_levels_are_quantized_to_the_nearest(kind: type, zero: int) -> None:
     detail = {"dtype": kind, "quantization": (2 / 255, zero)}
-    levels = input_table(detail, Path("m")).view(kind).astype(np.float32)
+    levels: np.ndarray = input_table(detail, Path("m")).view(kind).astype(np.float32)
     real = np.arange(256) / 127.5 - 1
     assert np.abs((levels - zero) * (2 / 255) - real).max() <= 2 / 255
 

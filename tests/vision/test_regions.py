@@ -95,9 +95,7 @@ def test_a_detection_is_mapped_back_to_the_place_of_its_subject(boxes: np.ndarra
     for index, (cell, subject) in enumerate(zip(layout.cells, layout.subjects_xyxy, strict=True)):
         on_canvas = cell.to_canvas(subject[None])
         parts = unpack(layout, detections(*map(tuple, on_canvas.tolist())), MAIN)
-        if len(
-            parts[index]
-        ):  # empty if the picture cuts the crop and the subject touches its border
+        if len(parts[index]):  # empty where the subject touches a border of its crop
             assert np.abs(parts[index].boxes_xyxy[0] - subject).max() < 0.5
 
 

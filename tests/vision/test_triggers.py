@@ -148,7 +148,7 @@ def test_an_event_has_its_looks_the_best_look_with_its_frame_and_the_zones() -> 
 
 
 def test_the_frame_of_an_event_is_the_frame_of_its_best_look() -> None:
-    """The rule needs more looks than frames are kept, and the first look is the best."""
+    """The rule needs more looks than frames are kept: the best look is one with a kept frame."""
     scores = [0.9, *[0.5] * 14, 0.6]
     window = tuple(
         Look(index, index * NS_PER_S, (100, 300, 150, 400), score, "person")
