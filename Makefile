@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
+TEST_JOBS ?= 2
 
 .PHONY: help run test test-train lint bench fault soak install uninstall deb test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
@@ -16,7 +17,7 @@ run: $(VENV)/ready ## Run on the Pi's camera, or on real footage if there is non
 	@scripts/run-demo $(BIN)/edge
 
 test: $(VENV)/ready ## Run everything that can be tested here
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_OPTIONS)
 
 test-train: $(VENV)-train/ready ## Train, export and run small networks (Python 3.11)
 	$(VENV)-train/bin/python -m pytest tests/mobiledet

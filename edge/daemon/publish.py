@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from edge import messages
@@ -62,7 +63,11 @@ class TrackChanges:
         self._known: dict[int, str] = {}
 
     def __call__(self, analysis: Analysis, size: Size) -> Iterator[messages.Track]:
-        """Tentative tracks have no messages."""
+        """Tentative tracks have no messages.
+
+        A track ends under the label that it began with: the label is part of the topic, and a
+        subscriber to one label must receive the end of every track whose beginning it received.
+        """
         for track in analysis.tracks:
             if track.state is TrackState.TENTATIVE:
                 continue
@@ -72,8 +77,9 @@ class TrackChanges:
             elif track.looks[-1].timestamp_ns == analysis.frame.timestamp_ns:
                 yield self._message("update", track, analysis.frame, size)
         for track in analysis.ended:
-            if self._known.pop(track.id, None) is not None:
-                yield self._message("end", track, analysis.frame, size)
+            if (label := self._known.pop(track.id, None)) is not None:
+                ended = replace(track, label=label)
+                yield self._message("end", ended, analysis.frame, size)
 
     def _message(
         self, change: Literal["new", "update", "end"], track: Track, frame: Frame, size: Size

@@ -1,0 +1,62 @@
+"""Facts to messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edge.daemon.publish import TrackChanges
+from edge.messages import Track as TrackMessage
+from edge.vision.motion import Motion
+from edge.vision.pipeline import Analysis
+from edge.vision.types import Detections, Look, Track, TrackState
+from tests.support.captures import frame
+
+SIZE = (320, 240)
+BOX = (10.0, 10.0, 50.0, 90.0)
+STILL = Motion(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((4, 4), np.uint8))
+
+
+def analysis(index: int, *tracks: Track, ended: tuple[Track, ...] = ()) -> Analysis:
+    return Analysis(
+        frame(index), STILL, (), None, Detections.empty(), np.zeros(0, np.int64), tracks, ended, ()
+    )
+
+
+def track(index: int, label: str, state: TrackState = TrackState.MOVING) -> Track:
+    """A track that was looked at in this frame."""
+    seen_ns = frame(index).timestamp_ns
+    looks = (Look(index, seen_ns, BOX, 0.9, label),)
+    return Track(1, label, 0.9, BOX, (0, 0), state, seen_ns, seen_ns, looks=looks)
+
+
+def changes(*analyses: Analysis) -> list[TrackMessage]:
+    made = TrackChanges()
+    return [message for one in analyses for message in made(one, SIZE)]
+
+
+def test_a_track_begins_is_updated_by_looks_and_ends() -> None:
+    person = track(0, "person")
+    gone = replace(person, state=TrackState.GONE)
+    messages = changes(
+        analysis(0, person), analysis(1, person), analysis(2, track(2, "person")),
+        analysis(3, ended=(gone,)),
+    )  # fmt: skip
+    assert [message.change for message in messages] == ["new", "update", "end"]
+
+
+def test_a_tentative_track_has_no_messages() -> None:
+    tentative = track(0, "person", TrackState.TENTATIVE)
+    assert changes(analysis(0, tentative), analysis(1, ended=(tentative,))) == []
+
+
+def test_a_track_ends_under_the_label_that_it_began_with() -> None:
+    """The label is part of the topic: a subscriber to "person" must receive the end."""
+    messages = changes(
+        analysis(0, track(0, "person")), analysis(1, track(1, "dog")),
+        analysis(2, ended=(replace(track(2, "dog"), state=TrackState.GONE),)),
+    )  # fmt: skip
+    assert [(m.change, m.label) for m in messages] == [
+        ("new", "person"), ("update", "dog"), ("end", "person"),
+    ]  # fmt: skip
