@@ -22,13 +22,13 @@ pytest.importorskip("motmetrics", reason="NO motmetrics: pip install 'edge-trigg
 
 @pytest.fixture(scope="module")
 def start_of_pets(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 60 frames, so that a test takes seconds."""
+    """The first 30 frames, so that a test takes seconds."""
     path = tmp_path_factory.mktemp("footage") / "pets.mkv"
     with av.open(str(shared_data / "vtest.avi")) as source, av.open(str(path), "w") as sink:
         stream = sink.add_stream("ffv1", rate=10)
         stream.width, stream.height, stream.pix_fmt = 768, 576, "yuv420p"
         for index, frame in enumerate(source.decode(video=0)):
-            if index == 60:
+            if index == 30:
                 break
             frame.pts = index
             frame.time_base = Fraction(1, 10)
@@ -50,7 +50,7 @@ def test_each_strategy_has_the_invocations_and_accuracy_that_it_should(
     assert result.exit_code == 0, result.output
     report = json.loads(out.read_text())
     rows = {row["strategy"]: row for row in report["rows"]}
-    assert report["frames"] == 60
+    assert report["frames"] == 30
     assert rows["whole-frame"]["invocations_per_frame"] == 1
     assert rows["tiles"]["invocations_per_frame"] == 9
     assert rows["tiles"]["recall"] > rows["whole-frame"]["recall"]
