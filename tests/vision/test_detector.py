@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,7 +167,7 @@ def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
 
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
-def test_input_levels_are_quantized_to_the_nearest(kind: type, zero: int) -> None:
+def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: int) -> None:
     detail = {"dtype": kind, "quantization": (2 / 255, zero)}
     levels = input_table(detail, Path("m")).view(kind).astype(np.float32)
     real = np.arange(256) / 127.5 - 1
