@@ -12,7 +12,7 @@ from edge.bench.clock import CpuClock
 from edge.cli import commands
 
 
-def bench(*arguments: str, out: Path) -> tuple[dict, str]:  # type: ignore[type-arg]
+def bench(*arguments: str, out: Path) -> tuple[dict, str]:
     result = CliRunner().invoke(commands, ["bench", *arguments, "--json", str(out)])
     assert result.exit_code == 0, result.output
     return json.loads(out.read_text()), result.output

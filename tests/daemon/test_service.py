@@ -54,7 +54,7 @@ class Daemon:
 
     def wait_for(self, expected: str) -> list[str]:
         """All notifications up to the expected one."""
-        notifications = []
+        notifications: list[str] = []
         while not any(expected in text for text in notifications):
             notifications.append(self._socket.recv(4096).decode())
         return notifications

@@ -177,7 +177,7 @@ def test_averages_never_become_subnormal_numbers() -> None:
     """Without a bound they do, after minutes of a picture that is entirely 0."""
     motion = MotionDetector(MotionSettings(learn_s=1.0), (24, 32), (64, 48))
     black = np.zeros((24, 32), np.uint8)
-    motion(black + 1, 0)
+    motion(np.ones_like(black), 0)
     for step in range(1, 2000):
         motion(black, step * NS_PER_S // 5)
     least = np.finfo(np.float32).tiny

@@ -35,7 +35,8 @@ def footage(path: Path, seconds: int) -> Iterator[Luma]:
             if index % 10 == 0:
                 luma = frame.to_ndarray(format="gray8")
                 height = luma.shape[0] * 320 // luma.shape[1]
-                yield cv2.resize(luma, (320, height), interpolation=cv2.INTER_AREA)
+                small = cv2.resize(luma, (320, height), interpolation=cv2.INTER_AREA)
+                yield np.asarray(small, np.uint8)
             if index >= seconds * 10:
                 return
 
