@@ -15,9 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.bridges.forward import FORWARDED, Forwarder
 from edge.bridges.mqtt import Broker
@@ -51,9 +53,7 @@ class Listener:
 
     def __init__(self, port: int, setup: Callable[[paho.Client], object] | None = None) -> None:
         self.received: list[tuple[str, bytes, bool]] = []
-        self._client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2, "listener", clean_session=False
-        )
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, "listener", clean_session=False)
         if setup is not None:
             setup(self._client)
         self._client.reconnect_delay_set(1, 1)
@@ -61,7 +61,7 @@ class Listener:
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _c, _d, m: self.received.append(
-            (m.topic, m.payload, m.retain)
+            (m.topic, bytes(m.payload), m.retain)
         )
         self._client.connect("localhost", port)
         self._client.loop_start()
@@ -352,7 +352,7 @@ def test_a_button_captures_and_a_switch_pauses_a_real_daemon(
               "--set", f"bus.endpoint=ipc://{tmp_path}/e.ipc",
               "--set", "health.interval_s=0.5"]  # fmt: skip
     edge = [sys.executable, "-m", "edge.cli"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     daemon = subprocess.Popen(
         [*edge, "run", "--source", "synthetic:still?duration=0", *common], **quiet
     )

@@ -479,11 +479,11 @@ def test_a_daemon_refuses_clips_it_does_not_record_and_reloads_it_can_not_do() -
         CaptureCommand(captures=("clip",)), ReloadCommand(), ResumeCommand(),
     )]  # fmt: skip
     assert [reply.text for reply in replies] == [
-        "no rule captures clips, so that no video is kept to make one of",
+        "no rule captures clips, so no video is kept for one",
         "this daemon can't reload its configuration; restart it",
         "was not paused",
     ]
-    remote.reloads = lambda: "nothing has changed"
+    remote = Remote(Settings(), "b007", lambda _: True, lambda: "nothing has changed")
     reply, _ = decode_reply(answer(remote, encode_command(ReloadCommand())))
     assert reply == DoneReply(text="nothing has changed")
 

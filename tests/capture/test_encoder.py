@@ -30,7 +30,9 @@ def decoded(stream: list) -> list[np.ndarray]:
         ((64, 4000), 64, (2, 64)),
     ],
 )
-def test_size_of_the_encoded_picture(size, highest, expected):
+def test_size_of_the_encoded_picture(
+    size: tuple[int, int], highest: int, expected: tuple[int, int]
+) -> None:
     assert clip_size(*size, highest) == expected
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.request import CaptureFailure
+from edge.capture.request import CaptureFailure, CaptureRequest
 from edge.errors import CaptureError
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 from tests.support.captures import (
@@ -29,7 +29,7 @@ from tests.support.captures import (
 BOTH = ("still", "clip")
 
 
-def both(index: int, event: str) -> object:
+def both(index: int, event: str) -> CaptureRequest:
     return request(at(index), event, actions=BOTH, still=frame(index))
 
 
@@ -61,7 +61,7 @@ def test_finished_captures_are_not_failures(tmp_path: Path) -> None:
 def test_a_request_too_many_fails_at_once(tmp_path: Path) -> None:
     with Captures(tmp_path) as captures:
         busy = threading.Event()
-        captures.recorder._encoding.submit(lambda: busy.wait() and None)
+        captures.recorder._encoding.submit(busy.wait)
         for n in range(17):
             captures.recorder.trigger(request(at(n), f"e{n}", actions=("still",), still=frame(n)))
         assert captures.failures == [
@@ -228,7 +228,7 @@ def test_a_bug_in_a_thread_leaves_no_request_without_an_outcome(tmp_path: Path) 
     captures.recorder.trigger(request(at(19), "open"))
     settle(captures)
     busy = threading.Event()
-    captures.recorder._encoding.submit(lambda: busy.wait() and None)
+    captures.recorder._encoding.submit(busy.wait)
     captures.recorder.offer(Frame(20, at(20), wall(at(20)), None, None))  # type: ignore[arg-type]
     captures.recorder.trigger(both(20, "waiting"))
     busy.set()

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.capture.pending import PendingCaptures
-from edge.capture.request import CaptureFailure, CaptureKind, CaptureResult
+from edge.capture.request import CaptureFailure, CaptureResult
+from edge.messages import CaptureKind
 from tests.support.captures import START_NS, request, wall
 
 

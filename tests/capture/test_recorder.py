@@ -242,7 +242,7 @@ def test_dropped_packets_cost_only_the_rest_of_their_group(tmp_path):
     with Captures(tmp_path, pre_roll_s=6) as captures:
         captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         busy = threading.Event()
-        captures.recorder._encoding.submit(lambda: busy.wait() and None)
+        captures.recorder._encoding.submit(busy.wait)
         taken = offer_packets(captures, range(45), wait=False)
         busy.set()
         key = next(n for n, p in enumerate(packets(60)) if p.keyframe and n >= 45)
@@ -257,7 +257,7 @@ def test_frames_that_find_the_queue_full_are_dropped_and_counted(tmp_path):
     with Captures(tmp_path) as captures:
         offer(captures, range(2))
         busy = threading.Event()
-        captures.recorder._encoding.submit(lambda: busy.wait() and None)
+        captures.recorder._encoding.submit(busy.wait)
         while captures.recorder.stats()["encoding_waiting"]:
             time.sleep(0.001)
         taken = [captures.recorder.offer(frame(n)) for n in range(2, 20)]
@@ -288,7 +288,7 @@ def test_a_slow_disk_costs_no_frames(tmp_path):
 def test_too_many_triggers_at_once_are_dropped_and_counted(tmp_path):
     with Captures(tmp_path, clips=False) as captures:
         busy = threading.Event()
-        captures.recorder._encoding.submit(lambda: busy.wait() and None)
+        captures.recorder._encoding.submit(busy.wait)
         still = frame(1)
         taken = [
             captures.recorder.trigger(request(at(n), f"e{n}", actions=("still",), still=still))
@@ -399,7 +399,7 @@ def test_a_clip_without_any_video_is_a_sentence(tmp_path):
 def test_stop_returns_within_its_time_limit(tmp_path):
     captures = Captures(tmp_path, clips=False)
     hanging = threading.Event()
-    captures.on_capture = lambda _: hanging.wait() and None
+    captures.on_capture = lambda _: hanging.wait()
     captures.recorder.start()
     captures.recorder.trigger(request(at(0), actions=("still",), still=frame(0)))
     started = time.monotonic()

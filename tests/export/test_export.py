@@ -103,7 +103,7 @@ def check_package(folder: Path) -> dict[str, list[dict[str, Any]]]:
         report = package.validate()
         assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "note"])
         return {
-            name: [row.to_dict() for row in package.get_resource(name).read_rows()]
+            name: [row.to_dict() for row in package.get_table_resource(name).read_rows()]
             for name in TABLES
         }
 

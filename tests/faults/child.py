@@ -17,14 +17,12 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
-import edge.bus.publisher
-import edge.daemon.assemble
 import edge.runtime.machine
-import edge.vision.build
 from edge.cli import main
 from edge.config.schema import SourceSettings
 from edge.errors import SourceLostError
@@ -122,7 +120,7 @@ class FaultySource:
             main = Picture(PixelFormat.I420, planes)
             return dataclasses.replace(frame, luma=_noise(frame.luma.shape), main=main)
         if "black" in active:
-            return dataclasses.replace(frame, luma=(frame.luma // 16).astype(np.uint8))
+            return dataclasses.replace(frame, luma=np.asarray(frame.luma // 16, np.uint8))
         if "frozen" in active and self._last is not None:
             return dataclasses.replace(frame, luma=self._last.luma, main=self._last.main)
         self._last = frame
@@ -164,8 +162,7 @@ def _open_source(settings: SourceSettings, _stall_s: float, *listeners: Any, **_
 
 def install() -> None:
     """Replaces parts of the daemon by those with faults."""
-    publish, now_ns = PartFile.publish, time.time_ns
-    readings = edge.runtime.machine.read
+    publish, now_ns, readings = PartFile.publish, time.time_ns, edge.runtime.machine.read
 
     def slow_publish(part: PartFile, *, replace: bool = False) -> int:
         if "write-hang" in active:
@@ -184,18 +181,17 @@ def install() -> None:
     def read_hot(root: Path = Path("/")) -> Readings:
         return Readings(90.0) if "hot" in active else readings(root)
 
-    replacements: list[tuple[Any, str, Any]] = [
-        (edge.runtime.machine, "read", read_hot),
-        (PartFile, "publish", slow_publish),
-        (edge.bus.publisher, "encode", slow_encode),
-        (edge.daemon.assemble, "open_source", _open_source),
-        (edge.vision.build, "Detector", FaultyDetector),
-        (time, "time_ns", jumping_ns),
-        (time, "time", lambda: jumping_ns() / 1e9),
-    ]
-    for owner, name, replacement in replacements:
-        assert hasattr(owner, name), f"{owner} has no {name} to replace"
-        setattr(owner, name, replacement)
+    replacements: dict[str, object] = {
+        "edge.runtime.machine.read": read_hot,
+        "edge.runtime.files.PartFile.publish": slow_publish,
+        "edge.bus.publisher.encode": slow_encode,
+        "edge.daemon.assemble.open_source": _open_source,
+        "edge.vision.build.Detector": FaultyDetector,
+        "time.time_ns": jumping_ns,
+        "time.time": lambda: jumping_ns() / 1e9,
+    }
+    for name, replacement in replacements.items():
+        mock.patch(name, replacement).start()
     threading.Thread(target=active.read_commands, daemon=True).start()
 
 

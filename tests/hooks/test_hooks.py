@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -241,11 +242,14 @@ def test_an_input_line_calls_once_for_each_activation(pins: MockFactory, errors:
         if len(calls) == 2:
             raise PermanentError("not now")
 
+    def called(number: int) -> bool:
+        return len(calls) == number
+
     line = Input(HookSettings(input_gpio=27, input_bounce_s=0), act, errors.append)
     line.start()
     for number in (1, 2, 3):
         pins.pin(27).drive_low()
-        assert until(lambda number=number: len(calls) == number)
+        assert until(partial(called, number))
         pins.pin(27).drive_high()
     line.stop(5.0)
     assert line.error is None

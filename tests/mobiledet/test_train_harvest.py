@@ -100,7 +100,8 @@ def test_changes_of_light_noise_and_knocks_give_no_object(name: str) -> None:
 def images(folder: Path, count: int, put: Callable[[int], tuple[int, int] | None]) -> Path:
     """5 frames a second of a textured scene. put: place of a textured box by frame index."""
     random = np.random.default_rng(5)
-    ground = cv2.resize(random.uniform(70, 150, (24, 32)).astype(np.float32), (320, 240))
+    coarse = random.uniform(70, 150, (24, 32)).astype(np.float32)
+    ground = np.asarray(cv2.resize(coarse, (320, 240)), np.float32)
     thing = cv2.resize(random.uniform(0, 255, (10, 5)).astype(np.float32), (30, 60))
     folder.mkdir()
     for index in range(count):

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -44,7 +45,7 @@ class Blocked:
 def test_jobs_run_in_order_and_stop_runs_the_rest(worker: Worker) -> None:
     blocked, done = Blocked(worker), list[int]()
     for number in range(5):
-        assert worker.submit(lambda number=number: done.append(number))
+        assert worker.submit(partial(done.append, number))
     assert (worker.waiting, done) == (5, [])
     blocked.release()
     worker.stop(LIMIT_S)
@@ -100,7 +101,7 @@ def test_an_exception_of_a_job_is_raised_in_the_owner(worker: Worker) -> None:
 
     waiting = threading.Thread(target=wait_for_room)
     waiting.start()
-    worker.submit(lambda: 1 / 0 and None)
+    worker.submit(lambda: 1 / 0)
     blocked.release()
     waiting.join(LIMIT_S)
     deadline_s = time.monotonic() + LIMIT_S
@@ -134,7 +135,7 @@ def test_a_job_is_freed_as_soon_as_it_has_run(worker: Worker) -> None:
 
     buffer = Buffer()
     freed = weakref.ref(buffer)
-    worker.submit(lambda buffer=buffer: None)
+    worker.submit(partial(id, buffer))
     del buffer
     deadline_s = time.monotonic() + LIMIT_S
     while freed() is not None and time.monotonic() < deadline_s:

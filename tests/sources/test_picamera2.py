@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,10 +68,10 @@ class Camera:
     busy = hangs = encodes = False
     sensor_resolution = (4608, 2592)
     suspended_ns = 0
-    sensor: object = None
+    sensor: Any = None
     turns = True
     camera_controls: dict[str, tuple[float, float, float]] = {}  # noqa: RUF012
-    wanted_controls: object = None
+    wanted_controls: Any = None
     output: SimpleNamespace | None = None
     out = taken = closed = 0
 
@@ -86,23 +87,23 @@ class Camera:
             except RuntimeError:  # as picamera2 0.3.31; later ones chain
                 raise RuntimeError("Camera __init__ sequence did not complete.")  # noqa: B904
 
-    def create_video_configuration(self, **wanted: object) -> dict[str, object]:
+    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
         assert wanted["raw"] is None
         assert wanted["colour_space"] == "BT.601"
         Camera.sensor = wanted["sensor"]
         Camera.wanted_controls = wanted["controls"]
         return wanted
 
-    def configure(self, wanted: dict[str, dict[str, tuple[int, int]]]) -> None:
+    def configure(self, wanted: dict[str, Any]) -> None:
         self.libcamera_config = [SimpleNamespace(buffer_count=wanted["buffer_count"])] * 2
-        self.granted = {
+        self.granted: dict[str, Any] = {
             name: {"size": wanted[name]["size"], "format": Camera.format,
                    "stride": wanted[name]["size"][0] + PADDING}
             for name in ("main", "lores")
         }  # fmt: skip
         self.granted["transform"] = wanted["transform"] if Camera.turns else (False, False)
 
-    def camera_configuration(self) -> dict[str, dict[str, object]]:
+    def camera_configuration(self) -> dict[str, Any]:
         return self.granted
 
     def start_encoder(self, encoder: Encoder, output: SimpleNamespace, name: str) -> None:
@@ -320,7 +321,7 @@ def test_packets_of_the_hardware_encoder_come_with_the_frames(camera: type[Camer
     ],
 )
 def test_without_a_usable_encoder_there_are_no_packets(
-    camera: type[Camera], encodes: bool, height_px: int, settings: dict[str, int]
+    camera: type[Camera], encodes: bool, height_px: int, settings: dict[str, Any]
 ) -> None:
     camera.encodes = encodes
     source = Picamera2Source(SourceSettings(**settings), clip_height_px=height_px)

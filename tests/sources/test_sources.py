@@ -34,7 +34,7 @@ def source(uri: object, **settings: object) -> Source:
 def frames(uri: object, limit: int = 10_000, **settings: object) -> list[Frame]:
     opened = source(uri, **({"fast": True} | settings))
     opened.open()
-    read = []
+    read: list[Frame] = []
     while len(read) < limit and (frame := opened.read()) is not None:
         read.append(frame)
     opened.close()
@@ -53,6 +53,7 @@ def video(
     options = {"bf": "0", "g": "10"} if codec == "libx264" else {}
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=10, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         for index in range(count):
             image = np.full((size[1], size[0], 3), 60 + 4 * index, np.uint8)

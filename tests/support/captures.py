@@ -13,6 +13,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge.capture.encoder import FrameEncoder
 from edge.capture.recorder import Recorder
@@ -65,7 +66,8 @@ def picture(index: int, width: int = 320, height: int = 240, form: str = "I420")
 def frame(index: int, timestamp_ns: int | None = None, fps: float = 10.0, **size: Any) -> Frame:
     at = START_NS + int(index * NS_PER_S / fps) if timestamp_ns is None else timestamp_ns
     main = picture(index, **size)
-    return Frame(index, at, wall(at), cv2.resize(main.luma(), (160, 120)), main)
+    luma = np.asarray(cv2.resize(main.luma(), (160, 120)), np.uint8)
+    return Frame(index, at, wall(at), luma, main)
 
 
 def packets(
@@ -94,13 +96,15 @@ def footage(path: Path, limit: int) -> Iterator[Frame]:
         for index, decoded in enumerate(container.decode(video=0)):
             if index == limit:
                 return
-            planes = []
+            planes: list[npt.NDArray[np.uint8]] = []
             for plane in decoded.planes:
-                rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                memory: Any = plane  # a buffer, which PyAV's types do not say
+                rows = np.frombuffer(memory, np.uint8).reshape(plane.height, plane.line_size)
                 planes.append(rows[:, : plane.width])
             at = START_NS + int(decoded.time * NS_PER_S)
             main = Picture(PixelFormat.I420, tuple(planes))
-            yield Frame(index, at, wall(at), cv2.resize(planes[0], (320, 240)), main)
+            luma = np.asarray(cv2.resize(planes[0], (320, 240)), np.uint8)
+            yield Frame(index, at, wall(at), luma, main)
 
 
 @dataclass
@@ -136,14 +140,14 @@ class Captures:
     """A recorder with its results, failures and errors. `on_capture` gets the results."""
 
     def __init__(self, directory: Path, clips: bool = True, **settings: Any) -> None:
-        given = {"min_free_bytes": 0, "directory": str(directory)}
+        given: dict[str, Any] = {"min_free_bytes": 0, "directory": str(directory)}
         self.results: list[CaptureResult] = []
         self.failures: list[CaptureFailure] = []
         self.errors: list[str] = []
         self.on_capture: Callable[[CaptureResult], object] = self.results.append
         self.recorder = Recorder(
             CaptureSettings(**(given | settings)),
-            on_capture=lambda result: self.on_capture(result) and None,
+            on_capture=lambda result: self.on_capture(result),
             on_failure=self.failures.append,
             on_error=self.errors.append,
             model="person_ssdlite",
@@ -169,7 +173,8 @@ class Captures:
     @property
     def outcomes(self) -> list[tuple[str, str, str]]:
         """(event, kind, "result" or "failure"), sorted: each pair is there once."""
-        outcomes = [("result", result) for result in self.results]
+        outcomes: list[tuple[str, CaptureResult | CaptureFailure]] = []
+        outcomes += [("result", result) for result in self.results]
         outcomes += [("failure", failure) for failure in self.failures]
         return sorted(
             (event, outcome.kind, name) for name, outcome in outcomes for event in outcome.event_ids
@@ -190,7 +195,7 @@ def settle(captures: Captures) -> None:
     """Returns when both threads have done all that was submitted before."""
     done = threading.Event()
     recorder = captures.recorder
-    recorder._encoding.submit(lambda: recorder._writing.submit(done.set) and None)
+    recorder._encoding.submit(lambda: recorder._writing.submit(done.set))
     assert done.wait(20)
 
 

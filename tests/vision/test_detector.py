@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +77,7 @@ def test_both_runtimes_give_the_same_detections(shared_data: Path, delegates: bo
         pytest.skip("ONE RUNTIME ONLY: tflite-runtime has no wheel for this Python")
     model = read_model(PERSON)
     both = [
-        open_interpreter(model.flatbuffer, runtime=name, delegates=delegates)  # type: ignore[arg-type]
+        open_interpreter(model.flatbuffer, runtime=name, delegates=delegates)
         for name in installed_runtimes()
     ]
     compared = 0
@@ -166,7 +167,7 @@ def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
 
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
-def test_input_levels_are_quantized_to_the_nearest(kind: type, zero: int) -> None:
+def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: int) -> None:
     detail = {"dtype": kind, "quantization": (2 / 255, zero)}
     levels: np.ndarray = input_table(detail, Path("m")).view(kind).astype(np.float32)
     real = np.arange(256) / 127.5 - 1

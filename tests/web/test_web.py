@@ -289,7 +289,7 @@ def test_without_the_token_only_the_page_is_served(locked: Viewed) -> None:
         ("POST", "/api/capture"), ("GET", "/api/captures"), ("GET", "/captures/2026-01-01/a.jpg"),
         ("GET", "/api/login/../frame"), ("GET", "/nowhere"), ("GET", "//api/frame"),
     ):  # fmt: skip
-        body = {} if method != "GET" else None
+        body: dict[str, object] | None = {} if method != "GET" else None
         assert locked.ask(method, path, body)[0] == 401, path
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge.errors import ModelError, PermanentError
 
 RuntimeName = Literal["auto", "ai-edge-litert", "tflite-runtime"]
-MODULES = {
+MODULES: dict[RuntimeName, str] = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
@@ -33,7 +33,7 @@ class Interpreter(Protocol):
     def get_tensor(self, tensor_index: int) -> npt.NDArray[Any]: ...
 
 
-def installed_runtimes() -> list[str]:
+def installed_runtimes() -> list[RuntimeName]:
     """Names of the runtimes that can be imported here, the preferred one first."""
     return [name for name in MODULES if _interpreter_class(name) is not None]
 
@@ -74,12 +74,12 @@ def open_interpreter(
     raise PermanentError(f"no TFLite runtime is installed ({wanted}): pip install {names[0]}")
 
 
-def _resolver(name: str, delegates: bool) -> Any:
+def _resolver(name: RuntimeName, delegates: bool) -> Any:
     kinds = importlib.import_module(MODULES[name]).OpResolverType
     return kinds.AUTO if delegates else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
-def _interpreter_class(name: str) -> Any:
+def _interpreter_class(name: RuntimeName) -> Any:
     try:
         return importlib.import_module(MODULES[name]).Interpreter
     except (ImportError, AttributeError):  # AttributeError: a runtime built for another numpy
