@@ -129,7 +129,7 @@ def test_a_zone_drawn_by_mouse_is_in_the_file_and_in_the_next_event(
     opened.click(at(opened, 0.01, 0.01))  # closes it
     opened.fill("#shape-list .selected input", "yard")
     message = saved_and_reloaded(opened, viewing)
-    assert message == "Saved: the new configuration is taken up; changed: zones."
+    assert message == "Saved: the new configuration is in use; changed: zones."
     zones = {zone.name: zone.polygon for zone in load(viewing.file).zones}
     assert set(zones) == {"path", "yard"}
     drawn = np.array([[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]])
@@ -218,7 +218,7 @@ def test_a_slider_is_saved_and_a_bad_value_is_marked(opened: Page, viewing: View
     opened.click("#range-floor")  # its middle
     opened.run("document.getElementById('range-floor').focus()")
     opened.key("ArrowRight")
-    assert saved(opened) == "Saved: the new configuration is taken up; changed: motion."
+    assert saved(opened) == "Saved: the new configuration is in use; changed: motion."
     written = viewing.file.read_text()
     assert 30 < load(viewing.file).motion.floor < 32
     opened.fill("#number-floor", "999")

@@ -129,12 +129,12 @@ def test_a_change_is_written_and_the_daemon_reloads(viewing: Viewed) -> None:
     change = settings_of(viewing) | {"motion": {"min_area": 0.001}}
     result = viewing.json("PUT", "/api/settings", change)
     assert result["taken_up"], result
-    assert result["text"] == "the new configuration is taken up; changed: motion"
+    assert result["text"] == "the new configuration is in use; changed: motion"
     assert load(viewing.file).motion.min_area == 0.001
     assert "# tuned in spring" in viewing.file.read_text()
     until(lambda: viewing.ask("GET", "/api/frame")[0] == 200)
     again = viewing.json("PUT", "/api/settings", settings_of(viewing))
-    assert again["text"] == "nothing has changed in the configuration"
+    assert again["text"] == "the configuration has not changed"
 
 
 @pytest.mark.parametrize(
