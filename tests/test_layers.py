@@ -1,4 +1,4 @@
-"""The direction of flow, held by the imports themselves, those by name included."""
+"""Each room imports earlier rooms only, also through importlib."""
 
 from __future__ import annotations
 

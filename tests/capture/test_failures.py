@@ -186,7 +186,7 @@ def test_a_clip_that_cannot_be_completed_fails_for_all_its_events(
 def test_a_file_that_can_neither_be_listed_nor_removed_ends_no_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the disk becomes read-only between the still and its sidecar."""
+    """The disk becomes read-only between the still and its sidecar."""
 
     def read_only(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")

@@ -176,7 +176,7 @@ def test_empty_day_folders_are_deleted_and_others_stay(tmp_path):
 
 
 def test_captures_that_a_person_deleted_do_not_cost_others(tmp_path):
-    """The count is an hour old: it is renewed before it makes anything go."""
+    """The count is an hour old: files are counted again before any is deleted."""
     kept, removed = capture(tmp_path, "kept", 90), capture(tmp_path, "removed", 10)
     keeper = guard(tmp_path, max_bytes=2000)
     for path in removed.parent.glob("removed.*"):

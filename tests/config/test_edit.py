@@ -123,7 +123,7 @@ names = st.lists(st.from_regex(r"\A[a-z][a-z0-9_-]{0,8}\Z"), max_size=4, unique=
 def test_the_file_holds_exactly_the_shapes_that_were_drawn(
     data: st.DataObject, zones: list[str], masks: list[list[tuple[float, float]]], floor: float
 ) -> None:
-    """Twice: once from a new file, and again over its own result."""
+    """The change is made twice: in a new file, and again in its own result."""
     text = CONFIGURATION
     for _ in range(2):
         there = [zone.name for zone in loads(text).zones]

@@ -53,7 +53,7 @@ class MappedArray:
 
 
 class Encoder:
-    """In place of picamera2's encoder, of which only the output is used."""
+    """Replaces picamera2's encoder, whose output alone is used."""
 
     gives = True
     firsttimestamp = 0

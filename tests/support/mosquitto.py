@@ -13,7 +13,7 @@ BINARY = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 
 
 class Mosquitto:
-    """Keeps sessions on disk, so that a subscriber gets after a restart what came in between."""
+    """Keeps sessions on disk: a subscriber receives missed messages after a restart."""
 
     def __init__(self, folder: Path, *more: str) -> None:
         with socket.socket() as probe:
@@ -50,7 +50,7 @@ class Mosquitto:
         raise AssertionError((self._folder / "log").read_text())
 
     def save(self) -> None:
-        """Sessions and what waits for them go to disk now."""
+        """Writes the sessions and their waiting messages to disk now."""
         assert self._process is not None
         stored = self._folder / "mosquitto.db"
         before = stored.stat().st_mtime_ns if stored.exists() else 0
@@ -63,7 +63,7 @@ class Mosquitto:
         raise AssertionError("the broker saved nothing")
 
     def freeze(self) -> None:
-        """It takes what comes and answers nothing."""
+        """Stops the process: its connections stay open, but it sends nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

@@ -48,7 +48,7 @@ post_roll_s = 0.5
 
 
 class Viewed:
-    """Where the files of both are. file: the configuration. port: of the page."""
+    """Places of the files of daemon and view. file: the configuration. port: of the page."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.file = folder / "edge.toml"

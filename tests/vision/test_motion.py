@@ -1,4 +1,4 @@
-"""Motion of objects is found; light, noise and ghosts are not taken for motion."""
+"""Motion of objects is detected; light, noise and ghosts are not reported as motion."""
 
 from __future__ import annotations
 

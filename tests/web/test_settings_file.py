@@ -108,7 +108,7 @@ def test_mode_owner_and_a_link_stay(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: files can't be given away")
 def test_a_member_of_the_files_group_keeps_the_group() -> None:
-    """As another user, in a process of its own; pytest's folders are closed to others."""
+    """Runs as another user, in a process of its own; pytest's folders are closed to others."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         path = Path(folder) / "edge.toml"
