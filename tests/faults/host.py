@@ -17,7 +17,7 @@ import av
 import cv2
 import msgspec
 
-from edge.client import Event, Gap, Subscriber
+from edge.client import Gap, Subscriber
 from edge.messages import Capture, Health, Trigger
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -194,13 +194,14 @@ class Host:
                 self._fed_s = time.monotonic()
 
     def _subscribe(self) -> None:
-        with Subscriber(f"ipc://{self.folder}/e.ipc", topics=[""]) as subscriber:
+        endpoint = f"ipc://{self.folder}/e.ipc"
+        with Subscriber(endpoint, topics=[""], on_gap=self._note_gap) as subscriber:
             while True:
-                event = subscriber.receive(1)
-                if isinstance(event, Gap):
-                    self.missing += event.missing
-                elif isinstance(event, Event):
+                if (event := subscriber.receive(1)) is not None:
                     self._note(event.message)
+
+    def _note_gap(self, gap: Gap) -> None:
+        self.missing += gap.missing
 
     def _note(self, message: Any) -> None:
         match message:

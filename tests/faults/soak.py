@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.client import Event, Gap, Subscriber
+from edge.client import Subscriber
 from edge.messages import Capture, Health, Trigger
 from tests.faults.host import ROOT
 
@@ -89,9 +89,8 @@ def run(frames: int, folder: Path) -> Soak:
         )  # fmt: skip
         while soak.last is None or soak.last.state != "stopping":
             event = subscriber.receive(2)
-            if isinstance(event, Gap):
-                soak.missing += event.missing
-            elif isinstance(event, Event):
+            soak.missing = subscriber.gaps.missing
+            if event is not None:
                 _note(soak, event.message, process.pid)
             elif process.poll() is not None:
                 break

@@ -25,6 +25,7 @@ from edge.sources.views import luma_of
 from edge.vision.motion import MotionDetector
 from edge.vision.picture import PixelFormat
 from edge.vision.types import Frame, SourceInfo
+from tests.support.captures import frame
 
 
 def source(uri: object, **settings: object) -> Source:
@@ -259,3 +260,32 @@ def test_passes_differ() -> None:
     scene = SyntheticScene("crossing", SceneOptions(objects=1, fps=5))
     heights = {round(float(b[3] - b[1])) for n in range(600) for b in scene.truth(n)[1]}
     assert max(heights) - min(heights) > 4
+
+
+def test_the_time_of_a_source_never_goes_back_over_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.0)
+    steps: list[int | None] = [100, 200, None, 50, 250]  # None: the source is lost
+
+    class Stepping:
+        def open(self) -> SourceInfo:
+            self.index = -1
+            return SourceInfo("c", (320, 240), (160, 120), 10.0, live=True)
+
+        def read(self) -> Frame | None:
+            if not steps:
+                return None
+            step_ns = steps.pop(0)
+            if step_ns is None:
+                raise SourceLostError("gone")
+            self.index += 1
+            return frame(self.index, timestamp_ns=step_ns)
+
+        def close(self) -> None:
+            pass
+
+    source = Reconnecting(Stepping(), SourceSettings())
+    source.open()
+    frames = [given for _ in range(4) if (given := source.read()) is not None]
+    assert [given.timestamp_ns for given in frames] == [100, 200, 200, 250]
+    assert [given.index for given in frames] == [0, 1, 2, 3]
+    assert source.reopened == 1

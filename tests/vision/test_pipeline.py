@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.config.schema import Settings, SourceSettings
+from edge.config.schema import SchedulerSettings, Settings, SourceSettings
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
@@ -109,3 +109,18 @@ def test_drawn_people_are_tracked_where_they_are(scene: str) -> None:
         overlaps += iou(drawn.truth(analysis.frame.index)[1], boxes).max(axis=1, initial=0).tolist()
     assert np.mean(np.array(overlaps) > 0.4) > 0.7
     assert sum(len(analysis.events) for analysis in results) >= 2
+
+
+def test_a_share_of_the_budget_leaves_that_share_of_the_invocations() -> None:
+    """The scene keeps the scheduler at the limit of its budget."""
+    counts = {}
+    for share in (1.0, 0.25):
+        source = open_source(SourceSettings(uri="synthetic:busy?duration=20&fps=10", fast=True))
+        settings = Settings(scheduler=SchedulerSettings(burst=1, sweep_s=0))
+        pipeline = build_pipeline(settings, build_detector(settings), source.open())
+        analyses = []
+        while (one := source.read()) is not None:
+            analyses.append(pipeline(one, share))
+        counts[share] = sum(len(analysis.layouts) for analysis in analyses)
+    assert counts[1.0] > 40
+    assert counts[0.25] == pytest.approx(counts[1.0] / 4, rel=0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.config.schema import TrackerSettings
+from edge.config.schema import LOOKS_KEPT, TrackerSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.tracker import Tracker
 from edge.vision.types import Detections, TrackState
@@ -203,3 +203,12 @@ def test_an_observed_shift_replaces_the_prediction() -> None:
     assert after.velocity_px_s[0] < 25
     tracker.predict(7 * NS_PER_S // 10, np.array([[np.nan, np.nan]], np.float32))
     assert tracker.tracks()[0].box_xyxy != after.box_xyxy  # predicted without an observed shift
+
+
+def test_a_track_remembers_as_many_looks_as_a_rule_may_ask_for() -> None:
+    clip = Clip()
+    for _ in range(LOOKS_KEPT + 4):
+        clip.frame(detections_of(walker(clip.t_s)))
+    (track,) = clip.tracker.tracks()
+    assert len(track.looks) == LOOKS_KEPT
+    assert track.looks[-1].frame_index == LOOKS_KEPT + 3
