@@ -1,4 +1,4 @@
-"""The source thread: reads frames, hands them to the recorder and the newest to the analysis."""
+"""The source thread: reads frames, and hands them to the recorder and the analysis."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Acquisition:
         return self.info is not None and self.info.live
 
     def wait_open(self) -> SourceInfo | None:
-        """Waits until the source is open; None if that failed or the daemon ends."""
+        """Waits until the source is open. Returns None if it can't be opened or the daemon ends."""
         self._opened.wait()
         return self.info
 

@@ -1,4 +1,4 @@
-"""The analysis thread: frames through the pipeline, facts to messages, hooks and captures."""
+"""The analysis thread: runs the pipeline on frames, and reports its results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TimedDetector:
 
 
 class Reporter:
-    """Turns the facts of each frame into messages, hook calls and capture requests."""
+    """Turns the analysis of each frame into messages, hook calls and capture requests."""
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Reporter:
         self._changes = publish.TrackChanges()
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
-        """received_ns: when the daemon received the frame. size: (width, height) of the picture."""
+        """Reports one frame.
+
+        received_ns: when the daemon received it. size: (width, height) of the main picture.
+        """
         if analysis.layouts:
             message = publish.detection(analysis, self._labels, size)
             self._outlet.about_frame(message, analysis.frame)
@@ -89,7 +92,7 @@ class Reporter:
         self._progress.frames += 1
 
     def sight(self, analysis: Analysis, size: Size) -> Callable[[], Sight]:
-        """Returns a function that makes the live view's message of this frame."""
+        """Returns a function that makes the live view's message about this frame."""
         return partial(sight, analysis, self._labels, size)
 
     def _report_event(

@@ -32,10 +32,10 @@ from edge.vision.types import SourceInfo
 def assemble(
     settings: Settings, listener: Listener | None = None, reload: Reload | None = None
 ) -> Daemon:
-    """Loads the model, checks everything that can be checked, and returns a daemon.
+    """Loads the model, opens the sockets, and returns a daemon that can be run.
 
-    listener: receives every message as it is published. reload: the command of that name; it may
-    `stop` this daemon. Raises EdgeError.
+    listener: receives every message as it is published. reload: carries out the command `reload`;
+    it may call the daemon's `stop`. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings))
     boot_id = secrets.token_hex(8)
@@ -63,7 +63,7 @@ def assemble(
 
 
 class _Shared:
-    """The parts that most others use."""
+    """The parts that most other parts need."""
 
     def __init__(self, settings: Settings, model: Detector) -> None:
         self.settings = settings
@@ -86,7 +86,7 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
 
 
 def _source(shared: _Shared, recorder: Recorder) -> Source:
-    """A source, not open yet. After a loss its stream starts again, maybe with other parameters."""
+    """A source that is not open yet. After a loss the recorder starts a new stream."""
     settings = shared.settings
 
     def restart_stream(info: SourceInfo) -> None:

@@ -1,7 +1,7 @@
-"""Remote control: carries out the commands that come in on the control socket.
+"""Remote control: carries out the commands that arrive at the control socket.
 
-The control thread calls the commands (`edge.bus.control.Commands`). The analysis thread shows each
-frame by `show`, and checks `paused` before it analyses one.
+The control thread calls the commands (`edge.bus.control.Commands`). The analysis thread checks
+`paused` before it analyses a frame, and then passes the frame to `show`.
 """
 
 from __future__ import annotations
@@ -38,19 +38,16 @@ Capture = Callable[[CaptureRequest], bool]
 
 
 class RefusedError(TemporaryError):
-    """A command that cannot be carried out, or not now."""
+    """A command that can't be carried out, at least not now."""
 
 
 class Remote:
-    """Commands to one daemon.
-
-    health: the last one published; the supervising thread sets it.
-    """
+    """Commands to one daemon. health: the last one published; the supervising thread sets it."""
 
     def __init__(
         self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
     ) -> None:
-        """capture: takes a request; returns False if it is too busy.
+        """capture: accepts a request, or returns False because too many are waiting.
 
         reload: reads the configuration again and returns the result as a sentence. To refuse, it
             raises EdgeError and changes nothing. None if the daemon can't reload.
@@ -65,14 +62,14 @@ class Remote:
 
     @property
     def paused(self) -> bool:
-        """Whether frames are not analysed."""
+        """Whether frames are skipped instead of analysed."""
         return time.monotonic() < self._paused_until_s
 
     def show(self, frame: Frame, sight: Callable[[], Sight] | None = None) -> None:
-        """Hands a frame to a command that waits for one; otherwise it costs nothing.
+        """Hands a frame to a command that waits for one; without such a command it does nothing.
 
         The analysis thread calls it with each frame.
-        sight: makes the pipeline's view of the frame, on request; None during a pause.
+        sight: makes the pipeline's view of the frame, if requested; None during a pause.
         """
         self._frames.show(frame, sight)
 
@@ -86,7 +83,7 @@ class Remote:
 
     def capture(self, captures: tuple[CaptureKind, ...], rule: str = COMMAND_RULE) -> CaptureReply:
         if "clip" in captures and not self._settings.captures_clips:
-            raise RefusedError("no rule captures clips, so no video is kept for one")
+            raise RefusedError("no clip can be captured: no rule has clip among its actions")
         frame, _ = self._frames.wait()
         request = CaptureRequest(
             event_id=secrets.token_hex(8),

@@ -3,8 +3,8 @@
     source thread ──► mailbox of one frame ──► analysis thread ──► publisher
           └──► recorder (pre-roll)                   └──► recorder (captures)
 
-The main thread supervises. A thread that ends with an error or hangs ends the daemon with a
-non-zero exit code; the daemon never goes on with a part missing.
+The main thread supervises. A thread that hangs or ends with an error ends the daemon with a
+non-zero exit code; the daemon never continues without one of its parts.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from edge.runtime.notify import ServiceManager
 SUPERVISE_S = 0.1  # longest time until an error or a stop request is handled
 STOP_STAGE_S = 2.0  # for a thread to end; one that takes longer is stuck
 STOP_CAPTURES_S = 5.0  # for open clips and their files
-STOP_S = 15.0  # for the whole shutdown; then the process ends at once
+STOP_S = 15.0  # for the whole shutdown, within TimeoutStopSec=20 of the unit; then the process ends
 EXIT_HANGING = 70  # EX_SOFTWARE of sysexits.h
 
 log = logging.getLogger(__name__)
 
 
 class Daemon:
-    """Starts the parts that it is given, supervises them, and stops them in the order of the flow.
+    """Starts its parts, supervises them, and stops them in the order of the flow.
 
     `edge.daemon.assemble.assemble` makes one.
     """

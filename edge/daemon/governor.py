@@ -1,10 +1,10 @@
 """Reduces work while the SoC is hot or its power supply weak, before the SoC throttles itself.
 
-It reads the SoC's temperature from the thermal zones, and the firmware's flags of under-voltage and
-throttling (`vcgencmd get_throttled`). They set a level; each level leaves a share of the budget of
-invocations and of the frame rate. The level rises by one per reading. It falls by one at a time,
-after the readings have been well below for a while, so that the level does not oscillate with the
-temperature that it changes.
+The SoC's temperature and the firmware's flags of under-voltage and throttling (`vcgencmd
+get_throttled`) set a level. Each level leaves a share of the budget of invocations and of the frame
+rate. The level rises by one per reading. It falls by one after the SoC has been cooler than the
+level's threshold by `hysteresis_c` for `calm_s`, so that it does not oscillate with the temperature
+that it changes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class Level:
     frame_rate: float
 
 
+# Chosen, not measured: each level leaves about half the work of the one before.
 LEVELS = (Level(1, 1), Level(0.5, 1), Level(0.25, 0.5), Level(0.1, 0.25))
 
 
 class Governor:
-    """One call per reading. The supervising thread owns it; others only read `level`."""
+    """Call it with each reading, in one thread; other threads only read `level`."""
 
     def __init__(self, settings: GovernorSettings) -> None:
         self._settings = settings
@@ -46,7 +47,7 @@ class Governor:
         return LEVELS[self._number]
 
     def __call__(self, readings: Readings, now_s: float) -> Level:
-        """now_s: time of any monotonic clock."""
+        """Takes a reading. now_s: its time, of any monotonic clock."""
         wanted = self._wanted(readings, 0.0)
         if wanted > self._number:
             self._number += 1

@@ -32,7 +32,7 @@ class HealthReport:
         self._started_ns = time.monotonic_ns()
 
     def __call__(self, state: State, readings: Readings) -> Health:
-        """readings: the latest ones of the machine, which the governor has used."""
+        """readings: the machine's, which the governor used last."""
         parts, progress = self._parts, self._parts.progress
         self.rates.read(progress)
         problems = parts.problems.current()

@@ -39,7 +39,7 @@ class Outlet:
         self.about_now(publish.capture(result))
 
     def capture_failure(self, failure: CaptureFailure) -> None:
-        """A capture that does not come; called by a thread of the recorder or of its caller."""
+        """Publishes that a capture failed; a thread of the recorder or of its caller calls it."""
         self.about_now(publish.capture_failure(failure))
 
     def _send(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None = None) -> M:

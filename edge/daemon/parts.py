@@ -18,7 +18,7 @@ from edge.hooks.hooks import Hooks
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All parts that are started and stopped, and the state they share. model: its name."""
+    """All parts that are started and stopped, and their shared state. model: the model's name."""
 
     settings: Settings
     model: str
@@ -46,7 +46,7 @@ class Parts:
         }
 
     def raise_errors(self) -> None:
-        """Raises the error of a part that died: the daemon ends, to be started again."""
+        """Raises the error that ended a part, if one has ended: the daemon can't continue."""
         threads = (self.acquisition.thread, self.analysis.thread)
         for part in (*threads, self.publisher, self.control, self.recorder, self.hooks):
             if part.error is not None:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Problems:
-    """Any thread may report one. A problem is logged when it appears, and when it reappears."""
+    """Any thread may report a problem. It is logged when it appears, and when it reappears."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s

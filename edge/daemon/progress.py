@@ -1,4 +1,4 @@
-"""Counters of the daemon since its start, and rates from them."""
+"""Counters of a daemon, and the rates that follow from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from edge.runtime.times import NS_PER_MS, NS_PER_S
 
 @dataclass(slots=True)
 class Progress:
-    """Counters since the start; each is written by one thread and read by others.
+    """Counters since the start, and values of the last frame.
 
-    Source thread: received (frames from the source), received_ns. Analysis thread: frames (through
-    the analysis), invocations, invoked_ns, triggers, tracks, blobs, changed. Writing thread of the
-    recorder: captures.
+    Each is written by one thread and read by others. Source thread: received (frames), received_ns
+    (time of the last). Analysis thread: frames (analysed, or skipped in a pause), invocations,
+    invoked_ns (their total time), triggers, and of the last frame tracks, blobs and changed (share
+    of the picture that differs from the background). The recorder's writing thread: captures.
     """
 
     received: int = 0

@@ -1,4 +1,4 @@
-"""Pure functions that turn facts into messages and capture requests."""
+"""Makes messages and capture requests from the results of the analysis and of the recorder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.vision.types import Frame, Track, TrackState
 
 
 def detection(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Detection:
-    """The detections of a frame with invocations; `size` is (width, height) of the picture."""
+    """The message about a frame with invocations. size: (width, height) of the main picture."""
     return messages.Detection(
         frame_index=analysis.frame.index,
         width=size[0],
@@ -29,7 +29,7 @@ def detection(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messag
 
 
 def regions(analysis: Analysis) -> tuple[Box, ...]:
-    """The crops of all invocations of the frame, in pixels of the picture."""
+    """The crops of all invocations of the frame, in pixels of the main picture."""
     return tuple(pixel_box(cell.crop_xyxy) for layout in analysis.layouts for cell in layout.cells)
 
 
@@ -57,7 +57,7 @@ def objects(
 
 
 class TrackChanges:
-    """Messages about tracks that began, were looked at and ended."""
+    """Makes messages about tracks that began, were looked at or ended."""
 
     def __init__(self) -> None:
         self._known: dict[int, str] = {}
@@ -99,7 +99,7 @@ class TrackChanges:
 
 
 def trigger(event: TriggerEvent, event_id: str, size: Size, latency_ms: float) -> messages.Trigger:
-    """latency_ms: from the exposure of the confirming frame to now."""
+    """The message about an event. latency_ms: from the exposure of the confirming frame to now."""
     look = event.confirmed[-1]
     return messages.Trigger(
         event_id=event_id,
@@ -117,10 +117,10 @@ def trigger(event: TriggerEvent, event_id: str, size: Size, latency_ms: float) -
 
 
 def capture_request(
-    event: TriggerEvent, event_id: str, camera: str, now: Frame, latency_ms: float
+    event: TriggerEvent, event_id: str, camera: str, frame: Frame, latency_ms: float
 ) -> CaptureRequest:
-    """now: the frame that confirmed the event."""
-    size = (now.main.width, now.main.height)
+    """frame: the one that confirmed the event."""
+    size = (frame.main.width, frame.main.height)
     look = event.best
     track = TrackInfo(
         event.track.id,
@@ -133,8 +133,8 @@ def capture_request(
         event_id=event_id,
         rule=event.rule.name,
         camera=camera,
-        wall_ns=now.wall_ns,
-        timestamp_ns=now.timestamp_ns,
+        wall_ns=frame.wall_ns,
+        timestamp_ns=frame.timestamp_ns,
         actions=event.rule.actions,
         still=event.frame if "still" in event.rule.actions else None,
         track=track,
@@ -143,7 +143,7 @@ def capture_request(
 
 
 def capture(result: CaptureResult) -> messages.Capture:
-    """A file that is complete on disk."""
+    """The message about a file that is complete on disk."""
     return messages.Capture(
         event_ids=result.event_ids,
         rule=result.rule,
@@ -156,7 +156,7 @@ def capture(result: CaptureResult) -> messages.Capture:
 
 
 def capture_failure(failure: CaptureFailure) -> messages.Capture:
-    """A capture that was announced and does not come."""
+    """The message about a capture that was announced and failed."""
     return messages.Capture(
         event_ids=failure.event_ids,
         rule=failure.rule,

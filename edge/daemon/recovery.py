@@ -16,7 +16,7 @@ MAX_PAUSE_S = 600.0  # a camera that needs repair is not retried more often
 
 
 class SourceRecovery:
-    """Called regularly by the supervising thread. Only live sources can be reopened."""
+    """Call it regularly, in the supervising thread. It does nothing for a recording."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class SourceRecovery:
         return self._source.reopened if self._source is not None else 0
 
     def __call__(self, picture: PictureState) -> None:
-        """Raises StalledError if only a new process helps."""
+        """Reopens the source if it is due. Raises StalledError if only a new process helps."""
         if self._source is None:
             return
         answering_s = self._source.answering_s()

@@ -1,8 +1,8 @@
 """`edge run` as a service: signals, the service manager, and a new daemon on each reload.
 
 A reload is a restart that can't fail halfway: the configuration is read and checked, the model is
-loaded and the next daemon is made while the present one works. Only then the present one finishes
-its captures and ends, and the next one takes its place. If that one fails before its first frame,
+loaded and the next daemon is made while the present one runs. Only then does the present one finish
+its captures and end, and the next one takes its place. If that one fails before its first frame,
 the previous configuration is used again.
 """
 
@@ -42,7 +42,10 @@ class Service:
         listener: Listener | None = None,
         on_start: Starting | None = None,
     ) -> None:
-        """`load` reads the configuration again. Raises EdgeError as `assemble` does."""
+        """load: reads the configuration again. on_start: receives each daemon before it runs.
+
+        Raises EdgeError as `assemble` does.
+        """
         self._load = load
         self._listener = listener
         self._on_start = on_start or (lambda _: None)
@@ -82,12 +85,14 @@ class Service:
             self._daemon.stop()
 
     def reload(self) -> str:
-        """Reads and applies the configuration again; returns the result as a sentence.
+        """Reads the configuration again and applies it; returns the result as a sentence.
 
-        Raises EdgeError, and changes nothing then.
+        To refuse, it raises EdgeError and changes nothing.
         """
         with self._lock:
-            if self._load is None or self._stopping:
+            if self._stopping:
+                raise ReloadError("the daemon is stopping and does not reload its configuration")
+            if self._load is None:
                 raise ReloadError("there is no configuration file to read again")
             self._manager.reloading()
             try:
@@ -107,7 +112,7 @@ class Service:
         return f"the new configuration is in use; changed: {', '.join(changed)}"
 
     def reload_on_signal(self) -> None:
-        """Calls `reload` and logs the result, as a signal has no reply."""
+        """Calls `reload` and logs its result, since a signal has no reply."""
         try:
             log.info("%s", self.reload())
         except EdgeError as error:

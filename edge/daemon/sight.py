@@ -1,4 +1,4 @@
-"""The pipeline's view of one frame as a message, for the live view."""
+"""The live view's message: the pipeline's view of one frame."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edge.vision.pipeline import Analysis
 
 
 def sight(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Sight:
-    """Call it before the pipeline gets the next frame: mask and canvas are views of its buffers.
+    """The message about a frame. labels: of the model, by class id. size: (width, height) of main.
 
-    labels: of the model, by class id. size: (width, height) of the main picture.
+    Call it before the pipeline gets the next frame: mask and canvas are views of its buffers.
     """
     return messages.Sight(
         width=size[0],

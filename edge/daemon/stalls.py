@@ -22,8 +22,8 @@ class StalledError(TemporaryError):
 class Watched:
     """A stage by its name in `health.stalled`.
 
-    busy_s: as `Stage.busy_s`. about: the sentence that "for 7 s" completes. fatal: whether `hang_s`
-    ends the daemon; a source is reopened instead.
+    busy_s: as `Stage.busy_s`. about: the problem's sentence, to which "for 7 s" is added. fatal:
+    whether `hang_s` ends the daemon; a source is reopened instead.
     """
 
     name: str

@@ -19,7 +19,7 @@ GOVERN_S = 2.0  # a SoC warms by less than a degree in this time
 
 
 class Supervisor:
-    """Watches over the parts of one daemon; `step` is called several times per second."""
+    """Watches the parts of one daemon; call `step` several times per second."""
 
     def __init__(
         self,
@@ -40,7 +40,10 @@ class Supervisor:
         self._health_due_s = self._govern_due_s = 0.0
 
     def step(self, manager: ServiceManager) -> None:
-        """Raises the error that ended a part, and StalledError for a stage that hangs."""
+        """Does all checks that are due, and publishes health.
+
+        Raises the error that ended a part, and StalledError for a stage that hangs.
+        """
         parts = self._parts
         parts.raise_errors()
         if not self._ready and parts.progress.frames:
@@ -78,7 +81,7 @@ class Supervisor:
             return  # a recording is analysed the same at any temperature
         self._governor(self._readings, now_s)
         if self._governor.number:
-            sentence = f"less work, level {self._governor.number}: {self._readings}"
+            sentence = f"work is reduced to level {self._governor.number}: {self._readings}"
             self._parts.problems.report(sentence, "governor")
         else:
             self._parts.problems.clear("governor")

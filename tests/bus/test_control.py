@@ -479,7 +479,7 @@ def test_a_daemon_refuses_clips_it_does_not_record_and_reloads_it_can_not_do() -
         CaptureCommand(captures=("clip",)), ReloadCommand(), ResumeCommand(),
     )]  # fmt: skip
     assert [reply.text for reply in replies] == [
-        "no rule captures clips, so no video is kept for one",
+        "no clip can be captured: no rule has clip among its actions",
         "this daemon can't reload its configuration; restart it",
         "was not paused",
     ]

@@ -121,9 +121,8 @@ def test_heat_reduces_the_work_for_a_camera_but_not_for_a_recording(
         reached.append(rig.governor.number)
         machine.now_s += GOVERN_S
     assert reached == levels
-    is_reported = [
-        problem.startswith("less work, level 2") for problem in rig.parts.problems.current()
-    ]
+    start = "work is reduced to level 2: "
+    is_reported = [problem.startswith(start) for problem in rig.parts.problems.current()]
     assert is_reported == ([True] if live else [])
 
 

@@ -180,7 +180,7 @@ CASES = [
     Case("SIGTERM in a clip", in_a_clip(signal.SIGTERM), "exit"),
     Case("SIGKILL in a clip", in_a_clip(signal.SIGKILL), "exit"),
     Case("reload", reload),
-    Case("hot", injected("hot"), "less work"),
+    Case("hot", injected("hot"), "work is reduced"),
 ]
 
 
