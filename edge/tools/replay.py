@@ -20,7 +20,7 @@ import numpy as np
 from edge.config.schema import Settings
 from edge.daemon.pictures import thumbnail
 from edge.errors import PermanentError
-from edge.runtime.files import part_of, write_file
+from edge.runtime.files import PartFile, file_errors, make_folder, write_atomic
 from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
 from edge.tools.report import Entry, Sample, render
@@ -133,9 +133,12 @@ class _Video:
     """An MP4 that gets its name when it is complete, and is deleted after an error."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
-        self._path = path.absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(part_of(self._path)), "w", format="mp4")
+        self._path = path
+        with file_errors(path):
+            make_folder(path.absolute().parent)
+            self._part = PartFile(path)
+        # By path: FFmpeg goes back to the start of the file to complete its header.
+        self._container = av.open(str(self._part.path), "w", format="mp4")
         self._stream = self._container.add_stream(
             "libx264", rate=Fraction(info.fps).limit_denominator(1000),
             options={"preset": "veryfast", "crf": "26"},
@@ -161,16 +164,17 @@ class _Video:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        part = part_of(self._path)
         if kind is None:
             self._container.mux(self._stream.encode(None))
         self._container.close()
-        if kind is None:
-            part.replace(self._path)
-        else:
-            part.unlink(missing_ok=True)
+        with file_errors(self._path):
+            if kind is None:
+                self._part.publish(replace=True)
+            else:
+                self._part.discard()
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, data)
+    with file_errors(path):
+        make_folder(path.absolute().parent)
+        write_atomic(path, data)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edge.errors import ConfigError
+from edge.runtime.files import write_atomic
 
 OPEN: Final = ("/", "/api/login")  # paths that need no token, as those in /static/
 SAFE: Final = ("GET", "HEAD")  # methods that change nothing
@@ -150,8 +151,8 @@ def read_token(path: Path) -> str:
     """The first line of a file, which is created if it does not exist. Raises ConfigError."""
     try:
         if not path.exists():
-            path.touch(mode=0o600, exist_ok=False)
-            path.write_text(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+            token = secrets.token_urlsafe(TOKEN_BYTES)
+            write_atomic(path, f"{token}\n".encode(), replace=False, mode=0o600)
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"token file {path}: other users can read it: chmod 600 {path}")
         token = (path.read_text().splitlines() or [""])[0].strip()

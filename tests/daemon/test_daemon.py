@@ -138,6 +138,19 @@ def test_replay_writes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -
     assert "<polyline" in page
 
 
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_replay_into_a_path_that_cannot_be_written_is_one_sentence(
+    option: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "made"
+    others = ["--out", tmp_path / "a.mp4"] if option == "--report" else []
+    done = edge("replay", "synthetic:still?duration=1", *others, option, target)
+    assert done.returncode == 1, done.stderr
+    assert f"{target} could not be written: a file of that name is in the way" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> None:
     report = tmp_path / "r.html"
     short = ["--set", "triggers=[{name='person', cooldown_s=1}]", "--out", tmp_path / "a.mp4"]
