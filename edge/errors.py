@@ -73,6 +73,6 @@ class MissingExtraError(PermanentError):
     """An optional package is not installed."""
 
     def __init__(self, purpose: str, extra: str, hint: str = "") -> None:
-        """hint: command that installs it, where it isn't pip's."""
+        """hint: the command that installs it, if that is not pip."""
         install = hint or f"pip install 'edge-trigger[{extra}]'"
         super().__init__(f"{purpose} needs the extra '{extra}', which is not installed: {install}")

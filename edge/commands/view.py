@@ -74,7 +74,7 @@ def view(
     token = token_for(host, token_file)
     with server.listen(host, port) as listening:
         port = listening.getsockname()[1]
-        parts = _parts(settings, camera, config or load.found(), token, port)
+        parts = _parts(settings, camera, config or load.default_path(), token, port)
         click.echo(page_address(host, port, token))
         with until_signal():  # the server handles signals, and raises them again when it ends
             server.serve(server.make_app(parts), listening)

@@ -1,1 +1,1 @@
-"""The configuration file: its settings, how it is loaded, explained, begun and edited."""
+"""Settings: their definition, and how a file of them is created, read, explained and edited."""

@@ -1,6 +1,6 @@
-"""Contradictions: values that are valid one by one and wrong together.
+"""Finds settings that are valid one by one and contradict each other.
 
-Those within a section are found by its own `problems`; those between sections are found here.
+Each section checks its values (`Section.problems`); this module adds the checks across sections.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edge.config.words import suggestion
 
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
-    """Each as its dotted key and one sentence."""
+    """Yields each contradiction as a dotted key and one sentence."""
     for prefix, section in _sections(settings):
         for key, sentence in section.problems():
             yield f"{prefix}.{key}", sentence

@@ -1,6 +1,7 @@
-"""Edits of a configuration file's text: comments, order and everything else in it stay.
+"""Changes settings in the text of a configuration file and keeps its comments and their order.
 
-Text and a change go in, checked text comes out; `edge.web.settings_file` reads and writes the file.
+The live view edits files that a person also edits by hand. This module takes and returns text;
+`edge.web.settings_file` reads and writes the file.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ZoneEdit(Edit, frozen=True):
-    """A zone as it should be. was: its name in the file; None for a new zone."""
+    """The new state of a zone. was: its name in the file; None for a new zone."""
 
     name: str
     polygon: Points
@@ -40,24 +41,23 @@ class ZoneEdit(Edit, frozen=True):
 
 
 class MaskEdit(Edit, frozen=True):
-    """A mask as it should be. was: its index in the file; None for a new mask."""
+    """The new state of a mask. was: its index in the file; None for a new mask."""
 
     polygon: Points
     was: int | None = None
 
 
 class RuleEdit(Edit, frozen=True):
-    """The zones of the rule with this name."""
+    """The new zones of the rule with this name."""
 
     name: str
     zones: tuple[str, ...]
 
 
 class Change(Edit, frozen=True):
-    """All that may be changed. Zones and masks of the file that are not listed here are removed.
+    """New zones, masks, rules and motion settings. Zones and masks that it omits are removed.
 
-    version: the version of the file that the change was made from.
-    motion: numbers of `[motion]` by key.
+    version: of the file that the change is based on. motion: new values of `[motion]`, by key.
     """
 
     version: str
@@ -68,7 +68,7 @@ class Change(Edit, frozen=True):
 
 
 def edited(text: str, change: Change, path: Path) -> str:
-    """The text with the change made in it. `path` is the file named in errors.
+    """The text with the change applied. path: the file that errors name.
 
     Raises ConfigError with every problem of the result.
     """
@@ -146,7 +146,7 @@ def _set_masks(document: Any, masks: Sequence[MaskEdit]) -> None:
 
 
 def _set_rules(document: Any, rules: Sequence[RuleEdit], before: Settings) -> None:
-    """A file without rules has the default ones, which are written when one changes."""
+    """Writes the default rules into a file without rules when one of them changes."""
     known = {rule.name: rule for rule in before.triggers}
     changed = {r.name: r for r in rules if r.name in known and r.zones != known[r.name].zones}
     if not changed:
@@ -190,7 +190,7 @@ def _lists(polygon: Points) -> list[list[float]]:
 def _uncommented(text: str, section: str, key: str) -> str:
     """Turns a line such as `#floor = 14.0`, which `edge init` writes, into a setting.
 
-    The new value then stands below its explanation. A text without such a line is returned as is.
+    The new value is then below its explanation. Text without such a line is returned unchanged.
     """
     lines = text.splitlines(keepends=True)
     within = False

@@ -1,4 +1,4 @@
-"""The keys for a person: as rows, a commented file, Markdown tables, or settings as TOML."""
+"""Writes the keys for people: as rows, as a commented file or as Markdown; and settings as TOML."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = {  # for keys that have no default
 
 @dataclass(frozen=True, slots=True)
 class KeyDoc:
-    """One key of the reference. range: empty without limits. default: empty if it is required."""
+    """One key of the reference. range: empty without limits. default: empty for a required key."""
 
     key: str
     type: str
@@ -40,12 +40,12 @@ class KeyDoc:
 
 
 def explain() -> list[KeyDoc]:
-    """Every key in the order of the file; those of lists of sections as `zones[].name`."""
+    """Every key in the order of the file; keys of repeated sections are named `zones[].name`."""
     return [row for _, rows in _documented() for row in rows]
 
 
 def to_toml(settings: Settings) -> str:
-    """A file that loads to the same settings."""
+    """TOML text that loads to the same settings."""
     top = [f"camera = {words.toml_value(settings.camera)}"]
     sections = []
     for name in (field.name for field in msgspec.structs.fields(settings)):
@@ -59,7 +59,7 @@ def to_toml(settings: Settings) -> str:
 
 
 def commented() -> str:
-    """The defaults as a file to start from: every key is there, commented out."""
+    """The text of a file with every key at its default, commented out."""
     parts = [HEAD]
     for header, rows in _documented():
         if header:

@@ -1,7 +1,7 @@
-"""Configuration files: read, override single keys, and validate as a whole.
+"""Reads a configuration file, overrides single keys and validates the result.
 
-The keys, their types, ranges and meaning are those of `edge.config.schema`. All problems of a file
-are reported at once, each with its file, line and key, and what to write instead.
+`edge.config.schema` defines the keys. All problems are reported at once, so that a person corrects
+a file in one pass: each with file, line, key and the value that is expected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edge.errors import ConfigError
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
 TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
-WITHIN = re.compile(r" - at `\$([^`]*)`")  # where in a list msgspec found a wrong value
+WITHIN = re.compile(r" - at `\$([^`]*)`")  # the place in a list of the value that msgspec refuses
 MAX_SHOWN = 60  # characters of a wrong value that an error quotes
 
 
@@ -32,16 +32,16 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
 
     path: None searches $EDGE_CONFIG, ./edge.toml and /etc/edge/edge.toml, and takes the defaults if
     none of them exists. A string in `overrides` is read as a TOML value if it is one, otherwise as
-    it stands. Raises ConfigError with every problem.
+    text. Raises ConfigError with every problem.
     """
-    path = path or found()
+    path = path or default_path()
     return loads("" if path is None else read(path), path, overrides)
 
 
 def loads(
     text: str, path: Path | None = None, overrides: Mapping[str, object] | None = None
 ) -> Settings:
-    """As `load`, from a text. `path` is the file named in errors."""
+    """Like `load`, from text. path: the file that errors name."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -56,8 +56,8 @@ def loads(
     return validation.settings(document)
 
 
-def found() -> Path | None:
-    """The file that `load` reads if none is named; None if there is none."""
+def default_path() -> Path | None:
+    """The file that `load` reads without a path; None if there is none."""
     if named := os.environ.get("EDGE_CONFIG"):
         return Path(named)
     return next((path for path in SEARCHED if path.is_file()), None)
@@ -75,10 +75,10 @@ def read(path: Path, newline: str | None = None) -> str:
 
 
 class _Validation:
-    """Turns a parsed file into settings and collects every problem on the way."""
+    """Converts a parsed file to settings and collects every problem."""
 
     def __init__(self, locate: Callable[[str], str]) -> None:
-        """`locate` turns a dotted key into the place that a person should look at."""
+        """locate: turns a dotted key into its place for a person, such as `file:line: key`."""
         self._locate = locate
         self._problems: list[str] = []
 
@@ -97,7 +97,7 @@ class _Validation:
         self._problems.append(f"{self._locate(key)}{within}: {sentence}")
 
     def _section(self, kind: type[Section], value: object, key: str) -> Any:
-        """Converts field by field, so that every problem is found; None if there is any."""
+        """Converts field by field, so that every problem is reported; None after a problem."""
         if not isinstance(value, dict):
             self._report(key, f"{_shown(value)} found, expected a section {_header(key)}")
             return None
@@ -116,7 +116,7 @@ class _Validation:
         return kind(**values) if len(self._problems) == before else None
 
     def _value(self, kind: Any, value: object, key: str) -> Any:
-        """Converts what a key is set to; None after a problem."""
+        """Converts the value of a key; None after a problem."""
         if isinstance(kind, type) and issubclass(kind, Section):
             return self._section(kind, value, key)
         if element := section_of_list(kind):
@@ -154,7 +154,7 @@ def _override(document: dict[str, Any], key: str, value: object) -> None:
 
 
 def _instead(name: str, known: Mapping[str, object], section: str) -> str:
-    """What to write in place of an unknown key."""
+    """The end of an error for an unknown key: the nearest known one, or a command that helps."""
     explained = re.sub(r"\[\d+\]", "[]", section)
     command = f"edge config explain {explained}".strip()
     return suggestion(name, known) or f"; `{command}` lists the known ones"
@@ -171,7 +171,7 @@ def _shown(value: object) -> str:
 
 
 def _in_file(text: str, path: Path) -> Callable[[str], str]:
-    """Gives `file:line: key` for a dotted key."""
+    """Returns a function from a dotted key to `file:line: key`."""
     lines = dict(_lines(text))
     return lambda key: f"{path}:{_line_of(key, lines)}: {key}"
 

@@ -1,8 +1,8 @@
-"""Every setting as a typed struct, with its default, its range and one sentence of meaning.
+"""Every setting as a typed struct, with its default, its range and a sentence that explains it.
 
-These structs are all that a configuration file may hold: `edge.config.load` reads a file into them,
-and each stage is given its own section. A section also knows which of its values contradict each
-other. Nothing here reads a file or a clock.
+The structs define all that a configuration file may hold: `edge.config.load` reads a file into
+them, and each stage gets its own section. A section also checks its values for contradictions.
+Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from msgspec import Meta
 from edge.messages import CaptureKind
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
-LOOKS_KEPT: Final = 16  # latest looks that a track remembers: the longest `of_last` of a rule
-NO_LINE: Final = -1
+LOOKS_KEPT: Final = 16  # of a track: the longest `of_last`; 4 s at the default relook_s
+NO_LINE: Final = -1  # a GPIO line that is not used
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -36,7 +36,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of all sections: immutable, and an unknown key is an error."""
 
     def problems(self) -> Iterator[Problem]:
-        """Values that are valid one by one and contradict each other."""
+        """Yields values that are valid one by one and contradict each other."""
         yield from ()
 
 
@@ -54,7 +54,7 @@ def _about(text: str, title: str | None = None) -> Meta:
 
 
 class SourceSettings(Section, frozen=True):
-    """Where frames come from."""
+    """The source of the frames."""
 
     uri: Annotated[
         str,
@@ -75,7 +75,7 @@ class SourceSettings(Section, frozen=True):
     luma_width_px: Annotated[
         int,
         Meta(ge=64, le=1280),
-        _about("width of the luma plane, which shows motion; raise it for distant objects"),
+        _about("width of the luma plane for motion detection; raise it for distant objects"),
     ] = 320
     upside_down: Annotated[
         bool, _about("rotate the picture by 180° (picamera2 camera mounted upside down)")
@@ -88,7 +88,8 @@ class SourceSettings(Section, frozen=True):
     hardware_encoder: Annotated[
         bool,
         _about(
-            "use the H.264 encoder of a Pi (up to Pi 4) for clips of pictures up to clip_height_px"
+            "encode clips with the H.264 encoder of a Pi 4 or older, for pictures up to "
+            "clip_height_px high"
         ),
     ] = True
     fast: Annotated[
@@ -106,7 +107,7 @@ class MotionSettings(Section, frozen=True):
     sensitivity: Annotated[
         float,
         Meta(gt=0, le=10),
-        _about("2 = half of floor and noise_factor suffice; raise it if objects are missed"),
+        _about("divides floor and noise_factor; raise it if objects are missed"),
     ] = 1.0
     floor: Annotated[
         float,
@@ -116,7 +117,7 @@ class MotionSettings(Section, frozen=True):
     noise_factor: Annotated[
         float,
         Meta(ge=0, le=50),
-        _about("multiple of the pixel's noise a change must exceed, at sensitivity 1"),
+        _about("multiple of the pixel's noise that a change must exceed, at sensitivity 1"),
     ] = 4.0
     learn_s: Annotated[
         float, Meta(gt=0), _about("time in which the background follows a slow change of light")
@@ -130,7 +131,7 @@ class MotionSettings(Section, frozen=True):
     ] = 0.0004
     scene_change: Annotated[
         Share,
-        _about("a sudden change of more than this share of the picture is light, not motion"),
+        _about("share of the picture; a sudden change of more counts as light, not as motion"),
     ] = 0.5
     masks: Annotated[
         tuple[PolygonPoints, ...],
@@ -147,10 +148,11 @@ class RegionSettings(Section, frozen=True):
     context: Annotated[
         float,
         Meta(ge=1, le=5),
-        _about("size of a crop as a multiple of its blob, on the tighter side"),
+        _about("size of a crop as a multiple of its blob, in the direction with less room"),
     ] = 1.6
     merge_gap: Annotated[
-        Share, _about("blobs closer than this share of their size are one object")
+        Share,
+        _about("blobs are one object if they touch when each grows by this share on every side"),
     ] = 0.1
     max_enlarge: Annotated[
         float, Meta(ge=1, le=8), _about("largest factor by which a crop is enlarged for the model")
@@ -167,7 +169,7 @@ class RegionSettings(Section, frozen=True):
 
 
 class SchedulerSettings(Section, frozen=True):
-    """Which regions get an invocation of the model now."""
+    """The choice of regions for invocations of the model."""
 
     invocations_per_s: Annotated[
         float,
@@ -175,7 +177,9 @@ class SchedulerSettings(Section, frozen=True):
         _about("average budget of model invocations; lower it to save CPU and heat"),
     ] = 5.0
     burst: Annotated[
-        int, Meta(ge=1, le=100), _about("unused invocations that are saved for a sudden event")
+        int,
+        Meta(ge=1, le=100),
+        _about("unused invocations that may be saved for a sudden event"),
     ] = 6
     relook_s: Annotated[Seconds, _about("time between two looks at a moving track")] = 0.25
     standing_relook_s: Annotated[
@@ -183,11 +187,14 @@ class SchedulerSettings(Section, frozen=True):
     ] = 2.0
     empty_relook_s: Annotated[
         Seconds,
-        _about("pause after a look at motion found no object; doubles while the place stays empty"),
+        _about(
+            "pause at a place where a look at motion detected no object; doubles while it stays "
+            "empty"
+        ),
     ] = 1.0
     sweep_s: Annotated[
         Seconds,
-        _about("time between two looks at the whole picture, motion or not; 0 = never"),
+        _about("time between two looks at the whole picture, also without motion; 0 = never"),
     ] = 60.0
 
 
@@ -213,7 +220,7 @@ class ModelSettings(Section, frozen=True):
 
 
 class TrackerSettings(Section, frozen=True):
-    """Detections to tracks."""
+    """Assignment of detections to tracks."""
 
     min_iou: Annotated[
         Share, _about("smallest overlap (IoU) at which a detection continues a track")
@@ -251,7 +258,7 @@ class Zone(Section, frozen=True):
 
 
 class TriggerRule(Section, frozen=True):
-    """When a track becomes an event, and what is captured then."""
+    """The conditions for an event, and its captures and other actions."""
 
     name: Annotated[Name, _about("name of the rule in topics and file names")]
     labels: Annotated[tuple[str, ...], _about("labels of the model; empty = any")] = ()
@@ -260,7 +267,7 @@ class TriggerRule(Section, frozen=True):
         tuple[str, ...],
         _about("zones in which the bottom centre of the box must be; empty = anywhere"),
     ] = ()
-    confirm: Annotated[Count, _about("number of the last `of_last` looks that must agree")] = 2
+    confirm: Annotated[Count, _about("how many of the last `of_last` looks must meet the rule")] = 2
     of_last: Annotated[
         int, Meta(ge=1, le=LOOKS_KEPT), _about("number of latest looks considered for `confirm`")
     ] = 3
@@ -299,13 +306,13 @@ class TriggerRule(Section, frozen=True):
         if self.confirm > self.of_last:
             yield (
                 "confirm",
-                f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise that",
+                f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise of_last",
             )
         if self.min_height > self.max_height:
             yield (
                 "min_height",
                 f"{self.min_height:g} exceeds max_height = {self.max_height:g}, so no object fits; "
-                "lower it or raise that",
+                "lower it or raise max_height",
             )
 
 
@@ -331,7 +338,7 @@ class CaptureSettings(Section, frozen=True):
     max_bytes: Annotated[
         int,
         Meta(ge=0),
-        _about("delete the oldest captures when all of them exceed this; 0 = no limit"),
+        _about("delete the oldest captures when all together exceed this; 0 = no limit"),
     ] = 8_000_000_000
     max_age_days: Annotated[
         float, Meta(ge=0), _about("delete captures older than this; 0 = no limit")
@@ -351,7 +358,7 @@ class CaptureSettings(Section, frozen=True):
 
 
 class BusSettings(Section, frozen=True):
-    """ZeroMQ sockets: one publishes events, the other receives commands."""
+    """ZeroMQ sockets: one publishes messages, the other receives commands."""
 
     endpoint: Annotated[
         str,
@@ -365,7 +372,8 @@ class BusSettings(Section, frozen=True):
         str,
         Meta(pattern=r"^(auto|none|(ipc|tcp|inproc)://.+)$"),
         _about(
-            "address that receives commands; auto = an ipc:// endpoint plus `-control`, or none",
+            "address that receives commands; auto = `-control` after an ipc:// endpoint, "
+            "otherwise none",
             title="auto, none, ipc://PATH or tcp://HOST:PORT",
         ),
     ] = "auto"
@@ -373,7 +381,7 @@ class BusSettings(Section, frozen=True):
         str, _about("folder made by `edge keys`; encrypts tcp:// and admits known clients only")
     ] = ""
     high_water_mark: Annotated[
-        Count, _about("messages queued for a slow subscriber before it loses some")
+        Count, _about("messages queued for a slow subscriber; later ones are lost")
     ] = 1000
     linger_ms: Annotated[
         int,
@@ -406,7 +414,7 @@ class HealthSettings(Section, frozen=True):
     stall_s: Annotated[
         float,
         Meta(gt=0),
-        _about("longest pause of a source or stage; then a source is reopened, a stage reported"),
+        _about("longest pause; after it a source is reopened, and a stalled stage is reported"),
     ] = 5.0
     hang_s: Annotated[
         float,
@@ -437,10 +445,10 @@ class GovernorSettings(Section, frozen=True):
     hysteresis_c: Annotated[
         float,
         Meta(ge=0, le=40),
-        _about("cooling below its threshold that undoes a reduction"),
+        _about("how far below its threshold the SoC must cool before a reduction is undone"),
     ] = 3.0
     calm_s: Annotated[
-        Seconds, _about("time the SoC must stay that cool before a reduction is undone")
+        Seconds, _about("how long the SoC must stay that cool before a reduction is undone")
     ] = 30.0
 
 
@@ -510,7 +518,7 @@ class MqttSettings(Section, frozen=True):
         _about("file for messages not yet confirmed by the broker; empty = beside the captures"),
     ] = ""
     spool_bytes: Annotated[
-        int, Meta(ge=10_000), _about("largest size of those messages; the oldest are dropped")
+        int, Meta(ge=10_000), _about("largest total size of these messages; the oldest are dropped")
     ] = 10_000_000
 
     def problems(self) -> Iterator[Problem]:

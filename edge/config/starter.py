@@ -1,4 +1,4 @@
-"""A first configuration: the commented defaults, with a person's answers set in them."""
+"""Writes a first configuration: the commented defaults with a person's answers set in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.config.explain import commented
 from edge.config.schema import DEFAULT_MODEL, Settings
 from edge.config.words import toml_value
 
-MANY_CLASSES = "coco_ssd_mobilenet_v1"
+MANY_CLASSES = "coco_ssd_mobilenet_v1"  # for labels that the default model lacks
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "people": ("person",),
     "animals": (
@@ -63,7 +63,7 @@ def starter(answers: Answers) -> str:
         ("triggers", "name"): name,
         ("triggers", "labels"): labels,
     }
-    if answers.camera != Settings().camera:  # two cameras of one machine need two endpoints
+    if answers.camera != Settings().camera:  # each camera of a machine needs its own endpoint
         values["bus", "endpoint"] = f"ipc:///tmp/edge-{answers.camera}.ipc"
     lines, section = [], ""
     for line in commented().splitlines():

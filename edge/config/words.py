@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+# Beginnings of type names that take no "a" before them.
 NO_ARTICLE = ("true", "one of", "auto", "ipc:")
 
 
@@ -49,7 +50,7 @@ def range_words(kind: Any) -> str:
 
 
 def expected_words(kind: Any) -> str:
-    """Type and range as they follow "expected", with an article."""
+    """Type and range with an article, to follow "expected" in an error."""
     words = " ".join(filter(None, (type_words(kind), range_words(kind))))
     return words if words.startswith(NO_ARTICLE) else f"a {words}"
 
@@ -75,6 +76,6 @@ def toml_value(value: object) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names as the end of an error; empty if none is near."""
+    """The nearest of the known names as the end of an error; empty if none is similar."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the operating system's errors in plain words."""
+"""Writes files that appear whole or not at all, and explains the operating system's errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from edge.errors import TemporaryError
 
 PART_SUFFIX: Final = ".edge-part"
-ANYBODY: Final = 0o666  # mode of a new file, less the process's umask, as `open` makes it
+DEFAULT_MODE: Final = 0o666  # of a new file, which the umask restricts, as for `open`
 
 _MEANINGS = {
     errno.ENOSPC: "the disk is full",
@@ -25,7 +25,7 @@ _MEANINGS = {
     errno.ENOENT: "there is no such file or folder",
     errno.ENOTDIR: "part of the path is a file, not a folder",
     errno.EISDIR: "it is a folder, not a file",
-    errno.EEXIST: "a file of that name is in the way",
+    errno.EEXIST: "a file of that name exists already",
     errno.EAGAIN: "another process is writing it",
     errno.EIO: "the disk failed: check the card or its cable",
 }
@@ -36,7 +36,7 @@ class FileError(TemporaryError):
 
 
 def explain(error: OSError) -> str:
-    """What the operating system's error means, as the end of a sentence."""
+    """The meaning of the operating system's error, as the end of a sentence."""
     return _MEANINGS.get(error.errno or 0) or (error.strerror or str(error)).lower()
 
 
@@ -50,20 +50,20 @@ def file_errors(path: Path, done: str = "written") -> Iterator[None]:
 
 
 class PartFile:
-    """A file in the making, under a temporary name beside its final one.
+    """An unfinished file, under a temporary name beside its final one.
 
-    `publish` makes it durable and renames it; `discard` removes it. It is locked while its writer
-    lives, so that `remove_stale` can tell what a killed process left from what another one is
-    writing. The constructor and all methods raise OSError.
+    `publish` makes it durable and renames it; `discard` removes it. Its writer holds a lock on it,
+    so that `remove_stale` removes only files of processes that were killed. The constructor and all
+    methods raise OSError.
     """
 
-    def __init__(self, final: Path, mode: int = ANYBODY) -> None:
+    def __init__(self, final: Path, mode: int = DEFAULT_MODE) -> None:
         self.final = final.absolute()
         self.path = part_of(self.final)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, mode)
         _lock(self._descriptor)
-        os.ftruncate(self._descriptor, 0)  # only now: another process may have been writing it
-        if mode != ANYBODY:  # exactly, also where a killed process left a file of another mode
+        os.ftruncate(self._descriptor, 0)  # after the lock: another process may be writing it
+        if mode != DEFAULT_MODE:  # a killed process may have left a file of another mode
             os.fchmod(self._descriptor, mode)
 
     def write(self, data: bytes) -> None:
@@ -88,11 +88,13 @@ class PartFile:
             os.close(self._descriptor)
 
 
-def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = ANYBODY) -> None:
+def write_atomic(
+    path: Path, data: bytes, *, replace: bool = True, mode: int = DEFAULT_MODE
+) -> None:
     """Writes a file that appears with all its data, durably, or not at all.
 
     mode: permissions of the new file; the default is reduced by the process's umask, any other is
-    set exactly. Raises OSError: FileExistsError where a file is there and may not be replaced.
+    set exactly. Raises OSError; FileExistsError for an existing file without `replace`.
     """
     part = PartFile(path, mode)
     try:
@@ -104,18 +106,18 @@ def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = A
 
 
 def write_file(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """As `write_atomic`, for programs that show an error as it is. Raises FileError."""
+    """Like `write_atomic`, but raises FileError, whose sentence a program can show."""
     with file_errors(path):
         write_atomic(path, data, replace=replace)
 
 
 def part_of(final: Path) -> Path:
-    """The temporary name of a file in the making."""
+    """The temporary name of an unfinished file."""
     return final.with_name(f".{final.name}{PART_SUFFIX}")
 
 
 def remove_stale(parts: Iterable[Path]) -> int:
-    """Removes those of the temporary files that no process is writing; returns how many."""
+    """Removes the temporary files that no process is writing; returns their number."""
     removed = 0
     for path in parts:
         try:
@@ -129,7 +131,7 @@ def remove_stale(parts: Iterable[Path]) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """Creates it durably, parents too. Raises OSError."""
+    """Creates a folder and its parents durably. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -138,7 +140,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes a rename within it durable. Raises OSError."""
+    """Makes the renames in a directory durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -155,5 +157,5 @@ def _lock(descriptor: int) -> None:
     except BlockingIOError:
         os.close(descriptor)
         raise
-    except OSError:  # a file system without locks: `remove_stale` can't recognise live files there
+    except OSError:  # a file system without locks, on which `remove_stale` removes nothing
         pass

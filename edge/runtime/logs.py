@@ -1,11 +1,11 @@
-"""Log lines for journald and for programs: one line per event, whatever the event contains.
+"""Formats log records for journald and for programs: one line per event, whatever it contains.
 
 journal: `<4>msg="source rtsp://… is lost" logger=edge.daemon`. journald takes the number as the
     priority (sd-daemon(3)); key=value pairs follow, quoted unless the value is one plain word.
 json: one object per line, with `time`, `level`, `logger`, `msg` and the event's fields.
 text: for people at a terminal.
 
-A repeated event is logged up to five times a minute; the next line of it counts those left out.
+A repeated event is logged up to five times a minute; its next line gives the number omitted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 LogFormat = Literal["auto", "text", "journal", "json"]
 BURST, PERIOD_S = 5, 60.0  # a fault that lasts a day adds at most 7,200 lines to the journal
-KINDS = 256  # different events that are counted; the least recent is forgotten first
+KINDS = 256  # bounds the memory: different events counted; the least recent is forgotten first
 PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f]+")
 
 _PRIORITIES = (

@@ -1,4 +1,7 @@
-"""Memory and disk, as the machine tells."""
+"""Readings of the machine: memory, disk, temperature and power.
+
+Each has a value for "unknown", so that its users run on machines without the sensor or the file.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 THERMAL = "sys/class/thermal"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
-FLAGS = {  # present state; the bits from 16 on say what has ever been
+FLAGS = {  # by bit; bits 16 to 19 mean that the state occurred since boot
     0: "under-voltage",
     1: "frequency capped",
     2: "throttled",
@@ -17,7 +20,7 @@ FLAGS = {  # present state; the bits from 16 on say what has ever been
 
 
 def rss_bytes(root: Path = Path("/")) -> int:
-    """Resident memory of this process; 0 where the system doesn't tell."""
+    """Resident memory of this process; 0 where the system has no /proc."""
     try:
         pages = (root / "proc/self/statm").read_text().split()[1]
     except (OSError, IndexError):
@@ -26,7 +29,7 @@ def rss_bytes(root: Path = Path("/")) -> int:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Left to this user on the disk that a folder is on; None where there is no such folder."""
+    """Bytes that this user can still write on a folder's disk; None if there is no such folder."""
     try:
         disk = os.statvfs(folder)
     except OSError:
@@ -36,27 +39,27 @@ def free_bytes(folder: Path) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """temperature_c: None where there is no sensor. flags: of now; empty where there are none."""
+    """temperature_c: None without a sensor. flags: the firmware's present power flags."""
 
     temperature_c: float | None = None
     flags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         warm = [] if self.temperature_c is None else [f"{self.temperature_c:.0f} °C"]
-        return ", ".join([*self.flags, *warm]) or "no reading now, calming down"
+        return ", ".join([*self.flags, *warm]) or "no reading now; work is restored step by step"
 
 
 def read(root: Path = Path("/")) -> Readings:
-    """Of this machine; nothing where it has no such files."""
+    """The present readings; a machine without these files gives none."""
     return Readings(_temperature_c(root), _flags(root))
 
 
 def _temperature_c(root: Path) -> float | None:
-    """The hottest zone of the CPU or, where none says so, of all."""
+    """The hottest CPU zone; without a zone of that type, the hottest of all."""
     zones = sorted((root / THERMAL).glob("thermal_zone*"))
-    of_cpu = [zone for zone in zones if "cpu" in (_text(zone / "type") or "")]
-    found = [_text(zone / "temp") for zone in of_cpu or zones]
-    return max((int(text) / 1000 for text in found if text and _is_number(text)), default=None)
+    cpu_zones = [zone for zone in zones if "cpu" in (_text(zone / "type") or "")]
+    texts = [_text(zone / "temp") for zone in cpu_zones or zones]
+    return max((int(text) / 1000 for text in texts if text and _is_number(text)), default=None)
 
 
 def _flags(root: Path) -> tuple[str, ...]:
@@ -70,7 +73,7 @@ def _flags(root: Path) -> tuple[str, ...]:
 def _text(path: Path) -> str | None:
     try:
         return path.read_text().strip()
-    except (OSError, UnicodeDecodeError):  # a sensor may be there and not answer
+    except (OSError, UnicodeDecodeError):  # a sensor may exist and give no reading
         return None
 
 

@@ -1,4 +1,4 @@
-"""A place for one item between two threads."""
+"""Passes items from one thread to another, which always gets the newest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Mailbox(Generic[Item]):
         self.dropped = 0
 
     def put(self, item: Item, *, wait: bool = False) -> None:
-        """Replaces the item that is there or, with `wait`, waits until it was taken.
+        """Replaces the item that is there or, with `wait`, waits until it is taken.
 
         Does nothing once the mailbox is closed.
         """

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-WATCHDOG_SHARE = 4  # times per WatchdogSec that the watchdog is fed
+FEEDS_PER_INTERVAL = 4  # of the watchdog in WatchdogSec; sd_watchdog_enabled(3) asks for 2
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def notify(*lines: str) -> None:
     """Sends lines to the service manager; does nothing where there is none.
 
-    A manager that does not take them is logged and costs no exception: the service goes on.
+    A failure is logged and raises nothing, so that the service goes on.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
@@ -33,13 +33,12 @@ def notify(*lines: str) -> None:
 class ServiceManager:
     """The states of a `Type=notify-reload` service, and its watchdog.
 
-    The watchdog is fed by progress alone: a process that lives but whose frames do not come through
-    the analysis is not fed, and systemd restarts it.
+    Only progress feeds the watchdog: systemd restarts a process that runs but analyses no frames.
     """
 
     def __init__(self) -> None:
         interval_us = int(os.environ.get("WATCHDOG_USEC", "0"))
-        self._feed_every_ns = interval_us * 1000 // WATCHDOG_SHARE
+        self._feed_every_ns = interval_us * 1000 // FEEDS_PER_INTERVAL
         self._fed_ns = 0
         self._frames_fed = 0
 
@@ -57,9 +56,9 @@ class ServiceManager:
         notify("STOPPING=1")
 
     def feed(self, frames: int) -> None:
-        """Feeds the watchdog if `frames`, analysed since the start, has grown since the last time.
+        """Feeds the watchdog, if it is due and `frames` has grown since the last time.
 
-        Not to be called while a stage is stalled.
+        frames: number analysed since the start. Do not call it while a stage is stalled.
         """
         now_ns = time.monotonic_ns()
         if not self._feed_every_ns or now_ns - self._fed_ns < self._feed_every_ns:

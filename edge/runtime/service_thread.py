@@ -1,4 +1,4 @@
-"""The one way to run a thread that lives as long as the program."""
+"""The base of all threads that live as long as the program: start, stop, error and progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class StuckThreadError(TemporaryError):
-    """A thread did not end in time; what it uses must not be closed under it."""
+    """A thread did not end in time; the resources that it uses must stay open."""
 
 
 class ServiceThread:
@@ -27,7 +27,7 @@ class ServiceThread:
     def __init__(
         self, name: str, run: Callable[[], object], wake: Callable[[], object] | None = None
     ) -> None:
-        """wake: ends whatever `run` waits for, so that it sees `stopping`; any thread calls it."""
+        """wake: ends a wait in `run`, so that it checks `stopping`; any thread may call it."""
         self.name = name
         self.error: BaseException | None = None
         self._run: Callable[[], object] | None = run
@@ -55,11 +55,11 @@ class ServiceThread:
         self._thread.start()
 
     def work(self) -> contextlib.AbstractContextManager[None]:
-        """Around each piece of work in `run`, so that others can see how long it takes."""
+        """A context for each piece of work in `run`, so that `busy_s` can measure it."""
         return self._stage.work()
 
     def busy_s(self) -> float:
-        """How long the present piece of work has taken so far; 0 between two."""
+        """How long the present piece of work has taken so far; 0 when idle."""
         return self._stage.busy_s()
 
     def request_stop(self) -> None:
@@ -69,7 +69,7 @@ class ServiceThread:
             self._wake()
 
     def stop(self, timeout_s: float) -> None:
-        """Asks the thread to end and waits for it. Raises StuckThreadError where it does not."""
+        """Asks the thread to end and waits for it. Raises StuckThreadError if it does not."""
         self.request_stop()
         self.join(timeout_s)
 
@@ -81,12 +81,12 @@ class ServiceThread:
             raise StuckThreadError(f"the thread {self.name} did not end within {timeout_s:g} s")
 
     def raise_error(self) -> None:
-        """Raises, in the calling thread, what ended this one."""
+        """Raises the exception that ended this thread, if any, in the calling thread."""
         if self.error is not None:
             raise self.error
 
     def _guarded(self) -> None:
-        run, self._run = self._run, None  # the owner's method: no reference cycle may remain
+        run, self._run = self._run, None  # frees the owner's method: no reference cycle
         assert run is not None
         try:
             run()

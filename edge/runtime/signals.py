@@ -1,4 +1,4 @@
-"""Signals as calls in a thread of their own.
+"""Runs the actions of signals in a thread of their own.
 
 A signal handler in Python interrupts whatever the main thread is doing, and may need a lock that
 the main thread holds. Here the handler does nothing: the interpreter writes the signal's number to
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from edge.runtime.service_thread import ServiceThread, StuckThreadError
 
-STOP_S = 1.0  # a reload may still be reading files; the end of the program does not wait for it
+STOP_S = 1.0  # longest wait for an action, such as a reload, when the program ends
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Signals:
             return
         self._numbers.close()
         if self._thread.error is not None:
-            log.error("signals were no longer handled: %r", self._thread.error)
+            log.error("the thread that handles signals failed: %r", self._thread.error)
 
     def _listen(self) -> None:
         while numbers := self._numbers.recv(16):  # empty once the other end is closed
@@ -72,7 +72,7 @@ class Signals:
 
     def _act(self, number: int) -> None:
         action = self._actions.get(number)
-        if action is None:  # a signal that another part of the program handles
+        if action is None:  # another part of the program handles this signal
             return
         try:
             action()
@@ -82,7 +82,7 @@ class Signals:
 
 @contextmanager
 def until_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that is true once SIGTERM or SIGINT came; for programs without threads."""
+    """Yields a function: whether SIGTERM or SIGINT came. For programs without threads."""
     received: list[int] = []
     with contextlib.ExitStack() as stack:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""Units of time."""
+"""Units of time in nanoseconds, the unit of all times inside the program."""
 
 from __future__ import annotations
 

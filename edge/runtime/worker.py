@@ -1,4 +1,4 @@
-"""One thread that runs jobs in order, with a bound on what waits for it."""
+"""A thread that runs jobs in order from a bounded queue."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from edge.runtime.service_thread import ServiceThread
 
-# Steps of priority below the rest of the process, half way down to the least (19 of setpriority):
-# work with a queue can wait, while the analysis of the present frame can't.
+# Niceness above that of the process, half of the range up to setpriority(2)'s maximum of 19: queued
+# work can wait, the analysis of the present frame can't.
 NICE = 10
 
 Job = Callable[[], object]
@@ -21,9 +21,9 @@ Job = Callable[[], object]
 class Worker(ServiceThread):
     """Runs jobs with a low priority. The queue is bounded by weight: frames, or bytes.
 
-    The weight of a job counts until it has run. A job that does not fit is refused (the newest is
-    dropped, and the owner counts it) or waited for. A job that raises ends the thread, and the
-    exception is raised by the next `submit` or by `stop`, in the thread that owns the worker.
+    The weight of a job counts until it has run. A job that does not fit is refused, and its owner
+    counts it, or `submit` waits for room. A job that raises ends the thread; the next `submit` or
+    `stop` raises its exception.
     """
 
     def __init__(self, name: str, capacity: int) -> None:
@@ -39,7 +39,10 @@ class Worker(ServiceThread):
         return len(self._jobs)
 
     def submit(self, job: Job, weight: int = 0, *, wait: bool = False) -> bool:
-        """Returns False where the job was refused. Weight 0 always fits; so does any when idle."""
+        """Returns False for a refused job. Raises the exception of an earlier job.
+
+        weight: 0 always fits, and any weight fits an empty queue.
+        """
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._fits(weight) or self._is_over())
@@ -58,7 +61,7 @@ class Worker(ServiceThread):
     def stop(self, timeout_s: float) -> None:
         """Runs the jobs in the queue, then ends the thread.
 
-        Raises StuckThreadError where that takes too long, or the exception of a job.
+        Raises StuckThreadError if that takes too long, or the exception of a job.
         """
         super().stop(timeout_s)
         self.raise_error()
@@ -85,7 +88,7 @@ class Worker(ServiceThread):
                     self._weight -= weight
                     self._changed.notify_all()
         except BaseException as error:
-            self.error = error  # before those that wait for room in the queue check it
+            self.error = error  # set before the threads that wait for room check it
             self._notify()
             raise
 
@@ -96,8 +99,8 @@ class Worker(ServiceThread):
 
 
 def _lower_priority() -> None:
-    """Of this thread, and of those that its codecs start: Linux has a priority for each thread."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process
+    """Lowers the priority of this thread and of the threads that its codecs start."""
+    if sys.platform == "linux":  # other systems would lower the whole process
         with contextlib.suppress(OSError):
             thread = threading.get_native_id()
             niceness = os.getpriority(os.PRIO_PROCESS, thread)

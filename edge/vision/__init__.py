@@ -1,1 +1,1 @@
-"""Frames to trigger events: pure functions and classes without thread, socket, clock or file."""
+"""Turns frames into trigger events: functions and classes without threads, sockets or clocks."""

@@ -1,7 +1,7 @@
-"""The learnt background of a static camera: its brightness and its noise, pixel by pixel.
+"""Learns the background of a static camera: its brightness and its noise, pixel by pixel.
 
 A recursive average with a recursive mean absolute deviation per pixel (the first-order form of Wren
-et al., "Pfinder", 1997), slower where an object stands in front of it.
+et al., "Pfinder", 1997). It learns more slowly where an object is in front of it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from edge.vision.types import Luma
 # Enough for the shortest sensible learn_s of 1 s, at a third of the cost of updating every frame.
 UPDATES_PER_S = 5.0
 FIRST_NOISE = 2.0  # luma levels assumed before a measurement: a good sensor in daylight
-MIN_GAIN_SHIFT = 1.5  # luma levels; a smaller shift of the mean is left to the average
+MIN_GAIN_SHIFT = 1.5  # luma levels; the average follows a smaller shift of the mean
 GAIN_GRID = 8  # every 8th pixel, both ways, determines the gain: 1,200 pixels of 320x240
 # In the dark an average of zeros sinks to subnormal numbers, where an update takes ten times as
 # long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, at every 64th update.
 MIN_AVERAGE, BOUND_EVERY = 0.01, 64
 NEVER_EXCEEDED = 255  # as a threshold of 8-bit differences
+NOISE_RATE = 0.5  # the noise is learnt at this share of the rate of the brightness
+# Weights of noise and change where a place is absorbed. If the change repeats, the noise converges
+# to half of it, and the default noise_factor of 4 makes the threshold twice the change.
+KEPT_NOISE, ADDED_NOISE = 0.5, 0.25
 
 
 class Background:
@@ -55,9 +59,9 @@ class Background:
         return self._updates > 0
 
     def without_gain(self, luma: Luma, out: Luma) -> Luma:
-        """The luma in the background's light: `luma` itself, or a corrected copy in `out`.
+        """The luma at the background's brightness: `luma` itself, or a corrected copy in `out`.
 
-        The gain that is removed is the median ratio of the picture to the background.
+        Both are (h, w) uint8. The gain that is removed is the median ratio of luma to background.
         """
         if abs(cv2.mean(luma)[0] - self._mean) < MIN_GAIN_SHIFT:
             return luma
@@ -79,8 +83,8 @@ class Background:
         """Updates the averages, if an update is due.
 
         Unchanged places are learnt fast, changed ones slowly, held ones not at all.
-        level: the frame in the background's light. difference: from `luma`. foreground, held: 255
-            where a blob is, and where a known object is.
+        level: the frame at the background's brightness. difference: from `self.luma` to it.
+        foreground, held: 255 where a blob is, and where a known object is. All are (h, w) uint8.
         """
         if timestamp_ns - self._updated_ns < NS_PER_S / UPDATES_PER_S:
             return
@@ -91,7 +95,7 @@ class Background:
         rate = max(_rate(elapsed_s, self._settings.learn_s), 1 / (self._updates + 1))
         cv2.bitwise_or(foreground, held, self._scratch)
         cv2.bitwise_not(self._scratch, self._scratch)
-        cv2.accumulateWeighted(difference, self._noise, rate / 2, self._scratch)
+        cv2.accumulateWeighted(difference, self._noise, rate * NOISE_RATE, self._scratch)
         cv2.accumulateWeighted(level, self._average, rate, self._scratch)
         cv2.subtract(foreground, held, self._scratch)
         standing = _rate(elapsed_s, self._settings.absorb_s)
@@ -102,16 +106,19 @@ class Background:
         self._derive()
 
     def absorb(self, place: tuple[slice, slice], luma: Luma, held: Luma) -> None:
-        """Learns a place at once, except where it is held; its change also counts as noise."""
+        """Learns a place at once, except where it is held; its change also counts as noise.
+
+        place: rows and columns. luma, held: (h, w) uint8; held is 255 where a known object is.
+        """
         free = held[place] == 0
         difference = cv2.absdiff(luma[place], self.luma[place])
         noise = self._noise[place]
-        noise[free] = np.maximum(noise, 0.5 * noise + 0.25 * difference)[free]
+        noise[free] = np.maximum(noise, KEPT_NOISE * noise + ADDED_NOISE * difference)[free]
         self._average[place][free] = luma[place][free]
         self._derive()
 
     def _derive(self) -> None:
-        """Brings the 8-bit planes up to date."""
+        """Updates the 8-bit planes from the averages."""
         cv2.convertScaleAbs(self._average, self.luma)
         cv2.convertScaleAbs(self._noise, self.threshold, self._noise_factor)
         cv2.max(self.threshold, self._floor, self.threshold)  # type: ignore[call-overload]
@@ -120,7 +127,7 @@ class Background:
 
 
 def _rate(elapsed_s: float, time_constant_s: float) -> float:
-    """Weight of a new sample with which a step is followed to 63 % in the time constant."""
+    """Weight of a new sample, so that the average follows a step to 63 % in the time constant."""
     return 1 - math.exp(-elapsed_s / time_constant_s)
 
 

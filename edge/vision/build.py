@@ -1,4 +1,4 @@
-"""The one place where a pipeline is made: settings, model and source become a checked pipeline."""
+"""Builds a checked pipeline from settings, model and source, the same way for every program."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_pipeline(
 ) -> Pipeline:
     """A pipeline for the frames of one open source. Raises ConfigError as `build_detector`.
 
-    clock: is entered around each stage's work, for benchmarks.
+    clock: entered around each stage's work, for benchmarks.
     """
     problems = check_labels(settings, detector.labels)
     if problems:

@@ -1,4 +1,4 @@
-"""Optional timing of a pipeline's stages; the stages themselves know no clock."""
+"""Optional timing of a pipeline's stages, so that the stages themselves need no clock."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from edge.vision.types import Luma
 # Chosen by F1 and cost on PETS in both directions: "Accuracy" in docs/BENCHMARKS.md.
 COLUMNS, ROWS = 3, 5  # points across and down a box
 INSET = 0.25  # share of a box, on every side, that is background
-MIN_POINTS = 4  # a median of fewer is not reliable
-WINDOW_PX = 11  # of a point's neighbourhood; a person is about 30 px wide on the luma plane
-LEVELS = 2  # of the pyramid, above the first
+MIN_POINTS = 4  # a median of fewer points is not reliable
+WINDOW_PX = 11  # side of a point's neighbourhood; a person is about 30 px wide on the luma plane
+LEVELS = 2  # levels of the pyramid above the first
 REACH_PX = 16  # luma pixels; a point moves less from frame to frame
-MAX_ITERATIONS, MIN_STEP_PX = 10, 0.05  # of Lucas-Kanade, at each level
+MAX_ITERATIONS, MIN_STEP_PX = 10, 0.05  # Lucas-Kanade's limits at each level
 TERMINATION = (
     cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT,
     MAX_ITERATIONS,

@@ -1,4 +1,4 @@
-"""Position and size of one tracked box between detections.
+"""Estimates position and size of one tracked box between detections.
 
 A constant-velocity Kalman filter for the centre (Kalman, 1960; white noise acceleration as in
 Bar-Shalom et al., "Estimation with Applications to Tracking and Navigation", 2001, 6.2), a slow
@@ -33,6 +33,7 @@ class AxisFilter:
         self._vv = (FIRST_SPEED * scale) ** 2
 
     def predict(self, dt_s: float, scale: float) -> None:
+        """Advances by a time at the present velocity."""
         q = (ACCELERATION * scale) ** 2
         self.position += self.velocity * dt_s
         self._pp += dt_s * (2 * self._pv + dt_s * self._vv) + q * dt_s**4 / 4
@@ -46,6 +47,7 @@ class AxisFilter:
             self.velocity += SHIFT_GAIN * (shift / dt_s - self.velocity)
 
     def correct(self, measured: float, scale: float) -> None:
+        """Takes a measured position into account, by its weight against the prediction."""
         total = self._pp + (POSITION_NOISE * scale) ** 2
         gain_p, gain_v = self._pp / total, self._pv / total
         error = measured - self.position
@@ -57,7 +59,7 @@ class AxisFilter:
 
 
 class BoxFilter:
-    """A box over time. has_moved: it was at least half its height away from its first place."""
+    """A box over time. has_moved: whether it was ever half its height from its first place."""
 
     def __init__(self, box_xyxy: Box) -> None:
         x0, y0, x1, y1 = box_xyxy
@@ -78,10 +80,10 @@ class BoxFilter:
         return self.x.velocity, self.y.velocity
 
     def predict(self, dt_s: float, shift_xy: Sequence[float], max_jump_px: float) -> None:
-        """Moves on by a time, to where flow followed the box.
+        """Advances by a time, to the place to which flow followed the box.
 
-        shift_xy: NaN where it was not followed. max_jump_px: a shift that differs more than this
-            from the predicted one is not believed.
+        shift_xy: main pixels, NaN if it was not followed. max_jump_px: a shift that differs by more
+            than this from the predicted one is ignored.
         """
         axes = list(zip((self.x, self.y), shift_xy, strict=True))
         followed = all(abs(shift - axis.velocity * dt_s) <= max_jump_px for axis, shift in axes)
@@ -92,7 +94,7 @@ class BoxFilter:
                 axis.shift(before, shift, dt_s)
 
     def correct(self, box_xyxy: Box) -> None:
-        """Takes in a detection."""
+        """Corrects position and size by a detection."""
         x0, y0, x1, y1 = box_xyxy
         self.width += SIZE_GAIN * (x1 - x0 - self.width)
         self.height += SIZE_GAIN * (y1 - y0 - self.height)

@@ -1,6 +1,6 @@
-"""Frame differencing on the small luma plane: blobs of change against a learnt background.
+"""Detects motion on the small luma plane: blobs of change against a learnt background.
 
-A place that did not change needs no detector: this is temporal detection. A still frame costs one
+A place that did not change needs no invocation of the model. A still frame costs one
 mean, one absolute difference, one comparison and one count on a plane about 320 px wide.
 
 Light: the median ratio of picture to background is removed as gain before the difference.
@@ -23,7 +23,7 @@ from edge.vision.types import Luma
 
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old: a step of a walker
 MIN_BLOB_PX = 4  # luma pixels, for any min_area: smaller blobs are noise
-MAX_BLOBS = 32  # more blobs are rain or leaves: the largest are kept
+MAX_BLOBS = 32  # more blobs are rain or leaves; only the largest are kept
 OPEN_PX, CLOSE_PX = (2, 2), (3, 5)  # width, height; a person's blob breaks at the waist
 
 # Planes this small are processed faster than a pool of threads can share them, and OpenCV's pool
@@ -72,7 +72,7 @@ class MotionDetector:
         self._holds = False
 
     def __call__(self, luma: Luma, timestamp_ns: int) -> Motion:
-        """`luma`: (h, w) uint8; no reference to it is kept."""
+        """The motion in the next frame. luma: (h, w) uint8, to which no reference is kept."""
         background = self._background
         if not background.learnt:
             return self._relearn(luma, timestamp_ns)
@@ -118,7 +118,7 @@ class MotionDetector:
             self._held[y0:y1, x0:x1] = 255
 
     def absorb(self, box_xyxy: tuple[float, float, float, float], luma: Luma) -> None:
-        """Learns a place, in main pixels, at once: the detector found no object there.
+        """Learns a place, in main pixels, at once: the detector detected no object there.
 
         Motion there (leaves, water, a shadow) also counts as noise, so that the place must change
         more to become a blob again.
@@ -155,7 +155,7 @@ class MotionDetector:
 
 
 class _BlobFinder:
-    """Changed pixels to connected blobs. mask: (h, w) uint8, 255 in those of the last call."""
+    """Joins changed pixels to blobs. mask: (h, w) uint8, 255 in the blobs of the last call."""
 
     def __init__(self, settings: MotionSettings, luma_shape: tuple[int, int]) -> None:
         height, width = luma_shape

@@ -1,4 +1,4 @@
-"""The full-size picture in the camera's own pixel format; only crops of it are converted."""
+"""The main picture in the camera's own pixel format, so that only its crops are converted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Picture:
         return self._from_yuv(_TO_BGR[self.format], 0, 0, self.width, self.height)
 
     def _from_yuv(self, code: int, x0: int, y0: int, x1: int, y1: int) -> Plane:
-        """Converts an even-aligned crop; the packed copy is of the crop alone."""
+        """Converts an even-aligned crop; only the crop is copied."""
         height, width = y1 - y0, x1 - x0
         luma = self.planes[0][y0:y1, x0:x1]
         cy, cx = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)

@@ -1,7 +1,7 @@
 """Checks that the camera still shows a scene: frozen, black, blocked and blurred pictures.
 
-Examines one luma plane a second. A fault must last before it is reported, so that a lorry in front
-of the lens or a moth on it is not reported.
+Examines one luma plane a second. A fault must last before it is reported, so that a passing
+lorry or a moth on the lens is not reported.
 
 Sharpness is the ratio of fine to coarse detail, a band-pass measure that is independent of light
 and contrast (after the multi-scale focus measures in Pertuz et al., "Analysis of focus measure
@@ -25,7 +25,7 @@ CHECK_EVERY_NS = NS_PER_S
 GAP_NS = 5 * NS_PER_S  # after a longer gap the check starts again
 TILES = (4, 3)  # across, down
 FINE_SIGMA, COARSE_SIGMA = 1.2, 5.0  # pixels of the plane at half size
-BLACK_LEVEL = 32  # 99 of 100 pixels are darker; limited range has black at 16
+BLACK_LEVEL = 32  # 99 of 100 pixels are darker; black is 16 in limited range
 BLACK_PERCENTILE = 99
 FLAT_LEVELS = 4.0  # standard deviation of the picture's blocks; a wall in daylight has more
 BLOCKS = (16, 12)  # across, down
@@ -69,7 +69,7 @@ class PictureCheck:
         self.state = PictureState.GOOD
 
     def __call__(self, luma: Luma, timestamp_ns: int) -> PictureState:
-        """`luma`: (h, w) uint8, copied where it is kept."""
+        """The present state. luma: (h, w) uint8, copied if it is kept."""
         elapsed_ns = None if self._checked_ns is None else timestamp_ns - self._checked_ns
         if elapsed_ns is not None and elapsed_ns < CHECK_EVERY_NS:
             return self.state
@@ -111,7 +111,7 @@ class PictureCheck:
 
 
 def _sharpness(small: Luma) -> Tiles:
-    """(3, 4) ratio of fine to coarse detail in each tile."""
+    """(3, 4) float32, the ratio of fine to coarse detail in each tile."""
     picture = small.astype(np.float32)
     fine = cv2.GaussianBlur(picture, (0, 0), FINE_SIGMA)
     coarse = cv2.GaussianBlur(fine, (0, 0), COARSE_SIGMA)

@@ -1,4 +1,4 @@
-"""The stages in their order: a function of one frame after another, without thread or socket."""
+"""Runs the stages in their order on one frame after another, without threads or sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CanvasView:
     """The model's last input.
 
     pixels: (h, w, 3) RGB uint8, a view that the next invocation overwrites.
-    timestamp_ns: of the frame it was cut from.
+    timestamp_ns: of the frame that it was cut from.
     """
 
     layout: Layout
@@ -56,11 +56,11 @@ class CanvasView:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Facts about one frame.
+    """All results for one frame.
 
     layouts: the contents of the canvas, one for each invocation.
     canvas: the last canvas, of this frame or an earlier one; None before the first invocation.
-    detections: of this frame's invocations, from the tracker's weak score up, main pixels.
+    detections: those of this frame's invocations, from the tracker's weak score up, main pixels.
     track_ids: (n,) the track of each detection, 0 where it belongs to none.
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
@@ -78,7 +78,7 @@ class Analysis:
 
 
 @dataclass(slots=True)
-class _Looks:
+class _Invocations:
     """The invocations of one frame: canvases, detections crop by crop, examined motion."""
 
     layouts: list[Layout] = field(default_factory=list)
@@ -104,9 +104,9 @@ class Pipeline:
         main_size: tuple[int, int],
         clock: StageClock = untimed,
     ) -> None:
-        """luma_shape is (height, width), main_size (width, height), of every frame to come.
+        """luma_shape is (height, width), main_size (width, height), for all frames.
 
-        clock: is entered around each stage's work, for benchmarks.
+        clock: entered around each stage's work, for benchmarks.
         """
         self._settings = settings
         self._main_size = main_size
@@ -127,15 +127,15 @@ class Pipeline:
         motion = self._find_motion(frame)
         tracks = self._move_tracks(frame)
         plan = self._plan(frame, motion, tracks, budget_share)
-        looks = self._look(frame, plan)
+        invocations = self._invoke_all(frame, plan)
         detections, track_ids = _NO_DETECTIONS, _NO_IDS
         events: tuple[TriggerEvent, ...] = ()
-        if looks.layouts:
-            detections, track_ids = self._update_tracks(frame, looks)
+        if invocations.layouts:
+            detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
             with self._clock("triggers"):
                 events = self._triggers(tracks, frame)
-            self._learn(frame, looks, detections)
+            self._learn(frame, invocations, detections)
         with self._clock("motion"):
             self._motion.hold(self._tracker.boxes_xyxy)
         if tracks:
@@ -144,7 +144,7 @@ class Pipeline:
         return Analysis(
             frame,
             motion,
-            tuple(looks.layouts),
+            tuple(invocations.layouts),
             self._canvas,
             detections,
             track_ids,
@@ -183,50 +183,53 @@ class Pipeline:
                 budget_share=budget_share,
             )
 
-    def _look(self, frame: Frame, plan: Plan) -> _Looks:
+    def _invoke_all(self, frame: Frame, plan: Plan) -> _Invocations:
         """Makes the invocations of the plan."""
-        looks = _Looks()
+        invocations = _Invocations()
         if plan.whole:
-            self._invoke(frame, self._packer.whole(), looks)
+            self._invoke(frame, self._packer.whole(), invocations)
         subjects, left = plan.subjects, plan.invocations
         while left and subjects and subjects[0].due:
             left -= 1
             with self._clock("crops"):
-                layout, seen = self._packer.next(_boxes_of(subjects))
-            self._invoke(frame, layout, looks)
-            shown = [s for s, visible in zip(subjects, seen, strict=True) if visible]
-            looks.motion += [s for s in shown if s.reason is Reason.MOTION]
-            subjects = [s for s, visible in zip(subjects, seen, strict=True) if not visible]
-        return looks
+                layout, visible = self._packer.next(_boxes_of(subjects))
+            self._invoke(frame, layout, invocations)
+            shown = [s for s, is_visible in zip(subjects, visible, strict=True) if is_visible]
+            invocations.motion += [s for s in shown if s.reason is Reason.MOTION]
+            subjects = [
+                s for s, is_visible in zip(subjects, visible, strict=True) if not is_visible
+            ]
+        return invocations
 
-    def _invoke(self, frame: Frame, layout: Layout, looks: _Looks) -> None:
+    def _invoke(self, frame: Frame, layout: Layout, invocations: _Invocations) -> None:
         with self._clock("crops"):
             canvas = self._packer.fill(layout, frame.main)
         weak_score = min(self._settings.tracker.weak_score, self._settings.model.min_score)
         with self._clock("detector"):
             detections = self._detector.detect(canvas, weak_score)
         self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
-        looks.layouts.append(layout)
-        looks.parts += unpack(layout, detections, self._main_size)
+        invocations.layouts.append(layout)
+        invocations.parts += unpack(layout, detections, self._main_size)
 
     def _update_tracks(
-        self, frame: Frame, looks: _Looks
+        self, frame: Frame, invocations: _Invocations
     ) -> tuple[Detections, npt.NDArray[np.int64]]:
-        detections = combine(looks.parts, self._settings.model.max_iou)
+        detections = combine(invocations.parts, self._settings.model.max_iou)
         with self._clock("tracker"):
-            ids = self._tracker.update(detections, looks.crops_xyxy(), frame.index)
+            ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index)
         return detections, ids
 
-    def _learn(self, frame: Frame, looks: _Looks, detections: Detections) -> None:
-        """Reports motion that was not an object to the scheduler and the background."""
+    def _learn(self, frame: Frame, invocations: _Invocations, detections: Detections) -> None:
+        """Reports examined motion to the scheduler, and absorbs ghosts into the background."""
         strong = detections.boxes_xyxy[detections.scores >= self._settings.model.min_score]
         outcomes = [
-            MotionOutcome(subject.box_xyxy, _is_object(subject, strong)) for subject in looks.motion
+            MotionOutcome(subject.box_xyxy, _is_object(subject, strong))
+            for subject in invocations.motion
         ]
         with self._clock("scheduler"):
-            self._scheduler.report(frame.timestamp_ns, len(looks.layouts), outcomes)
+            self._scheduler.report(frame.timestamp_ns, len(invocations.layouts), outcomes)
         with self._clock("motion"):
-            for subject, outcome in zip(looks.motion, outcomes, strict=True):
+            for subject, outcome in zip(invocations.motion, outcomes, strict=True):
                 if not outcome.has_object and subject.activity < GHOST_ACTIVITY:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
 

@@ -1,4 +1,4 @@
-"""Boxes to crops, crops to packed canvases, and detections on a canvas back to the picture.
+"""Turns boxes into crops on canvases, and detections on a canvas into boxes in the picture.
 
 A canvas is one model input. One crop fills it alone, or several share it as a grid of cells with
 gutters, so that many small changes cost one invocation: four square cells, six upright ones for
@@ -20,11 +20,11 @@ from edge.vision.geometry import Boxes, Cell, area, clip, covered, greedy, grown
 from edge.vision.picture import Picture
 from edge.vision.types import Detections
 
-GREY = 127  # of gutters and letterboxes: the middle of the model's input range
+GREY = 127  # fills gutters and letterboxes: the middle of the model's input range
 # Chosen by F1 and invocations on PETS and TUD-Campus: "Accuracy" in docs/BENCHMARKS.md.
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # share of a smaller box inside a larger one, above which both are one object
-GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a shared canvas; the first of equals wins
+GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a canvas; the first of equals is used
 SHOWN = 0.99  # share of a box inside a crop, above which the crop shows it
 CUT_MARGIN_PX = 2.0  # canvas pixels: a detection this close to a crop's border is cut by it
 TILE_OVERLAP = 0.125  # minimum, as a share of a tile's side
@@ -44,8 +44,8 @@ class Layout:
 def merge(boxes_xyxy: Boxes, gap: float) -> tuple[Boxes, npt.NDArray[np.intp]]:
     """Joins blobs that are probably fragments of one object.
 
-    Two blobs are joined if they touch after each was grown by the share `gap` of its size, and this
-    is repeated until none do. Returns the joined boxes (m, 4) and, for each of the n blobs, the row
+    Two blobs are joined if they touch when each is grown by the share `gap` of its size; so are
+    chains of such blobs. Returns the joined boxes (m, 4) and, for each of the n blobs, the row
     of the box that it is in.
     """
     count = len(boxes_xyxy)
@@ -138,11 +138,6 @@ class Packer:
         grids = GRIDS if settings.pack else ()
         self._grids = [_grid(*shape, input_size, settings.gutter_px) for shape in grids]
 
-    @property
-    def canvas(self) -> npt.NDArray[np.uint8]:
-        """(height, width, 3) RGB uint8, as filled last: a view."""
-        return self._canvas
-
     def whole(self) -> Layout:
         """The whole picture, squeezed to the shape of the model's input, as in its training."""
         width, height = self._main_size
@@ -162,9 +157,9 @@ class Packer:
                 chosen, slots = sharing, grid
         crops = self._crops(boxes_xyxy[chosen], slots[0])
         cells = tuple(_placed(crop, slot) for crop, slot in zip(crops, slots, strict=False))
-        seen = covered(boxes_xyxy, crops.astype(np.float32)).max(axis=1) > SHOWN
-        seen[chosen] = True
-        return Layout(cells, boxes_xyxy[chosen]), seen
+        visible = covered(boxes_xyxy, crops.astype(np.float32)).max(axis=1) > SHOWN
+        visible[chosen] = True
+        return Layout(cells, boxes_xyxy[chosen]), visible
 
     def fill(self, layout: Layout, picture: Picture) -> npt.NDArray[np.uint8]:
         """Paints the canvas: (height, width, 3) RGB uint8, overwritten by the next call."""
@@ -182,7 +177,7 @@ class Packer:
         return self._canvas
 
     def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
-        """Rows of boxes for a grid: the first one, and none that another's crop already shows."""
+        """Rows of boxes for a grid: the first, and others that no chosen crop shows already."""
         fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
         if not fits[0]:
             return []
@@ -204,7 +199,7 @@ class Packer:
         return crops_around(boxes_xyxy, shrink[:, None] * _sides(slot_xyxy), self._main_size)
 
     def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
-        """(n,) main pixels per canvas pixel with which each box and its context fit the slot."""
+        """(n,) main pixels per canvas pixel at which each box and its context fit the slot."""
         sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / _sides(slot_xyxy)
         return np.asarray(sides.max(axis=1) * np.float32(self._settings.context), np.float32)
 

@@ -25,10 +25,11 @@ EXPLAINED = 0.5  # share of a blob inside tracks, above which it belongs to them
 TRACK_MARGIN = 0.15  # share of its size by which a track is grown when it explains blobs
 SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is that place
 MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this factor
-TENTATIVE_FACTOR = 0.5  # of relook_s, for a track that is not confirmed yet
+TENTATIVE_FACTOR = 0.5  # multiplies relook_s for a track that is not confirmed yet
 FILL_URGENCY = 0.5  # a subject this urgent may fill a free cell, though it is not due
-# A rounding error must not cost an invocation.
-TOKEN_EPSILON = 1e-9
+REMEMBERED_PAUSES = 2  # an empty place is remembered after its pause for this many more
+MIN_PERIOD_S = 1e-3  # avoids a division by zero: with 0 s, a track is due at each frame
+TOKEN_EPSILON = 1e-9  # a rounding error must not cost an invocation
 
 
 class Reason(enum.IntEnum):
@@ -44,8 +45,8 @@ class Reason(enum.IntEnum):
 class Subject:
     """A place that an invocation could examine.
 
-    urgency: due from 1 on; among subjects with the same reason the larger goes first.
-    activity: of motion, the share of the blob that still changes; 1 for a track.
+    urgency: due from 1 on; among subjects with the same reason, the larger goes first.
+    activity: for motion, the share of the blob that still changes; 1 for a track.
     """
 
     box_xyxy: Box
@@ -180,7 +181,7 @@ class Scheduler:
                 reason, period_s = Reason.STANDING, self._settings.standing_relook_s
             case _:
                 reason, period_s = Reason.MOVING, self._settings.relook_s
-        return Subject(track.box_xyxy, reason, waited_s / max(period_s, 1e-3))
+        return Subject(track.box_xyxy, reason, waited_s / max(period_s, MIN_PERIOD_S))
 
     def _pause_place(self, box_xyxy: Box, timestamp_ns: int) -> None:
         """Motion that was not an object gets no invocation for a while, longer each time."""
@@ -201,7 +202,7 @@ class Scheduler:
         self._empty = [
             place
             for place in self._empty
-            if timestamp_ns < place.until_ns + 2 * place.pause_s * NS_PER_S
+            if timestamp_ns < place.until_ns + REMEMBERED_PAUSES * place.pause_s * NS_PER_S
         ]
 
     def _is_paused(self, box_xyxy: Box, timestamp_ns: int) -> bool:

@@ -1,7 +1,7 @@
-"""Detections to tracks: identity over time, between looks as well.
+"""Assigns detections to tracks, so that an object keeps its identity between looks.
 
-Most frames bring no detection for most objects, so each track is given the time that passed and the
-distance by which its pixels moved, and is moved on (`edge.vision.kalman`). Detections are matched
+Most frames bring no detection for most objects, so each track is moved by the time that passed and
+the distance by which its pixels moved (`edge.vision.kalman`). Detections are matched
 by buffered IoU (Yang et al., "Hard to Track Objects with Irregular Motions and Similar
 Appearances?", 2023), strong ones first and weak ones for the tracks that are left (Zhang et al.,
 "ByteTrack", 2022).
@@ -23,23 +23,23 @@ from edge.vision.types import Detections, Look, Track, TrackState
 
 # Chosen by F1 on PETS and TUD-Campus in both directions: "Accuracy" in docs/BENCHMARKS.md.
 BUFFERS = (0.15, 0.5)  # shares of their size by which boxes grow in the rounds of matching
-TENTATIVE_MISSES = 2  # a track that was never confirmed ends after more
+TENTATIVE_MISSES = 2  # in a row; a track that was never confirmed ends after more
 MAX_JUMP = 0.6  # box heights per s: a larger jump while boxes overlap is the other object's shift
-MIN_LOOKS_FOR_VELOCITY = 3
-LABEL_DECAY = 0.9  # factor of a label's votes at each detection
+MIN_HITS_FOR_VELOCITY = 3  # before, the velocity is too uncertain to doubt a shift
+LABEL_DECAY = 0.9  # multiplies the votes for each label at each detection
 SAME_OBJECT_IOU = 0.6  # two tracks that overlap more are one
-SEEN_SHARE = 0.9  # of a track's box inside a crop, for a look there to count as a miss
+EXAMINED_SHARE = 0.9  # of a track's box that lies in a crop, so that the look can be a miss
 
 
 class _OpenTrack:
-    """A track that has not ended: the mutable side of `Track`."""
+    """A track that has not ended, of which `Track` is a snapshot."""
 
     def __init__(self, track_id: int, look: Look) -> None:
         self.id = track_id
         self.shape = BoxFilter(look.box_xyxy)
         self.first_ns = self.last_seen_ns = look.timestamp_ns
         self.confirmed = False
-        self.seen, self.misses = 0, 0
+        self.hits, self.misses = 0, 0
         self.votes: dict[str, float] = {}
         self.looks: deque[Look] = deque(maxlen=LOOKS_KEPT)
         self._add(look)
@@ -54,24 +54,24 @@ class _OpenTrack:
 
     def predict(self, dt_s: float, shift_xy: Sequence[float], crosses: bool) -> None:
         """shift_xy: NaN where the pixels were not followed. crosses: it overlaps another track."""
-        doubtful = crosses and self.seen >= MIN_LOOKS_FOR_VELOCITY
+        doubtful = crosses and self.hits >= MIN_HITS_FOR_VELOCITY
         limit_px = MAX_JUMP * self.shape.height * dt_s if doubtful else np.inf
         self.shape.predict(dt_s, shift_xy, limit_px)
 
     def hit(self, look: Look) -> None:
-        """Adds a look that matched."""
+        """Adds a look that detected the object."""
         self.shape.correct(look.box_xyxy)
         self.last_seen_ns = look.timestamp_ns
         self._add(look)
 
     def miss(self, look: Look) -> None:
-        """Adds a look that should have matched."""
+        """Adds a look that should have detected the object."""
         self.looks.append(look)
         self.misses += 1
 
     def _add(self, look: Look) -> None:
         self.looks.append(look)
-        self.seen, self.misses = self.seen + 1, 0
+        self.hits, self.misses = self.hits + 1, 0
         self.votes = {label: votes * LABEL_DECAY for label, votes in self.votes.items()}
         self.votes[look.label] = self.votes.get(look.label, 0.0) + look.score
 
@@ -97,7 +97,7 @@ class Tracker:
         self._now_ns: int | None = None
 
     def predict(self, timestamp_ns: int, shifts_xy: npt.NDArray[np.float32] | None = None) -> None:
-        """Moves every track on to a frame's time; ends those that left or were unseen for long.
+        """Moves every track to a frame's time; ends those that left or were not detected for long.
 
         shifts_xy: (n, 2) main pixels by which the pixels of each of `tracks()` moved since the last
             call, NaN where they were not followed.
@@ -118,19 +118,19 @@ class Tracker:
     def update(
         self, detections: Detections, crops_xyxy: Boxes, frame_index: int
     ) -> npt.NDArray[np.int64]:
-        """Takes in the detections of one frame, after `predict` was given its time.
+        """Assigns the detections of one frame to tracks. Call `predict` with its time first.
 
         detections: boxes in main pixels, scores from the tracker's `weak_score` up.
-        crops_xyxy: (k, 4) crops that were examined. A track inside one of them without a detection
-            has been missed; elsewhere nothing is known.
+        crops_xyxy: (k, 4) main pixels, crops that were examined. A track inside one of them without
+            a detection has been missed; of the others nothing is known.
         Returns (n,) the track id of each detection, 0 for a weak one that belongs to none.
         """
         assert self._now_ns is not None
         ids = np.zeros(len(detections), np.int64)
         free = list(self._open)
         strong = detections.scores >= self._min_score
-        for wanted, buffer in ((True, BUFFERS[0]), (True, BUFFERS[1]), (False, BUFFERS[0])):
-            rows = np.flatnonzero((strong == wanted) & (ids == 0))
+        for is_strong, buffer in ((True, BUFFERS[0]), (True, BUFFERS[1]), (False, BUFFERS[0])):
+            rows = np.flatnonzero((strong == is_strong) & (ids == 0))
             for track, row in self._match(free, detections.boxes_xyxy, rows, buffer):
                 track.hit(self._look(detections, row, frame_index))
                 ids[row] = track.id
@@ -179,7 +179,7 @@ class Tracker:
         if not free or len(crops_xyxy) == 0:
             return
         assert self._now_ns is not None
-        examined = covered(_boxes_of(free), crops_xyxy).max(axis=1) > SEEN_SHARE
+        examined = covered(_boxes_of(free), crops_xyxy).max(axis=1) > EXAMINED_SHARE
         for track, was_examined in zip(free, examined, strict=True):
             if was_examined:
                 track.miss(Look(frame_index, self._now_ns, track.box_xyxy, 0.0, track.label))
@@ -198,7 +198,7 @@ class Tracker:
 
     def _is_convincing(self, track: _OpenTrack) -> bool:
         """Whether it was detected often enough, or once with a high enough score."""
-        often = track.seen >= self._settings.confirm_looks
+        often = track.hits >= self._settings.confirm_looks
         return often or track.looks[-1].score >= self._settings.sure_score
 
     def _is_lost(self, track: _OpenTrack) -> bool:

@@ -1,4 +1,4 @@
-"""Judges rules: tracks in, trigger events out.
+"""Checks the rules against the tracks of each frame, and makes an event when one is met.
 
 A rule names labels, a score, zones, sizes, a schedule and how many looks must confirm it.
 """
@@ -16,7 +16,7 @@ from edge.vision.geometry import Box, Polygon, point_in_polygon
 from edge.vision.types import Frame, Look, Track
 
 EDGE_PX = 1.0  # a box this close to the picture's edge may be cut by it
-CUT_QUALITY = 0.5  # weight of a look that the edge may cut, when the best look is chosen
+CUT_QUALITY = 0.5  # multiplies the quality of a look that the edge may cut
 # Bounds the memory for looks of many tracks: 8 frames of 1920x1080 are 25 MB.
 MAX_FRAMES = 8
 
@@ -25,7 +25,7 @@ MAX_FRAMES = 8
 class TriggerEvent:
     """A rule that was met by a track.
 
-    confirmed: the looks that met it, oldest first; the last is of the current frame.
+    confirmed: the looks that met it, oldest first; the last belongs to the present frame.
     best: the confirmed look that shows the object best. frame: the frame of that look.
     zones: names of all zones in which the object stands.
     """
@@ -40,7 +40,7 @@ class TriggerEvent:
 
 
 class Triggers:
-    """Keeps the memory of the rules: cooldowns, tracks that triggered, frames of recent looks."""
+    """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks."""
 
     def __init__(
         self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
@@ -63,7 +63,7 @@ class Triggers:
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
         """Events of a frame with an invocation; schedules are in local time.
 
-        The frame is kept, copied out of the camera's buffer, for events of the frames to come.
+        The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
         events = []
@@ -78,7 +78,7 @@ class Triggers:
         return tuple(events)
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
-        """Keeps the frames that looks in the rules' windows refer to, the newest if too many."""
+        """Keeps the frames of the looks in the rules' windows; the newest, if they are too many."""
         window = {look.frame_index for t in tracks for look in t.looks[-self._longest_window :]}
         self._frames = {index: kept for index, kept in self._frames.items() if index in window}
         self._frames[frame.index] = frame.detached()
@@ -140,7 +140,7 @@ class Triggers:
         return best, self._frames[best.frame_index]
 
     def _quality(self, look: Look) -> float:
-        """The higher the score, the larger and the more complete the object, the better."""
+        """Higher for a higher score and for a larger and more complete object."""
         x0, y0, x1, y1 = look.box_xyxy
         width, height = self._main_size
         inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX

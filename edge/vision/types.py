@@ -32,7 +32,7 @@ class EncodedPacket:
 
 @dataclass(frozen=True, slots=True)
 class EncodedStream:
-    """The size in pixels of a source's own H.264; its packets hold everything else."""
+    """The size in pixels of a source's own H.264; the packets contain all other parameters."""
 
     width: int
     height: int
@@ -101,10 +101,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Struct of arrays, one row each.
+    """Detections as arrays with one row for each.
 
-    boxes_xyxy: (n, 4) float32, pixels of the main picture (or of the model's input where the
-        detector just made them). scores: (n,) float32 in 0..1. class_ids: (n,) int64.
+    boxes_xyxy: (n, 4) float32, pixels of the main picture (or of the model's input, as
+        the detector returns them). scores: (n,) float32 in 0..1. class_ids: (n,) int64.
     """
 
     boxes_xyxy: Boxes
@@ -135,6 +135,8 @@ class Detections:
 
 
 class TrackState(enum.StrEnum):
+    """Not yet confirmed; confirmed, in motion or standing; ended."""
+
     TENTATIVE = "tentative"
     MOVING = "moving"
     STATIONARY = "stationary"
@@ -153,7 +155,7 @@ class Look:
 
     @property
     def missed(self) -> bool:
-        """Whether the track should have been visible and was not."""
+        """Whether the object should have been detected and was not."""
         return self.score <= 0
 
 
@@ -161,10 +163,12 @@ class Look:
 class Track:
     """A snapshot of one object over time.
 
+    score: mean of the detections among `looks`, 0..1.
     box_xyxy: pixels of the main picture, predicted to the frame's time.
     velocity_px_s: (vx, vy) of the box's centre.
-    misses: looks in a row that should have matched it and did not.
-    has_moved: it was at least half its height away from where it appeared.
+    first_ns, last_seen_ns: time of its first and of its latest detection.
+    misses: looks in a row that should have detected it and did not.
+    has_moved: whether it was ever half its height from the place at which it appeared.
     looks: the newest last, bounded; includes misses.
     """
 

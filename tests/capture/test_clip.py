@@ -102,7 +102,7 @@ def test_an_existing_file_is_not_overwritten(tmp_path):
     writer = ClipWriter(tmp_path / "clip.mp4", STREAM)
     writer.feed(packets(1)[0])
     (tmp_path / "clip.mp4").write_bytes(b"another")
-    with pytest.raises(CaptureError, match="in the way"):
+    with pytest.raises(CaptureError, match="a file of that name exists already"):
         writer.finish()
     writer.abort()
     assert (tmp_path / "clip.mp4").read_bytes() == b"another"

@@ -30,7 +30,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, where: 
 def test_an_error_says_which_setting_helps(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     write(path, b"old")
-    with pytest.raises(CaptureError, match=r"a file of that name is in the way: .*capture\.direct"):
+    with pytest.raises(CaptureError, match=r"of that name exists already: .*capture\.directory"):
         write(path, b"new")
     assert path.read_bytes() == b"old"
     with pytest.raises(CaptureError, match=r"not a folder: .*or set capture\.directory"):

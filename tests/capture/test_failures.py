@@ -121,7 +121,7 @@ def test_a_disk_that_cannot_be_written_fails_all_until_it_can(tmp_path: Path) ->
         for event in "abc"
         for kind in ("clip", "still")
     ]
-    assert all("a file of that name is in the way" in f.reason for f in captures.failures)
+    assert all("a file of that name exists already" in f.reason for f in captures.failures)
     assert len(captures.errors) == 3  # the clip is one error, and each still another
 
 

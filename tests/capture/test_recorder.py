@@ -315,7 +315,7 @@ def test_a_disk_that_fails_is_a_sentence_and_recording_goes_on(tmp_path):
         captures.recorder.trigger(request(at(60), "later"))
         offer(captures, range(61, 80))
     assert len(captures.errors) == 2
-    assert all("a file of that name is in the way" in sentence for sentence in captures.errors)
+    assert all("a file of that name exists already" in sentence for sentence in captures.errors)
     assert [result.event_ids for result in captures.results] == [("later",)]
     assert captures.recorder.stats()["errors"] == 2
 

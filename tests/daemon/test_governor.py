@@ -86,7 +86,7 @@ def test_a_power_flag_raises_the_level_without_a_temperature_sensor() -> None:
 def test_readings_have_a_text_even_without_a_sensor() -> None:
     assert str(Readings(81.4, ("throttled",))) == "throttled, 81 °C"
     assert str(Readings(None, ("under-voltage",))) == "under-voltage"
-    assert str(Readings()) == "no reading now, calming down"
+    assert str(Readings()) == "no reading now; work is restored step by step"
 
 
 def test_hot_c_of_zero_ignores_the_temperature() -> None:

@@ -26,9 +26,9 @@ from edge.vision.detector.model_file import attach, read_model
 
 PACKAGE = Path(__file__).resolve().parents[2]
 CATALOG = "catalog.toml"
-TIMEOUT_S = 20
+TIMEOUT_S = 20  # for each answer of the server
 BLOCK_BYTES = 1 << 16
-MAX_MODEL_BYTES = 200_000_000
+MAX_MODEL_BYTES = 200_000_000  # bounds the memory for a member, whatever the archive states
 MAX_LABELS_BYTES = 1_000_000
 
 Progress = Callable[[int, int], None]
@@ -62,7 +62,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def model_directories() -> list[Path]:
-    """Where models are searched for, in order: source tree, wheel, the user's, the system's."""
+    """Directories to search for models, in order: source tree, wheel, the user's, the system's."""
     return [
         PACKAGE.parent / "models",
         PACKAGE / "models_data",
@@ -85,7 +85,7 @@ def load_catalog() -> dict[str, CatalogEntry]:
 
 
 def installed_models() -> dict[str, Path]:
-    """Path of every model in the known directories by its name; the first of a name counts."""
+    """Path of every model in the known directories by its name; the first of a name is used."""
     models: dict[str, Path] = {}
     for directory in model_directories():
         for path in sorted(directory.glob("*.tflite")) if directory.is_dir() else []:
@@ -114,7 +114,7 @@ def find_model(name_or_path: str) -> Path:
 
 
 def model_info(name_or_path: str) -> ModelInfo:
-    """Raises ModelError if the model is missing or damaged."""
+    """Reads the facts about a model. Raises ModelError if it is missing or damaged."""
     path = find_model(name_or_path)
     model = read_model(path)
     return ModelInfo(

@@ -1,4 +1,4 @@
-"""The detector: a canvas in, boxes out."""
+"""The detector: runs the model on a canvas and returns boxes."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Detector:
         self._read = _reader(self._interpreter, model)
 
     def detect(self, canvas: Canvas, min_score: float | None = None) -> Detections:
-        """One invocation.
+        """Runs the model once.
 
         canvas: (height, width, 3) RGB uint8 of the model's input size; not kept.
-        min_score: lowest score returned; None takes the one in the settings.
+        min_score: lowest score returned; None uses the setting.
         Returns detections in pixels of the canvas, best first, after NMS per class.
         """
         if min_score is None:

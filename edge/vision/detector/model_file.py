@@ -30,9 +30,9 @@ Anchors = npt.NDArray[np.float32]
 
 
 class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How raw boxes and scores are read.
+    """The reading of raw boxes and scores.
 
-    box_scales: of the box code, for y x h w.
+    box_scales: divisors of the box code, for y x h w.
     score: the function from a logit to a score.
     first_class_column: 1 if column 0 of the scores is the background, otherwise 0.
     """
@@ -120,7 +120,7 @@ def _members(path: Path, data: bytes) -> dict[str, bytes]:
 
 
 def _labels(path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
-    """Attached to the file, or next to it as `<name>.labels.txt`."""
+    """The labels attached to the file, or those beside it in `<name>.labels.txt`."""
     attached = members.get(LABELS)
     if attached is None:  # TFLite metadata leaves the name to the exporter
         texts = sorted(name for name in members if name.endswith(".txt"))

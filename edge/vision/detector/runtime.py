@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from edge.errors import ModelError, PermanentError
@@ -49,8 +48,8 @@ def open_interpreter(
     """An interpreter with its tensors allocated.
 
     model: the flatbuffer; the runtime keeps a reference to it.
-    keep_all: keep intermediate tensors readable, for tests.
-    delegates: use the runtime's fastest kernels; otherwise those that both runtimes share.
+    keep_all: keeps intermediate tensors readable, for tests.
+    delegates: uses the runtime's fastest kernels; otherwise those that both runtimes share.
     Raises PermanentError if the runtime isn't installed, ModelError if it refuses the model.
     """
     names = list(MODULES) if runtime == "auto" else [runtime]
@@ -90,6 +89,3 @@ def quantization(detail: dict[str, Any]) -> tuple[float, int]:
     """(scale, zero point) of a tensor; scale 0 if it isn't quantized."""
     scale, zero_point = detail["quantization"]
     return float(scale), int(zero_point)
-
-
-Tensor = npt.NDArray[np.generic]

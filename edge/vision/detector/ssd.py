@@ -1,4 +1,4 @@
-"""Decoding of raw SSD outputs; only rows above the threshold are converted to floats.
+"""Decodes raw SSD outputs; only rows above the threshold are converted to floats, to save time.
 
 Box code: Ren et al., "Faster R-CNN", 2015, with the scales of the TensorFlow Object Detection API.
 """
