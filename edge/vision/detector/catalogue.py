@@ -7,7 +7,6 @@ installed model is one file, `<name>.tflite`, with its labels attached
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import http.client
 import os
@@ -21,6 +20,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from edge.config.words import suggestion
 from edge.errors import ModelError, TemporaryError
 from edge.vision.detector.model_file import attach, read_model
 
@@ -105,11 +105,9 @@ def find_model(name_or_path: str) -> Path:
         return installed[name]
     if name in load_catalog():
         raise ModelError(f"model {name} is not installed: edge models fetch {name}")
-    near = difflib.get_close_matches(name, [*installed, *load_catalog()], 1)
-    suggestion = f"; did you mean {near[0]}?" if near else ""
+    nearest = suggestion(name, [*installed, *load_catalog()])
     raise ModelError(
-        f"model {name_or_path} is neither a file nor a known model{suggestion} "
-        "(see edge models list)"
+        f"model {name_or_path} is neither a file nor a known model{nearest} (see edge models list)"
     )
 
 
