@@ -34,7 +34,7 @@ COMMANDS = {  # name: module and function, line of `edge --help`
     "bridge": ("bridge:bridge", "Forward events to an MQTT broker or to Prometheus."),
     "export": ("export:export", "Export captures for research, spreadsheets or training."),
     "bench": ("bench:bench", "Measure accuracy, latency and cost on this machine."),
-    "doctor": ("doctor:doctor", "Examine this machine and say how to fix what is wrong."),
+    "doctor": ("doctor:doctor", "Check this machine and report how to fix each fault."),
 }
 
 

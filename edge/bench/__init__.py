@@ -1,1 +1,1 @@
-"""Benchmarks: ratios measured in one run, never a bare time."""
+"""Benchmarks: they compare times of one run, as times of different runs are not comparable."""

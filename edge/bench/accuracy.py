@@ -1,4 +1,4 @@
-"""Accuracy per invocation: the pipeline and its alternatives against ground truth."""
+"""Accuracy and cost of the pipeline and of simpler strategies, against ground truth."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.geometry import Boxes
 
-MIN_IOU = 0.5
+MIN_IOU = 0.5  # as in MOTChallenge
 Progress = Callable[[str, int, int | None], None]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """Result of one strategy over all frames."""
+    """The result of one strategy over all frames that count.
+
+    cpu_to_whole_frame: CPU time relative to that of the strategy `whole-frame`.
+    """
 
     strategy: str
     invocations_per_frame: float
@@ -53,7 +56,7 @@ class AccuracyReport(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Played:
-    """Results of one strategy over the frames that count. accumulator: of motmetrics."""
+    """Sums of one strategy over the frames that count. accumulator: of motmetrics."""
 
     accumulator: Any
     frames: int = 0
@@ -72,8 +75,8 @@ def accuracy(
 ) -> AccuracyReport:
     """Plays a video once for each strategy; every frame from `first_frame` on counts.
 
-    label: the model's name for the objects of the ground truth. Frames before the first are played
-    too, so that background and tracks are learnt by then. Raises EdgeError.
+    label: the model's name for the objects of the ground truth. Frames before `first_frame` are
+    played too, so that the background is learnt and tracks exist. Raises EdgeError.
     """
     known = strategies()
     unknown = [name for name in names if name not in known]
@@ -83,7 +86,7 @@ def accuracy(
     truth = load_ground_truth(ground_truth)
     detector = Detector(settings.model, find_model(settings.model.file))
     if label not in detector.labels:
-        raise PermanentError(f"label {label}: {detector.name} knows {', '.join(detector.labels)}")
+        raise PermanentError(f"label {label}: expected one of {', '.join(detector.labels)}")
     settings = msgspec.structs.replace(
         settings, source=msgspec.structs.replace(settings.source, uri=str(video), fast=True)
     )
@@ -124,7 +127,7 @@ def _play(
             played.cpu_s += taken_s
             played.invocations += result.invocations
             objects = truth.get(frame.index, NONE)
-            _accumulate(played.accumulator, motmetrics, objects, result.seen, frame.index)
+            _accumulate(played.accumulator, motmetrics, objects, result.objects, frame.index)
     finally:
         source.close()
     if played.frames == 0:
@@ -159,13 +162,13 @@ def _row(name: str, played: _Played) -> Row:
 
 
 def _accumulate(
-    accumulator: Any, motmetrics: Any, truth: Objects, seen: Objects, index: int
+    accumulator: Any, motmetrics: Any, truth: Objects, reported: Objects, index: int
 ) -> None:
     distances = motmetrics.distances.iou_matrix(
-        _xywh(truth.boxes_xyxy), _xywh(seen.boxes_xyxy), max_iou=1 - MIN_IOU
+        _xywh(truth.boxes_xyxy), _xywh(reported.boxes_xyxy), max_iou=1 - MIN_IOU
     )
-    distances = np.reshape(distances, (len(truth.ids), len(seen.ids)))
-    accumulator.update(truth.ids.tolist(), seen.ids.tolist(), distances, frameid=index)
+    distances = np.reshape(distances, (len(truth.ids), len(reported.ids)))
+    accumulator.update(truth.ids.tolist(), reported.ids.tolist(), distances, frameid=index)
 
 
 def _xywh(boxes_xyxy: Boxes) -> Boxes:
@@ -183,7 +186,7 @@ def _with_ratios(rows: list[Row]) -> list[Row]:
 
 
 def plot(report: AccuracyReport, path: Path) -> None:
-    """Recall and precision over invocations; the file's suffix sets the format."""
+    """Plots recall and precision over invocations; the file's suffix sets the format."""
     figure_class = needs("matplotlib.figure").Figure
     figure = figure_class(figsize=(6.4, 4), layout="constrained")
     axes = figure.add_subplot()

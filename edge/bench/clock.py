@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 
 class CpuClock:
-    """Adds up the thread's CPU time by name. Stages may nest, and each keeps its own share.
+    """Adds up CPU time by the name of a stage. The time of a nested stage counts for it alone.
 
-    now: the quantity that is added up; by default the thread's CPU time in nanoseconds.
+    now: reads the quantity that is added up; by default the thread's CPU time in nanoseconds.
     """
 
     def __init__(self, now: Callable[[], int] = time.thread_time_ns) -> None:

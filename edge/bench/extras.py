@@ -9,7 +9,7 @@ from edge.errors import MissingExtraError
 
 
 def needs(module: str) -> Any:
-    """A module of the extra `bench`. Raises MissingExtraError."""
+    """Imports a module of the extra `bench`. Raises MissingExtraError."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

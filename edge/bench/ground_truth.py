@@ -1,4 +1,4 @@
-"""Ground truth in MOTChallenge form."""
+"""Ground truth in the format of MOTChallenge."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ NONE = Objects(np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
 
 
 def load_ground_truth(path: Path) -> dict[int, Objects]:
-    """Objects by frame index, from 0.
+    """Objects by frame index, which begins at 0.
 
-    path: lines of frame (from 1), id, left, top, width, height and further columns, which are
-        ignored: each line is an object, at any confidence.
-    Raises PermanentError that names the line.
+    Each line of the file is an object: frame (from 1), id, left, top, width, height. Further
+    columns, such as the confidence, are ignored. Raises PermanentError that names the line.
     """
     rows: dict[int, list[tuple[int, float, float, float, float]]] = {}
     try:
@@ -44,12 +43,12 @@ def load_ground_truth(path: Path) -> dict[int, Objects]:
         except ValueError as error:
             raise PermanentError(
                 f"ground truth {path}, line {number}: expected "
-                f"frame,id,left,top,width,height, found {line[:60]!r}"
+                f"frame,id,left,top,width,height, not {line[:60]!r}"
             ) from error
         box = (int(identity), left, top, left + width, top + height)
         rows.setdefault(int(frame) - 1, []).append(box)
     if not rows:
-        raise PermanentError(f"ground truth {path}: no objects in it")
+        raise PermanentError(f"ground truth {path}: it has no objects")
     return {
         frame: Objects(
             np.array([row[0] for row in objects], np.int64),

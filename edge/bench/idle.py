@@ -1,4 +1,4 @@
-"""Cost of a frame in a still scene, against the minimum cost of frame differencing."""
+"""Cost of a frame in a drawn scene, relative to the least that frame differencing can cost."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Run = Callable[[Frame, Luma], object]
 
 
 class IdleReport(msgspec.Struct, frozen=True):
-    """CPU time per frame by row, in microseconds and over the floor.
+    """CPU time per frame by row, in microseconds and relative to the floor.
 
-    floor: resize, absolute difference and threshold. motion: this project's motion stage.
-    pipeline: all stages. MOG2: OpenCV's background subtractor. whole-frame: an invocation of the
-    whole picture in each frame, without differencing.
+    floor: resize, absolute difference and threshold. motion: the motion stage. pipeline: all
+    stages. MOG2: OpenCV's background subtractor. whole-frame: an invocation for the whole picture
+    of each frame, without differencing. invocations: of `pipeline`, in one round.
     """
 
     scene: str
@@ -43,7 +43,7 @@ class IdleReport(msgspec.Struct, frozen=True):
 
 
 def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
-    """Renders a scene first; then all rows take turns, so that a disturbance hits all of them."""
+    """Measures all rows on one scene. They take turns, so that a disturbance affects them all."""
     frames = drawn_frames(scene)
     detector = CountingDetector(build_detector(settings))
     spent_ns = interleaved(rows_of(settings, detector), frames, rounds, time.process_time_ns)
@@ -57,7 +57,7 @@ def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
 
 
 def drawn_frames(scene: str) -> list[Frame]:
-    """Pictures of a synthetic scene, without their luma planes: each row makes its own."""
+    """Frames of a drawn scene with empty luma planes, since each row makes its luma itself."""
     drawn = SyntheticScene(scene, SceneOptions(fps=FPS))
     empty = np.zeros(SIZE[::-1], np.uint8)
     return [
@@ -81,7 +81,7 @@ class CountingDetector:
 
 
 def rows_of(settings: Settings, detector: CountingDetector) -> dict[str, Callable[[], Run]]:
-    """The rows of `IdleReport`; each makes a fresh run."""
+    """By name of a row of `IdleReport`, a function that makes a new run."""
     return {
         "floor": _floor,
         "motion": lambda: _motion(settings),
@@ -94,7 +94,10 @@ def rows_of(settings: Settings, detector: CountingDetector) -> dict[str, Callabl
 def interleaved(
     rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int, now: Callable[[], int]
 ) -> dict[str, list[float]]:
-    """Cost per frame by `now`, by round, without the first frames, in which it is learnt."""
+    """For each row, the cost of a frame in each round, in the unit of `now`.
+
+    The first frames of a round, in which the background is learnt, do not count.
+    """
     taken: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, make in rows.items():
@@ -109,7 +112,7 @@ def interleaved(
 
 
 def _floor() -> Run:
-    """The three calls of any frame differencing; the loop of all rows makes the resize."""
+    """Difference and threshold; `interleaved` makes the resize, for all rows."""
     before = np.zeros(SIZE[::-1], np.uint8)
     return lambda _, luma: cv2.threshold(
         cv2.absdiff(luma, before), FLOOR_LEVELS, 255, cv2.THRESH_BINARY

@@ -27,12 +27,12 @@ from edge.runtime.times import NS_PER_MS
 from edge.sources.scenes.synthetic import QUIET_S, VISITS_EVERY_S
 
 FPS = 25
-START_S = 30.0  # longest start of a daemon
+START_S = 30.0  # longest time that a daemon may take to start
 Progress = Callable[[int, int], None]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Percentiles over all triggers, in milliseconds."""
+    """Percentiles over all triggers."""
 
     p50_ms: float
     p95_ms: float
@@ -46,9 +46,9 @@ class Spread(msgspec.Struct, frozen=True):
 class LatencyReport(msgspec.Struct, frozen=True):
     """Latency of triggers and its parts.
 
-    first_pixel: from the object's first exposure to receipt. It is the sum of looks (to the
-    exposure of the frame that confirmed it) and exposure (from there to receipt, which has a goal).
-    exposure is the sum of analysis (to publication) and transport. invocation_ms: mean time of one.
+    first_pixel: from the object's first exposure to receipt; the sum of looks and exposure. looks:
+    to the exposure of the frame that confirmed the object. exposure: from there to receipt; the sum
+    of analysis (to publication) and transport. invocation_ms: mean time of an invocation.
     """
 
     triggers: int

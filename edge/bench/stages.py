@@ -1,4 +1,4 @@
-"""CPU time of a frame by stage, and the memory that the process grows by."""
+"""CPU time of a frame by stage, and the growth of the process's memory."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from edge.vision.build import build_detector, build_pipeline
 from edge.vision.pipeline import Analysis
 from edge.vision.types import Frame, SourceInfo
 
-PRELOADED_FRAMES = 400  # decoding is not measured
-WARM_UP_FRAMES = 20
+PRELOADED_FRAMES = 400  # held in memory, so that decoding is not measured
+WARM_UP_FRAMES = 20  # not measured: caches fill, and the background is learnt
 STAGES = ("motion", "flow", "scheduler", "crops", "tracker", "triggers", "pipeline", "messages")
 Progress = Callable[[int, int], None]
 
 
 class StagesReport(msgspec.Struct, frozen=True):
-    """CPU time of the analysis thread.
+    """CPU time of the analysis.
 
-    stage_us: per frame, by stage. overhead: everything but invocations, per frame, over one
-    invocation. bus_thread_us: of the publisher's own thread, per frame.
+    stage_us: per frame, by stage. bus_thread_us: of the publisher's thread, per frame. overhead:
+    everything but invocations, per frame, relative to one invocation.
     """
 
     source: str
@@ -68,7 +68,7 @@ class Footage:
 
 
 def stages(settings: Settings) -> StagesReport:
-    """Plays the beginning of `settings.source` from memory. Raises EdgeError."""
+    """Measures the beginning of `settings.source`, played from memory. Raises EdgeError."""
     footage = preload(settings)
     clock = CpuClock()
     detector = build_detector(settings)
@@ -115,7 +115,7 @@ def _report(
 
 
 def memory(settings: Settings, frames: int, progress: Progress) -> MemoryReport:
-    """Plays the beginning of `settings.source` again and again. Raises EdgeError."""
+    """Plays the beginning of `settings.source` repeatedly. Raises EdgeError."""
     footage = preload(settings)
     pipeline = build_pipeline(settings, build_detector(settings), footage.info)
     changes = publish.TrackChanges()
@@ -146,7 +146,8 @@ def preload(settings: Settings) -> Footage:
         source.close()
     if len(frames) < 2 * WARM_UP_FRAMES:
         raise PermanentError(
-            f"source {fast.uri}: {len(frames)} frames, at least {2 * WARM_UP_FRAMES} are needed"
+            f"source {fast.uri}: it has {len(frames)} frames, "
+            f"at least {2 * WARM_UP_FRAMES} are needed"
         )
     return Footage(info, frames)
 

@@ -1,4 +1,4 @@
-"""Strategies for the frames of a video: simple ones, and steps towards the pipeline."""
+"""Strategies for the frames of a video, from whole frames to the pipeline as it is shipped."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edge.vision.regions import Layout, Packer, combine, tiles, unpack
 from edge.vision.tracker import Tracker
 from edge.vision.types import Detections, Frame, SourceInfo, Track, TrackState
 
-SHOWN_MISSES = 1  # a track with more misses in a row does not count as seen
+SHOWN_MISSES = 1  # a track with more misses in a row does not count; chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """The objects that a strategy reports in one frame, and its invocations."""
 
-    seen: Objects
+    objects: Objects
     invocations: int
 
 
@@ -33,7 +33,7 @@ Maker = Callable[[Settings, Detector, SourceInfo, str], Strategy]
 
 
 def strategies() -> dict[str, Maker]:
-    """By name, from the simplest to the shipped one."""
+    """All strategies by name, from the simplest to the shipped one."""
     eager = {
         "scheduler": {
             "invocations_per_s": 1000.0,
@@ -66,14 +66,14 @@ def _pipeline(changes: dict[str, dict[str, Any]]) -> Maker:
 
         def step(frame: Frame) -> Step:
             analysis = pipeline(frame)
-            return Step(_seen(analysis.tracks, label), len(analysis.layouts))
+            return Step(_shown(analysis.tracks, label), len(analysis.layouts))
 
         return step
 
     return make
 
 
-def _seen(tracks: tuple[Track, ...], label: str) -> Objects:
+def _shown(tracks: tuple[Track, ...], label: str) -> Objects:
     shown = [
         track
         for track in tracks
@@ -88,7 +88,7 @@ def _seen(tracks: tuple[Track, ...], label: str) -> Objects:
 
 
 def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list[Layout]]) -> Maker:
-    """The same crops in every frame; plain detections with the tracker's identities."""
+    """The same crops in every frame; the detections, with the tracker's identities."""
 
     def make(settings: Settings, detector: Detector, info: SourceInfo, label: str) -> Strategy:
         size = info.main_size

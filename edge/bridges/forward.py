@@ -1,4 +1,4 @@
-"""Forwards messages from the bus to a broker, and commands from the broker to the daemon."""
+"""Forwards messages from the bus to a broker, and carries out commands from the broker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.bridges.mqtt import Broker
 
 IDLE_S: Final = 0.1  # longest delay of a command or a confirmation
-BUSY_S: Final = 0.002
+BUSY_S: Final = 0.002  # longest wait for a message while the spool has more to send
 MISSED_INTERVALS: Final = 3  # of health, until a daemon counts as offline
 MIN_PATIENCE_S: Final = 1.0  # for short intervals, of which a busy machine may miss several
 COMMANDS: Final = ("capture", "pause")
@@ -32,24 +32,24 @@ MakeControl = Callable[[], Control]
 
 
 class Availability:
-    """Whether the daemon is online: its health messages come, and the last is not `stopping`."""
+    """Whether the daemon is online: it sends health messages, and the last is not `stopping`."""
 
     def __init__(self, interval_s: float) -> None:
         """interval_s: of the health messages."""
         self._patience_s = max(MISSED_INTERVALS * interval_s, MIN_PATIENCE_S)
-        self._health_s = 0.0  # when the last came
-        self._stopping = True  # until the first one came
+        self._health_s = 0.0  # monotonic time of the last message
+        self._stopping = True  # also before the first message
         self._published: bool | None = None
 
     def note(self, health: Health) -> None:
         self._health_s, self._stopping = time.monotonic(), health.state == "stopping"
 
     def publish_again(self) -> None:
-        """Call when the broker may not know the availability."""
+        """Makes `change` return the availability again; call it when the broker may not know it."""
         self._published = None
 
     def change(self) -> str | None:
-        """`online` or `offline` where that must be published; otherwise None."""
+        """Returns `online` or `offline` if that must be published; otherwise None."""
         online = not self._stopping and time.monotonic() - self._health_s <= self._patience_s
         if online is self._published:
             return None
@@ -60,9 +60,9 @@ class Availability:
 class Forwarder:
     """The bridge of one camera. Call `step` repeatedly, in one thread.
 
-    Triggers and captures are spooled, and leave the spool when the broker has confirmed them. Other
-    messages (health, occupancy, picture, availability) are only of present interest, and are
-    dropped while the broker is not connected.
+    Triggers and captures stay in the spool until the broker has confirmed them. Other messages
+    (health, occupancy, picture, availability) describe the present only, and are dropped while the
+    broker is not connected.
     """
 
     def __init__(
@@ -86,7 +86,10 @@ class Forwarder:
         self._broker.start([self._topics.command(name) for name in COMMANDS])
 
     def step(self) -> None:
-        """Waits up to 0.1 s for a message, then does all that is due. Raises PermanentError."""
+        """Waits up to 0.1 s for a message, and forwards everything that is due.
+
+        Raises PermanentError if the broker refuses the connection or the camera is another one.
+        """
         busy = self._broker.free and self._spool.has_more
         event = self._subscriber.receive(BUSY_S if busy else IDLE_S)
         if event is not None:
@@ -106,8 +109,8 @@ class Forwarder:
         assert message.header is not None
         if message.header.camera != self._settings.camera:
             raise ConfigError(
-                f"the daemon is the camera {message.header.camera}, and the configuration names "
-                f"{self._settings.camera}: give both the same file"
+                f"the daemon's camera is {message.header.camera}, but the configuration names "
+                f"{self._settings.camera}: give both programs the same configuration"
             )
         body = encode(message)[1]
         match message:
@@ -130,7 +133,7 @@ class Forwarder:
             self._broker.publish(self._topics.image, jpeg, retain=True)
 
     def _announce(self) -> None:
-        """Publishes the entities for Home Assistant, and then the availability."""
+        """Publishes the entities for Home Assistant; the next step publishes the availability."""
         self._availability.publish_again()
         mqtt = self._settings.mqtt
         if mqtt.discovery:
@@ -147,18 +150,18 @@ class Forwarder:
         self._broker.publish(self._topics.paused, "ON" if paused else "OFF", retain=True)
 
     def _command(self, name: str, body: bytes) -> None:
-        """Does a command and publishes its result on the topic `result`."""
+        """Carries out a command and publishes its result on the topic `result`."""
         try:
             with self._control() as control:
-                text = self._done(control, name, body)
+                text = self._carry_out(control, name, body)
             result = {"command": name, "ok": True, "text": text}
         except EdgeError as error:
             log.warning("%s: %s", name, error)
             result = {"command": name, "ok": False, "text": str(error)}
         self._broker.publish(self._topics.result, msgspec.json.encode(result))
 
-    def _done(self, control: Control, name: str, body: bytes) -> str:
-        """Does the command; returns its result, for a person."""
+    def _carry_out(self, control: Control, name: str, body: bytes) -> str:
+        """Returns the result as a text for a person. Raises EdgeError."""
         if name == "capture":
             reply = control.capture()
             return f"capturing {' and '.join(reply.captures)}, event {reply.event_id}"

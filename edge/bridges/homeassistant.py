@@ -1,7 +1,7 @@
-"""The discovery messages with which Home Assistant adds a camera by itself.
+"""The messages by which Home Assistant discovers a camera and adds it.
 
-MQTT discovery: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. One retained
-message makes one entity.
+One retained message makes one entity:
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def entities(
     """Topic and body for each entity of a camera."""
     for rule in rules:
         yield _topic(discovery, topics, "binary_sensor", rule), occupancy(topics, rule, off_delay_s)
-    for component, name, entity in _of_camera(topics):
+    for component, name, entity in _camera_entities(topics):
         yield _topic(discovery, topics, component, name), entity | _common(topics, name)
 
 
@@ -38,7 +38,7 @@ def occupancy(topics: Topics, rule: str, off_delay_s: float) -> Entity:
     } | _common(topics, f"rule_{rule}")
 
 
-def _of_camera(topics: Topics) -> Iterator[tuple[str, str, Entity]]:
+def _camera_entities(topics: Topics) -> Iterator[tuple[str, str, Entity]]:
     yield (
         "image",
         "last_trigger",

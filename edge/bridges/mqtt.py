@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker, made again whenever it is lost."""
+"""A connection to an MQTT broker that is opened again whenever it is lost."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ except ImportError as missing:
     raise MissingExtraError("the MQTT bridge", "mqtt") from missing
 
 KEEPALIVE_S: Final = 30  # the broker publishes the Last Will after 1.5 times as long
-RECONNECT_MAX_S: Final = 30
+RECONNECT_MAX_S: Final = 30  # longest pause between attempts
 WINDOW: Final = 20  # messages sent and not confirmed; also the default limit of paho
-MAX_COMMANDS: Final = 16  # that wait for the bridge; a person sends one at a time
-LAST_MESSAGE_S: Final = 2.0  # for `offline` to be confirmed when the bridge stops
+MAX_QUEUED: Final = 10 * WINDOW  # messages that paho holds: the window, and room for states
+MAX_COMMANDS: Final = 16  # waiting for the bridge; a person sends one at a time
+LAST_MESSAGE_S: Final = 2.0  # longest wait for the confirmation of `offline` at the end
 PORT, TLS_PORT = 1883, 8883  # as registered for MQTT
 DENIED: Final = ("Not authorized", "Bad user name or password")  # as paho words them
 
@@ -30,9 +31,9 @@ log = logging.getLogger(__name__)
 
 
 class Broker:
-    """Publishes with QoS 1. paho's thread uses the network; one other thread calls the methods.
+    """Publishes with QoS 1. Messages that a lost connection left unconfirmed are sent again.
 
-    Unconfirmed messages of a lost connection are sent again over the next one.
+    paho's thread uses the network; one other thread calls the methods.
     """
 
     def __init__(self, settings: MqttSettings, client_id: str, availability: str) -> None:
@@ -52,7 +53,7 @@ class Broker:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id)
         self._client.will_set(availability, "offline", qos=1, retain=True)
         self._client.max_inflight_messages_set(WINDOW)
-        self._client.max_queued_messages_set(10 * WINDOW)
+        self._client.max_queued_messages_set(MAX_QUEUED)
         self._client.reconnect_delay_set(1, RECONNECT_MAX_S)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -80,7 +81,7 @@ class Broker:
         self._client.loop_start()
 
     def newly_connected(self) -> bool:
-        """True once for each new connection. Raises PermanentError where the broker refuses."""
+        """True once for each new connection. Raises PermanentError if the broker refuses it."""
         if self._error is not None:
             raise PermanentError(self._error)
         is_new, self._is_new = self._is_new, False
@@ -105,7 +106,7 @@ class Broker:
         return numbers
 
     def commands(self) -> list[tuple[str, bytes]]:
-        """Topic and body of the commands since the last call, at most the newest 16."""
+        """Topic and body of the commands since the last call: at most the newest 16."""
         return [self._commands.popleft() for _ in range(len(self._commands))]
 
     def stop(self) -> None:
@@ -166,11 +167,11 @@ class Broker:
 
 
 def _password(name: str) -> str:
-    """The file's first line. Raises ConfigError, also for a file that everybody may read."""
+    """The file's first line. Raises ConfigError, also for a file that every user can read."""
     path = Path(name)
     try:
         if path.stat().st_mode & 0o007:
-            raise ConfigError(f"{path}: everybody may read this password; chmod 640 {path}")
+            raise ConfigError(f"{path}: every user can read this password: chmod 640 {path}")
         return path.read_text(encoding="utf-8").splitlines()[0]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: {error}") from error

@@ -1,7 +1,7 @@
 """Health and triggers as Prometheus metrics, at http://HOST:PORT/metrics.
 
-The values are those of the last health message. A camera whose health messages stop has only
-`edge_up`, which is 0 then, so that no graph continues with old values.
+The values are those of the last health message. If a camera's health messages stop, only its
+`edge_up` remains, with the value 0, so that no graph continues with old values.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ COUNTERS = (
 
 
 class Metrics(Collector):
-    """One thread calls `note` and `note_gap`; the server's threads call `collect`."""
+    """Metrics of all cameras. One thread calls `note` and `note_gap`, the server's `collect`."""
 
     def __init__(self, patience_s: float) -> None:
         """patience_s: time without a health message after which a camera is down."""
@@ -85,7 +85,7 @@ class Metrics(Collector):
         )
         self._missing = Counter(
             "edge_messages_missing",
-            "Messages that were published and were not received by the bridge.",
+            "Messages that were published and not received by the bridge.",
             registry=self.registry,
         )
 
@@ -113,7 +113,7 @@ class Metrics(Collector):
             last = dict(self._health)
         now_s = time.monotonic()
         up = GaugeMetricFamily(
-            "edge_up", "1 while health messages of the daemon come.", labels=["camera"]
+            "edge_up", "1 while the daemon sends health messages.", labels=["camera"]
         )
         alive: dict[str, Health] = {}
         for camera, (health, valid_until_s) in last.items():
@@ -124,7 +124,7 @@ class Metrics(Collector):
         yield from _families(alive)
 
     def serve(self, host: str, port: int) -> None:
-        """Starts the server's threads. Raises BusError in one sentence."""
+        """Starts the server's threads. Raises BusError if the address can't be used."""
         try:
             start_http_server(port, host, self.registry)
         except OSError as error:

@@ -32,15 +32,15 @@ class _Place:
 
 
 class Spool:
-    """First in, first out, up to `max_bytes` of bodies; beyond, the oldest are dropped and counted.
+    """A queue of up to `max_bytes` of bodies; beyond that, the oldest are dropped and counted.
 
     A message is on the disk when `put` returns, and survives a power failure. While the file can't
-    be used, new messages are kept in memory under the same bound, and those in the file wait until
-    it can be used again; new messages are then moved to it. Belongs to one thread.
+    be used, new messages are kept in memory under the same bound, and move to the file when it can
+    be used again. Use it from one thread.
     """
 
     def __init__(self, path: Path, max_bytes: int, retry_s: float = RETRY_S) -> None:
-        """Raises PermanentError where the folder can't be made.
+        """Raises PermanentError if the folder can't be made.
 
         retry_s: time between attempts to use a file that failed.
         """
@@ -105,7 +105,7 @@ class Spool:
         self._memory.close()
 
     def _table(self) -> Table | None:
-        """The file's table, after messages that waited in memory were moved to it."""
+        """Moves messages from memory to the file; returns its table, None if it can't be used."""
         table = self._file.table()
         if table is None or not self._memory.count:
             return table
@@ -120,7 +120,7 @@ class Spool:
         return self._file.table()
 
     def _oldest(self, count: int) -> list[tuple[_Place, Row]]:
-        """From the file first, whose messages are older."""
+        """Those in the file come first: they are older than those in memory."""
         rows: list[tuple[_Place, Row]] = []
         table = self._table()
         if table is not None:

@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class SpoolFile:
-    """Opens the file when it can be used; after a failure, tries again every `retry_s`.
+    """Opens the file; after a failure, tries again every `retry_s`. A damaged file is replaced.
 
-    A damaged file is renamed and a new one begun. count: number of messages in the file, those of a
-    file that can't be used included. generation: changes when a new file is begun.
+    count: number of messages in the file, also while it can't be used. generation: changes when the
+    file is replaced.
     """
 
     def __init__(self, path: Path, retry_s: float) -> None:
@@ -56,9 +56,9 @@ class SpoolFile:
                 self.failed(error)
 
     def failed(self, error: TableError) -> None:
-        """Call when a method of the table raised: closes the file until it is due again."""
+        """Closes the file until the next attempt. Call it when a method of the table has raised."""
         self._close_table()
-        if isinstance(error, DamagedError) and self._begun_again():
+        if isinstance(error, DamagedError) and self._replaced():
             return
         if self._retry_due_s is None:
             log.warning(
@@ -82,8 +82,8 @@ class SpoolFile:
             log.info("the spool %s can be used again", self._path)
             self._retry_due_s = None
 
-    def _begun_again(self) -> bool:
-        """Renames the damaged file and begins a new one; False where that fails too."""
+    def _replaced(self) -> bool:
+        """Renames the damaged file and begins a new one; returns False if that fails too."""
         aside = self._path.with_name(self._path.name + ".damaged")
         try:
             for suffix in SQLITE_FILES:
@@ -96,7 +96,7 @@ class SpoolFile:
             self._open()
         except (OSError, TableError):
             return False
-        log.warning("%s was damaged; it is now %s", self._path, aside.name)
+        log.warning("%s was damaged and is renamed to %s; a new one begins", self._path, aside.name)
         return True
 
     def _remove_confirmed(self, table: Table) -> None:

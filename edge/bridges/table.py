@@ -1,4 +1,4 @@
-"""Messages in an SQLite database: of a file, or in memory."""
+"""Messages in an SQLite database, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DamagedError(TableError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Ids rise with time and are never used twice."""
+    """A message. id: rises with time, and is never used twice."""
 
     id: int
     topic: str
@@ -30,7 +30,7 @@ class Row:
 
 
 class Table:
-    """Messages, oldest first. Every method but `close` raises TableError. Belongs to one thread.
+    """Messages, oldest first. Every method but `close` raises TableError. Use it from one thread.
 
     count: number of messages. bytes: total size of their bodies. last_id: the newest id so far.
     """
@@ -45,7 +45,7 @@ class Table:
             raise
 
     def add(self, *messages: tuple[str, bytes]) -> None:
-        """Appends topics and bodies, all or none. They are on the disk when it returns."""
+        """Appends topics and bodies in one transaction. They are on the disk when it returns."""
         rows = [(self.last_id + n, *message) for n, message in enumerate(messages, 1)]
         if not rows:
             return
@@ -64,7 +64,7 @@ class Table:
             return [Row(*row) for row in rows if row[0] not in without][:count]
 
     def remove(self, *ids: int) -> None:
-        """Removes those that are there, all or none."""
+        """Removes messages by id in one transaction; ignores unknown ids."""
         if not ids:
             return
         sizes = []

@@ -1,4 +1,4 @@
-"""Topics of a camera on a broker."""
+"""The topics of a camera at a broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All begin with `<prefix>/<camera>/`."""
+    """The topics of one camera. All begin with `<prefix>/<camera>/`."""
 
     prefix: str
     camera: str

@@ -30,8 +30,9 @@ def bench() -> None:
 
 @bench.command()
 @configured
-@click.option("--video", type=FILE, required=True, help="Recording of a camera that stands still.")
-@click.option("--ground-truth", type=FILE, required=True, help="Its objects, as MOTChallenge CSV.")
+@click.option("--video", type=FILE, required=True, help="Recording of a fixed camera.")
+@click.option("--ground-truth", type=FILE, required=True,
+              help="The objects in it, as MOTChallenge CSV.")  # fmt: skip
 @model_option
 @click.option("--label", default="person", show_default=True, help="Label of these objects.")
 @click.option("--strategy", "names", multiple=True, metavar="NAME",
@@ -52,10 +53,7 @@ def accuracy(
     out: Path | None,
     picture: Path | None,
 ) -> None:
-    """Compare the pipeline with whole frames and with tiles.
-
-    Every frame counts, and the objects are those of the ground truth.
-    """
+    """Compare the pipeline with whole frames and with tiles, against ground truth."""
     from edge.bench.accuracy import accuracy as measure
     from edge.bench.accuracy import plot
     from edge.bench.extras import needs
@@ -63,7 +61,7 @@ def accuracy(
 
     settings = settings_of(config, assignments, model__file=model, model__threads=1)
     if picture is not None:
-        needs("matplotlib.figure")  # before the minutes that measuring takes
+        needs("matplotlib.figure")  # fails now rather than after minutes of measuring
     names = names or tuple(strategies())
     with progress_bar("") as update:
         report = measure(
@@ -107,11 +105,11 @@ def stages(
 
 @bench.command()
 @configured
-@click.option("--rounds", default=5, show_default=True, help="Measure N times; use the median.",
+@click.option("--rounds", default=5, show_default=True, help="Measure N times, and use the median.",
               metavar="N")  # fmt: skip
 @json_option
 def idle(config: Path | None, assignments: tuple[str, ...], rounds: int, out: Path | None) -> None:
-    """Compare the CPU time of a frame with plain frame differencing.
+    """Compare the CPU time of a frame with that of plain frame differencing.
 
     The floor is the least that differencing can cost: resize, difference and threshold.
     """

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from edge.client import ClientKeys, Control
     from edge.config.schema import Settings
 
-CONTROL_S = 3.0  # for a reply; no message is forwarded meanwhile
-MISSED_INTERVALS = 3  # of health, until a daemon counts as down
-POLL_S = 0.5  # longest delay of a signal
+CONTROL_S = 3.0  # longest wait for a reply, during which no message is forwarded
+MISSED_INTERVALS = 3  # of health messages, until a daemon counts as down
+POLL_S = 0.5  # longest time until a signal is noticed
 
 
 @click.group()
 def bridge() -> None:
-    """Publishes a daemon's messages over other protocols, as a program beside it."""
+    """Forward events to an MQTT broker or to Prometheus."""
 
 
 @bridge.command()
@@ -39,7 +39,10 @@ def mqtt(
     server_key: Path | None,
     verbose: bool,
 ) -> None:
-    """Publishes to an MQTT broker, with discovery for Home Assistant; see [mqtt] in edge.toml."""
+    """Publish to an MQTT broker, with discovery for Home Assistant.
+
+    The section [mqtt] of the configuration names the broker.
+    """
     import functools
     import logging
 
@@ -107,7 +110,7 @@ def prometheus(
     host: str,
     port: int,
 ) -> None:
-    """Serves metrics of one or more daemons for Prometheus, at /metrics."""
+    """Serve metrics of one or more daemons for Prometheus, at /metrics."""
     from edge.bridges.prometheus import TOPICS, Metrics
     from edge.client import Subscriber
     from edge.runtime.signals import until_signal

@@ -12,7 +12,7 @@ from edge.commands.options import FILE, configured, settings_of
 @click.command("check-config")
 @click.argument("file", type=FILE, required=False)
 def check_config(file: Path | None) -> None:
-    """Checks a configuration and lists every problem in it."""
+    """Check a configuration and list every problem in it."""
     from edge.config.load import load
     from edge.errors import ConfigError, ModelError
     from edge.sources import check as check_source
@@ -33,14 +33,14 @@ def check_config(file: Path | None) -> None:
 
 @click.group("config")
 def config_group() -> None:
-    """Shows and explains the configuration."""
+    """Show and explain the configuration."""
 
 
 @config_group.command()
 @configured
 @click.option("--commented", is_flag=True, help="Print the defaults as a commented file instead.")
 def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
-    """Prints the whole configuration as TOML, defaults included."""
+    """Print the whole configuration as TOML, defaults included."""
     from edge.config import explain
 
     if commented:
@@ -53,7 +53,7 @@ def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> 
 @click.argument("key", required=False)
 @click.option("--markdown", is_flag=True, help="Print Markdown tables of all keys instead.")
 def explain_keys(key: str | None, markdown: bool) -> None:
-    """Explains every key, or those that begin with KEY."""
+    """Explain every key, or those that begin with KEY."""
     from edge.config import explain
 
     if markdown:

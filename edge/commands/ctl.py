@@ -1,4 +1,4 @@
-"""`edge ctl`: commands to a running daemon."""
+"""`edge ctl`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def ctl() -> None:
-    """Commands to a running daemon."""
+    """Control a running daemon."""
 
 
 def commands(act: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that select a daemon, and passes a `Control` of it to `act`."""
+    """Adds the options that select a daemon, and calls `act` with a `Control` of it."""
 
     @configured
     @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control.")
     @keyed
-    @click.option("--timeout", type=float, default=10.0, metavar="S", help="Default: 10.")
+    @click.option("--timeout", type=float, default=10.0, metavar="S",
+                  help="Longest wait for a reply. Default: 10.")  # fmt: skip
     @functools.wraps(act)
     def command(
         config: Path | None,
@@ -53,9 +54,9 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
 
 @ctl.command()
 @commands
-@click.option("--json", "as_json", is_flag=True, help="The reply as the daemon sent it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 def status(control: Control, as_json: bool) -> None:
-    """Prints the daemon's state."""
+    """Print the daemon's state."""
     import msgspec
 
     reply = control.status()
@@ -64,10 +65,10 @@ def status(control: Control, as_json: bool) -> None:
 
 @ctl.command()
 @commands
-@click.option("--still", is_flag=True, help="A picture; the default.")
-@click.option("--clip", is_flag=True, help="A video with its pre-roll.")
+@click.option("--still", is_flag=True, help="Capture a picture. This is the default.")
+@click.option("--clip", is_flag=True, help="Capture a video with its pre-roll.")
 def capture(control: Control, still: bool, clip: bool) -> None:
-    """Captures now. A capture message is published for each file, as for a trigger."""
+    """Capture now. A capture message is published for each file, as for a trigger."""
     kinds: list[CaptureKind] = ["clip"] if clip else []
     if still or not clip:
         kinds.insert(0, "still")
@@ -77,34 +78,34 @@ def capture(control: Control, still: bool, clip: bool) -> None:
 
 @ctl.command()
 @commands
-@click.option(
-    "--for", "duration_s", type=float, metavar="S", help="For S seconds. Default: until resume."
-)
+@click.option("--for", "duration_s", type=float, metavar="S",
+              help="Pause for S seconds. Default: until resume.")  # fmt: skip
 def pause(control: Control, duration_s: float | None) -> None:
-    """Stops analysis, and with it detections and triggers; the camera keeps running."""
+    """Pause the analysis, and with it detections and triggers. The camera keeps running."""
     click.echo(control.pause(duration_s).text)
 
 
 @ctl.command()
 @commands
 def resume(control: Control) -> None:
-    """Ends a pause."""
+    """End a pause."""
     click.echo(control.resume().text)
 
 
 @ctl.command()
 @commands
 def reload(control: Control) -> None:
-    """Reads the configuration again; an invalid one is refused and changes nothing."""
+    """Read the configuration again. An invalid one is refused and changes nothing."""
     click.echo(control.reload().text)
 
 
 @ctl.command()
 @commands
 @click.argument("file", type=FILE)
-@click.option("--width", type=click.IntRange(64, 8192), default=1280, help="At most, in pixels.")
+@click.option("--width", type=click.IntRange(64, 8192), default=1280, show_default=True,
+              help="Largest width in pixels.")  # fmt: skip
 def snapshot(control: Control, file: Path, width: int) -> None:
-    """Writes the present picture to FILE as a JPEG; - is standard output."""
+    """Write the present picture to FILE as a JPEG. Give - for standard output."""
     from edge.errors import PermanentError
 
     reply, jpeg = control.snapshot(width)

@@ -20,7 +20,7 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 @configured
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Examine this machine and say how to fix what is wrong.
+    """Check this machine and report how to fix each fault.
 
     It checks the packages, the model, the camera, the captures folder, the endpoint, temperature,
     power supply, memory and clock. The exit code is 1 if a check fails.
@@ -34,7 +34,8 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
         click.echo(msgspec.json.encode(findings).decode())
     else:
         show(findings)
-    sys.exit(any(finding.state == "fail" for finding in findings))
+    failed = any(finding.state == "fail" for finding in findings)
+    sys.exit(1 if failed else 0)
 
 
 def show(findings: list[Finding]) -> None:

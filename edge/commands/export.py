@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def export() -> None:
     """Export captures for research, spreadsheets or training.
 
-    The captures stay as they are, and no daemon needs to run.
+    The captures are not changed, and no daemon needs to run.
     """
 
 
@@ -50,7 +50,7 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
         from edge.export.groups import Choice, groups
 
         root = captures or Path(settings_of(config, assignments).capture.directory)
-        span = [time and time.astimezone() for time in (since, until)]
+        span = [None if time is None else time.astimezone() for time in (since, until)]
         export_to(groups(root, Choice(cameras, *span)), root=root, **rest)
 
     return command
@@ -73,8 +73,8 @@ def camtrap_dp(
 ) -> None:
     """Export a Camera Trap Data Package 1.0.2 to the new folder OUT.
 
-    Each camera needs a position, given by --location or in the file of --about. docs/export.md
-    describes that file.
+    Each camera needs a position, from --location or from the file of --about, which docs/export.md
+    describes.
     """
     import msgspec
 

@@ -1,4 +1,4 @@
-"""`edge init`: from nothing to a configuration that was tried."""
+"""`edge init`: writes a configuration, checks the machine and tries the configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge.config.schema import Settings
     from edge.config.starter import Answers
 
-TRIAL_S = 10.0
+TRIAL_S = 10.0  # enough to walk through the picture
 
 
 @click.command()
@@ -24,17 +24,17 @@ TRIAL_S = 10.0
     "--watch-for",
     multiple=True,
     metavar="OBJECTS",
-    help="people, animals, vehicles, or labels such as cat,dog. Repeat it for further rules.",
+    help="people, animals, vehicles, or labels such as cat,dog. Repeatable, for further rules.",
 )
 @click.option("--captures", metavar="DIR", help="Folder for captures.")
 @click.option("--camera", metavar="NAME", help="Name of the camera in topics and paths.")
-@click.option("--model", metavar="MODEL", help="Default: the smallest that knows these labels.")
+@click.option("--model", metavar="MODEL", help="Default: the smallest that detects these objects.")
 @click.option("--yes", "-y", is_flag=True, help="Ask no questions; use the proposed answers.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option(
-    "--doctor/--no-doctor", "examined", default=True, help="Check this system; default: yes."
+    "--doctor/--no-doctor", "examined", default=True, help="Check this machine. Default: yes."
 )
-@click.option("--trial/--no-trial", default=None, help="Run for 10 s; default: ask.")
+@click.option("--trial/--no-trial", default=None, help="Run for 10 s. Default: ask.")
 def init(
     file: Path,
     source: str | None,
@@ -47,11 +47,12 @@ def init(
     examined: bool,
     trial: bool | None,
 ) -> None:
-    """Asks some questions, writes the configuration FILE (edge.toml), checks and tries it."""
+    """Create the configuration FILE (default: edge.toml), check this machine and try it."""
     from edge.errors import PermanentError
 
     if file.exists() and not force:
-        raise PermanentError(f"{file} exists already; --force replaces it")
+        advice = "choose another name, or replace it with --force"
+        raise PermanentError(f"{file} exists already: {advice}")
     asks = not yes and sys.stdin.isatty()
     answers = _answers(source, watch_for, captures, camera, model, asks=asks)
     settings = _written(file, answers, force=force)
@@ -74,7 +75,7 @@ def _answers(
     *,
     asks: bool,
 ) -> Answers:
-    """The options given, and for the others a person's answers, or the proposals."""
+    """The values of the options; for missing ones, answers to questions or proposals."""
     from edge.config.starter import Answers, likely_source
 
     def answer(given: str | None, question: str, proposal: str) -> str:
@@ -96,7 +97,7 @@ def _answers(
 
 
 def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
-    """Writes the file and loads it. Raises ConfigError, and writes nothing, for wrong answers."""
+    """Writes the file and loads it. For wrong answers it writes nothing and raises ConfigError."""
     from edge.config.load import load, loads
     from edge.config.starter import model_for, starter
     from edge.errors import ConfigError, ModelError
@@ -114,7 +115,7 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
         problems = check_labels(settings, read_model(find_model(model)).labels)
         missing = ""
     except ModelError:
-        problems, missing = [], f"the model is not here yet; fetch it: edge models fetch {model}"
+        problems, missing = [], f"the model is not installed: run edge models fetch {model}"
     if problems:
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
     write_file(file, text.encode(), replace=force)

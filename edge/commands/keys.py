@@ -1,4 +1,4 @@
-"""`edge keys`: the clients that may connect over TCP."""
+"""`edge keys`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import click
 
 from edge.commands.options import FOLDER, configured, settings_of
 
-FILE_THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KEYS = click.option("--keys", "folder", type=FOLDER, help="Default: bus.keys.")
 
 
 @click.group("keys")
 def keys() -> None:
-    """Makes CURVE keys and manages the allowed ones. A running daemon applies changes at once."""
+    """Create keys for TCP and allow or revoke clients.
+
+    A running daemon applies changes at once.
+    """
 
 
 @keys.command()
@@ -22,22 +25,22 @@ def keys() -> None:
 @configured
 @KEYS
 def new(name: str, config: Path | None, assignments: tuple[str, ...], folder: Path | None) -> None:
-    """Makes the daemon's key pair, or with NAME a client's, in the current folder."""
+    """Create the daemon's key pair, or the key pair of the client NAME in the current folder."""
     from edge.bus.keys import SERVER, new_pair
 
     if name == SERVER:
         path = new_pair(_folder(folder, config, assignments), name)
-        click.echo(f"{path} made; clients need {path.with_suffix('.key').name}, beside it")
+        click.echo(f"{path} created; clients need {path.with_suffix('.key').name} beside it")
     else:
         path = new_pair(folder or Path(), name)
-        click.echo(f"{path} made; on the daemon's machine: edge keys allow {name}.key")
+        click.echo(f"{path} created; on the daemon's machine, run: edge keys allow {name}.key")
 
 
 @keys.command("list")
 @configured
 @KEYS
 def list_keys(config: Path | None, assignments: tuple[str, ...], folder: Path | None) -> None:
-    """Prints each allowed client with its public key."""
+    """Print each allowed client with its public key."""
     from edge.bus.keys import allowed
 
     for name, key in allowed(_folder(folder, config, assignments)).items():
@@ -45,8 +48,8 @@ def list_keys(config: Path | None, assignments: tuple[str, ...], folder: Path | 
 
 
 @keys.command()
-@click.argument("certificate", type=FILE_THERE)
-@click.option("--name", help="Name of the client. Default: the file's.")
+@click.argument("certificate", type=EXISTING_FILE)
+@click.option("--name", help="Name of the client. Default: the name of the file.")
 @configured
 @KEYS
 def allow(
@@ -56,7 +59,7 @@ def allow(
     assignments: tuple[str, ...],
     folder: Path | None,
 ) -> None:
-    """Lets the client with the public key in the file CERTIFICATE connect."""
+    """Allow the client whose public key is in the file CERTIFICATE."""
     from edge.bus.keys import allow as allow_key
 
     name = allow_key(_folder(folder, config, assignments), certificate, name)
@@ -70,7 +73,7 @@ def allow(
 def revoke(
     name: str, config: Path | None, assignments: tuple[str, ...], folder: Path | None
 ) -> None:
-    """Removes the client NAME from the allowed ones, and disconnects it."""
+    """Revoke the client NAME, and disconnect it."""
     from edge.bus.keys import revoke as revoke_key
 
     revoke_key(_folder(folder, config, assignments), name)

@@ -21,7 +21,7 @@ def configured(command: Command) -> Command:
     """Adds --config and --set; `settings_of` takes their values."""
     for option in (
         click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
-                     help="Replaces one key, for example motion.sensitivity=1.5."),
+                     help="Replace one key, for example motion.sensitivity=1.5."),
         click.option("--config", "-c", type=FILE, metavar="FILE",
                      help="Default: $EDGE_CONFIG, ./edge.toml, /etc/edge/edge.toml."),
     ):  # fmt: skip
@@ -32,7 +32,7 @@ def configured(command: Command) -> Command:
 def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
     """The settings of a file with the command line's overrides.
 
-    named: values of a command's own options, by key with `__` for `.`; None and False change
+    named: values of a command's other options, by key with `__` for `.`; None and False change
     nothing. Raises ConfigError with every problem.
     """
     from edge.config.load import load
@@ -42,7 +42,7 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
         key, equals, value = assignment.partition("=")
         if not equals:
             raise click.UsageError(
-                f"--set {assignment}: write KEY=VALUE, for example motion.sensitivity=1.5"
+                f"--set {assignment}: write KEY=VALUE, such as motion.sensitivity=1.5"
             )
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
@@ -53,7 +53,7 @@ def keyed(command: Command) -> Command:
     """Adds --key and --server-key, for a connection over TCP; `client_keys` takes their values."""
     for option in (
         click.option("--server-key", type=FILE, metavar="FILE",
-                     help="tcp:// only: public key of the daemon."),
+                     help="tcp:// only: the daemon's .key file."),
         click.option("--key", type=FILE, metavar="FILE",
                      help="tcp:// only: your own .key_secret file."),
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Update(Protocol):
-    """Moves a bar. total: None where it is not known. task: replaces the text beside the bar."""
+    """Moves the bar. total: None if it is not known. task: replaces the text beside the bar."""
 
     def __call__(self, done: int, total: int | None, task: str | None = None) -> None: ...
 

@@ -26,7 +26,7 @@ def replay(
 ) -> None:
     """Play the recording VIDEO and show what the daemon would do.
 
-    Writes a video with boxes drawn over it and a report with a timeline and the picture of each
+    It writes a video with boxes drawn over it, and a report with a timeline and the picture of each
     trigger. Use it to try settings.
     """
     from edge.tools.replay import replay as play

@@ -53,7 +53,7 @@ def run(
     """Run the daemon until its source ends or it is stopped.
 
     SIGTERM and SIGINT (Ctrl-C) stop it; captures in progress are completed. SIGHUP reloads the
-    configuration, which the options override.
+    configuration; options override it then, too.
     """
     from edge.tools.console import run_with_console
 
@@ -76,7 +76,7 @@ def run(
 
 @contextmanager
 def _errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
-    """Logs an error that ends the program where a program reads the log; raises it otherwise."""
+    """Logs an error that ends the program, if the log is for programs; otherwise raises it."""
     from edge.runtime import logs
 
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge.web.camera import Camera
     from edge.web.server import Parts
 
-CONTROL_S = 3.0  # a person waits this long for an answer before the page reports that none came
+CONTROL_S = 3.0  # longest wait for a reply before the page reports that none came
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
@@ -33,7 +33,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
     default="127.0.0.1:8080",
     show_default=True,
     metavar="HOST:PORT",
-    help="Address of the page; port 0 takes a free one.",
+    help="Address of the page; port 0 takes a free port.",
 )
 @click.option(
     "--token-file",
@@ -62,7 +62,7 @@ def view(
     """Serve a web page to aim and tune the camera.
 
     The page shows the picture with motion, regions and tracks, edits zones, masks, rules and motion
-    settings, and lists captures. The daemon runs as a program of its own.
+    settings, and lists captures. It connects to a running daemon.
     """
     from edge.config import load
     from edge.runtime.signals import until_signal
@@ -76,14 +76,14 @@ def view(
         port = listening.getsockname()[1]
         parts = _parts(settings, camera, config or load.found(), token, port)
         click.echo(page_address(host, port, token))
-        with until_signal():  # the server takes the signals over and raises them again at its end
+        with until_signal():  # the server handles signals, and raises them again when it ends
             server.serve(server.make_app(parts), listening)
 
 
 def _camera(
     settings: Settings, endpoint: str | None, key: Path | None, server_key: Path | None, width: int
 ) -> Camera:
-    """Raises click.UsageError where no endpoint is known."""
+    """Raises click.UsageError if no endpoint is known."""
     from edge.bus.endpoint import control_endpoint
     from edge.client import Control
     from edge.web.camera import Camera

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     "--topic",
     multiple=True,
     metavar="PREFIX",
-    help="Of topics, for instance trigger.",
+    help="Only topics that begin with PREFIX, such as `trigger.`; repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for a pipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
-@click.option("--timeout", type=float, metavar="S", help="Stop when no message came for S seconds.")
+@click.option("--timeout", type=float, metavar="S", help="Stop after S seconds without a message.")
 @click.option("--until-stopped", is_flag=True, help="Stop when the daemon stops.")
 def watch(
     config: Path | None,
@@ -40,7 +40,7 @@ def watch(
     timeout: float | None,
     until_stopped: bool,
 ) -> None:
-    """Prints the messages of a running daemon."""
+    """Print the messages of a running daemon."""
     from rich.console import Console
 
     from edge.client import Subscriber
@@ -69,4 +69,4 @@ def watch(
 
 
 def _report(gap: Gap) -> None:
-    print(f"edge: {gap.missing} message(s) of {gap.topic} missing", file=sys.stderr)
+    print(f"edge: {gap.topic}, messages missing: {gap.missing}", file=sys.stderr)

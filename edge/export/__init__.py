@@ -1,1 +1,1 @@
-"""Captures for other programs: Camtrap DP, CSV and COCO, from the sidecars of a folder."""
+"""Exports the captures of a folder to Camtrap DP, CSV and COCO, from their sidecars."""

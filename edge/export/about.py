@@ -18,10 +18,12 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the tables of the file; an unknown key is an error."""
+    """Base of the file's tables. An unknown key is an error."""
 
 
 class Contributor(_Table, frozen=True):
+    """A person or organization, with the terms of Camtrap DP."""
+
     title: str
     email: str | None = None
     organization: str | None = None
@@ -41,7 +43,7 @@ class Project(_Table, frozen=True):
 class Deployment(_Table, frozen=True):
     """The place of a camera, and the time it was there.
 
-    start, end: with zone; without them, the first and the last capture count.
+    start, end: with time zone; by default the times of the first and the last capture.
     """
 
     latitude: Latitude
@@ -71,7 +73,7 @@ class About(_Table, frozen=True):
 
 
 def read_about(path: Path) -> About:
-    """Raises ConfigError in one sentence, for a file that is unreadable or wrong."""
+    """Reads the file. Raises ConfigError if it is unreadable or has errors."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=About)
     except OSError as error:

@@ -1,8 +1,8 @@
 """Camera Trap Data Package 1.0.2: deployments, media and observations, https://camtrap-dp.tdwg.org.
 
-Events that share a clip are one Camtrap DP event; any other event is one of its own. Each object of
-it is an observation of that event. An object with a still is also an observation of the still, with
-its box.
+Events that share a clip become one Camtrap DP event, and every other event becomes one by itself.
+Each object is an observation of its event. An object with a still is also an observation of the
+still, with its box.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ VERSION: Final = "1.0.2"
 SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
 UNCLASSIFIED: Final = Taxon(kind="unclassified")  # a capture on command, without an object
-EXTENT_DIGITS: Final = 4  # as the boxes of sidecars have them
+EXTENT_DIGITS: Final = 4  # decimal places, as in the boxes of sidecars
 
-# Columns in the order of the specification, without those for which no values are known.
+# Columns in the order of the specification, without those that are always empty here.
 DEPLOYMENTS: Final = (
     "deploymentID", "locationName", "latitude", "longitude", "coordinateUncertainty",
     "deploymentStart", "deploymentEnd", "setupBy", "cameraID", "cameraModel", "cameraHeight",
@@ -69,8 +69,8 @@ class Tables:
 def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables:
     """Writes the package as a new folder `out`; on an error no folder remains.
 
-    Media are hard links where the file system allows them. Raises ConfigError where the position of
-    a camera is unknown, PermanentError where `out` exists, and FileError if writing fails.
+    Media are hard links where the file system allows them. Raises ConfigError if the position of a
+    camera is unknown, PermanentError if `out` exists, and FileError if writing fails.
     """
     tables = tables_of(list(groups), about)
     with whole_folder(out) as folder:
@@ -85,7 +85,7 @@ def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables
 
 
 def tables_of(groups: Sequence[Group], about: About) -> Tables:
-    """All rows. Raises ConfigError without captures or with an unknown position."""
+    """All rows. Raises ConfigError if there are no captures or a camera's position is unknown."""
     tables = Tables()
     by_camera: dict[str, list[Group]] = {}
     for group in groups:
@@ -218,7 +218,7 @@ def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntr
 
 
 def _on_still(still: Medium, track: TrackEntry) -> Row:
-    """The columns that make it an observation of the still instead."""
+    """The columns that differ in an observation of the still."""
     x0, y0, x1, y1 = track.box_xyxy
     return {
         "observationID": f"{still.event.event_id}-still",
@@ -263,13 +263,14 @@ def _spatial(deployments: Sequence[Row]) -> dict[str, Any]:
 
 
 def _instant(time: datetime, *, up: bool = False) -> str:
-    """ISO 8601 in whole seconds, as specified. up: rounds up, for the end of a span."""
+    """ISO 8601 in whole seconds, as Camtrap DP requires. up: rounds up, for the end of a span."""
     rest = timedelta(microseconds=time.microsecond)
     time = time - rest + timedelta(seconds=math.ceil(rest.total_seconds()) if up else 0)
     return time.isoformat(timespec="seconds")
 
 
 def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without its empty columns."""
     return {key: value for key, value in row.items() if value is not None}
 
 

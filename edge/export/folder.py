@@ -15,9 +15,9 @@ from edge.runtime.files import PART_SUFFIX, file_errors, sync_directory
 
 @contextmanager
 def whole_folder(final: Path) -> Iterator[Path]:
-    """Gives a temporary folder that becomes `final` at the end, or is deleted on an error.
+    """Yields a temporary folder that becomes `final` at the end, or is deleted on an error.
 
-    Raises PermanentError where `final` exists, and FileError if writing fails.
+    Raises PermanentError if `final` exists, and FileError if writing fails.
     """
     if final.exists():
         raise PermanentError(f"{final} already exists: choose another name or remove it")

@@ -14,7 +14,7 @@ from edge.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A choice of captures: of these cameras (none means all), with since <= start < until."""
+    """A choice of captures: of these cameras (empty = all), with since <= start < until."""
 
     cameras: tuple[str, ...] = ()
     since: datetime | None = None
@@ -31,7 +31,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """A still or clip that still exists, and the event that it was made for."""
+    """The file of a still or clip, and the event for which it was made."""
 
     path: Path
     file: FileEntry
@@ -40,7 +40,7 @@ class Medium:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events that share a clip, or one event, in order of time, with all their files."""
+    """Events that share a clip, or one event alone, in order of time, with their files."""
 
     camera: str
     model: str
@@ -63,7 +63,7 @@ class Group:
         return max(ends + [time_of(event) for event in self.events])
 
     def still_of(self, event: EventEntry) -> Medium | None:
-        """The still that was made for this event."""
+        """The still of this event, if it exists."""
         return next((m for m in self.stills() if m.event.event_id == event.event_id), None)
 
     def stills(self) -> list[Medium]:
@@ -74,7 +74,7 @@ class Group:
         return next((medium for medium in self.media if medium.file.kind == "clip"), None)
 
     def tracks(self) -> list[tuple[EventEntry, TrackEntry]]:
-        """Each object once, with its event of the highest score; several rules may report it."""
+        """Each object once, with the event in which it has the highest score."""
         best: dict[int, tuple[EventEntry, TrackEntry]] = {}
         for event in self.events:
             if (track := event.track) is not None:
@@ -85,7 +85,7 @@ class Group:
 
 
 def groups(root: Path, choice: Choice | None = None) -> Iterator[Group]:
-    """In order of camera and time. Raises PermanentError for a folder without captures."""
+    """The groups by camera and time. Raises PermanentError if the folder has no captures."""
     choice = choice or Choice()
     sidecars = list(_sidecars(root))
     if not sidecars:
@@ -100,7 +100,7 @@ def time_of(entry: EventEntry | FileEntry) -> datetime:
     return datetime.fromisoformat(entry.time)
 
 
-_Placed = tuple[Path, Sidecar]  # and the folder it is in
+_Placed = tuple[Path, Sidecar]  # a sidecar after its folder
 
 
 def _sidecars(root: Path) -> Iterator[_Placed]:
@@ -111,10 +111,10 @@ def _sidecars(root: Path) -> Iterator[_Placed]:
 
 
 def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
-    """Sidecars with an event in common, as lists.
+    """Lists of sidecars that have events in common.
 
-    An event that lengthened another event's clip is in that clip's sidecar and in the sidecar of
-    its still.
+    An event that lengthened another event's clip is in the sidecar of that clip and in that of its
+    still.
     """
     by_event: dict[str, list[_Placed]] = {}
     for placed in sidecars:

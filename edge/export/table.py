@@ -16,7 +16,10 @@ COLUMNS = (
 
 
 def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
-    """Writes boxes in 0..1 of the picture and files relative to `root`; returns the row count."""
+    """Writes a row for each event, and returns the number of rows.
+
+    Boxes are in 0..1 of the picture, and files are relative to `root`.
+    """
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     rows = 0

@@ -1,4 +1,4 @@
-"""Taxa, as biologists name them, of a model's labels."""
+"""The biological taxa of a model's labels."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ LABELS: Mapping[str, Taxon] = {
 
 
 def taxon_of(label: str, of_study: Mapping[str, Taxon]) -> Taxon:
-    """The taxon of the study or, where it names none, that of COCO's label; otherwise unknown."""
+    """The study's taxon of a label, otherwise that of COCO's label, otherwise unknown."""
     return of_study.get(label) or LABELS.get(label, UNKNOWN)

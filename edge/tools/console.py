@@ -1,6 +1,6 @@
-"""Prints what `edge run` does: a line per event and, on a terminal, a status line below them.
+"""The output of `edge run`: a line per event and, on a terminal, a status line below them.
 
-Standard output is for a person. With a log format for programs, the events go to the log instead.
+It is for a person. With a log format for programs, the events go to the log instead.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class StatusLine:
-    """Shows the daemon's progress; `rich` draws it from a thread of its own."""
+    """Shows the daemon's progress; `rich` draws it in another thread."""
 
     def __init__(self) -> None:
         self._daemon: Daemon | None = None
@@ -53,7 +53,7 @@ class StatusLine:
 def run_with_console(
     settings: Settings, load: Load, *, live: bool, verbose: bool, log_format: logs.LogFormat
 ) -> None:
-    """Runs the daemon to its end, with lines for a person or with a log for programs.
+    """Runs a daemon to its end, with lines for a person or with a log for programs.
 
     load: reads the configuration again. live: shows the status line. Raises EdgeError.
     """
@@ -139,5 +139,5 @@ def _print(console: Console, message: AnyMessage) -> None:
 
 
 def _write(console: Console, *parts: str | tuple[str, str]) -> None:
-    """Texts, with a style or without; square brackets in them are no markup."""
+    """Prints texts, each with or without a style. Square brackets are printed, not interpreted."""
     console.print(Text.assemble(*parts))

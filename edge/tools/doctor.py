@@ -1,7 +1,7 @@
-"""`edge doctor`: examines this machine and says how to fix what is wrong.
+"""`edge doctor`: checks this machine and reports how to fix each fault.
 
-Each check is a small function that yields findings and never raises. System files are read below
-`root`, so that a test can supply its own.
+Each check is a small function that yields findings and never raises. System files are read under
+`root`, so that a test can supply other ones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ State = Literal["ok", "warn", "fail", "skip"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the report. fix: what to do; empty where nothing needs to be done."""
+    """One line of the report. found: the result. fix: advice; empty where none is needed."""
 
     name: str
     state: State
@@ -76,7 +76,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     try:
         detector = Detector(settings.model, find_model(settings.model.file))
     except EdgeError as error:
-        yield Finding("model", "fail", str(error), "choose a model of `edge models list`")
+        yield Finding("model", "fail", str(error), "choose a model from `edge models list`")
         return
     width, height = detector.input_size
     canvas = np.full((height, width, 3), 127, np.uint8)
@@ -113,7 +113,7 @@ def _captures(settings: Settings) -> Iterator[Finding]:
     folder = Path(settings.capture.directory).absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        fix = "set capture.directory to a folder that you may write"
+        fix = "set capture.directory to a folder in which you can write"
         yield Finding("captures", "fail", f"{existing}: not writable", fix)
         return
     free = machine.free_bytes(existing)
@@ -133,7 +133,7 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
         return
     path = Path(endpoint.removeprefix("ipc://"))
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        fix = "set bus.endpoint to a path in a folder that you may write"
+        fix = "set bus.endpoint to a path in a folder in which you can write"
         yield Finding("endpoint", "fail", f"{path.parent}: not writable", fix)
         return
     try:
@@ -196,7 +196,7 @@ def _clock(root: Path) -> Finding:
         return Finding("clock", "skip", "not kept by systemd-timesyncd")
     if (folder / "synchronized").exists():
         return Finding("clock", "ok", "synchronized")
-    fix = "connect to a network once, or add a real-time clock"
+    fix = "connect the machine to a network once, or add a real-time clock"
     return Finding("clock", "warn", "not synchronized", fix)
 
 

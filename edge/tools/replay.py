@@ -1,6 +1,6 @@
-"""`edge replay`: plays footage through the real pipeline; annotated video and report.
+"""`edge replay`: plays footage through the real pipeline, into an annotated video and a report.
 
-Nothing is published or captured: it shows the decisions of a daemon with these settings.
+They show the decisions of a daemon with these settings. Nothing is published or captured.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from edge.vision.picture import Plane
 from edge.vision.pipeline import Analysis
 from edge.vision.types import SourceInfo, TrackState
 
+# Blue, green and red of each, from 0 to 255.
 GREEN, YELLOW, RED, BLUE, GREY = (
     (80, 200, 60), (40, 210, 240), (60, 60, 230), (230, 160, 60), (150, 150, 150),
 )  # fmt: skip
@@ -40,7 +41,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class ReplaySummary:
-    """One sample per frame, one entry per event."""
+    """The result of a replay: one sample per frame, one entry per event."""
 
     samples: list[Sample] = field(default_factory=list)
     events: list[Entry] = field(default_factory=list)
@@ -60,8 +61,8 @@ def replay(
 ) -> ReplaySummary:
     """Plays `settings.source` to its end.
 
-    out: annotated MP4. report: HTML in one file. progress: is called with the number of frames done
-    and, where it is known, of all frames. Raises EdgeError.
+    out: path of the annotated MP4. report: path of the HTML file. progress: called with the number
+    of frames done and, where it is known, of all frames. Raises EdgeError.
     """
     detector = build_detector(settings)
     source = open_source(settings.source, recording=True)
@@ -129,7 +130,7 @@ def annotated(analysis: Analysis, settings: Settings) -> Plane:
 
 
 class _Video:
-    """An MP4 that appears under its name when it is complete, and not at all after an error."""
+    """An MP4 that gets its name when it is complete, and is deleted after an error."""
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
         self._path = path.absolute()

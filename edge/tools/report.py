@@ -1,4 +1,4 @@
-"""The report of a replay: one HTML file with everything in it."""
+"""The report of a replay: one HTML file that needs no other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ dd { margin: 0; }
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One frame: share of the picture that moved, invocations made, tracks open."""
+    """One frame. motion: share of the picture that moved. tracks: number of confirmed ones."""
 
     time_s: float
     motion: float
@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One trigger, with its still as JPEG."""
+    """One event. still: a JPEG."""
 
     time_s: float
     rule: str
@@ -46,7 +46,7 @@ class Entry:
 def render(
     settings: Settings, model: str, samples: Sequence[Sample], events: Sequence[Entry]
 ) -> str:
-    """The report as one HTML page that needs no other file."""
+    """The HTML page. model: its name."""
     duration_s = samples[-1].time_s if samples else 0.0
     invocations = sum(sample.invocations for sample in samples)
     facts = {

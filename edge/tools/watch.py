@@ -1,4 +1,4 @@
-"""`edge watch`: the messages of a daemon, for a person or for a pipe."""
+"""`edge watch`: a daemon's messages as text for a person or as JSON for a program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.messages import AnyMessage, Capture, Detection, Health, Track, Trigger
 def events(
     subscriber: Subscriber, *, count: int | None, until_stopped: bool, timeout_s: float | None
 ) -> Iterator[Event]:
-    """Events until `count` came, the daemon stopped, or none came for `timeout_s`."""
+    """Events until `count` have come, the daemon stops, or none has come for `timeout_s`."""
     received = 0
     while count is None or received < count:
         event = subscriber.receive(timeout_s)
@@ -45,7 +45,7 @@ def as_text(event: Event) -> str:
 
 
 def _styled(message: AnyMessage) -> tuple[str, str]:
-    """A style of rich, or none, and the text."""
+    """The style for rich (empty for none) and the text."""
     match message:
         case Detection():
             objects = ", ".join(f"{d.label} {d.score:.2f}" for d in message.detections)

@@ -430,7 +430,7 @@ def test_tls_and_passwords(tmp_path: Path) -> None:
         with pytest.raises(PermanentError, match=r"refuses: Not authorized"), bridged(settings):
             time.sleep(1)
         secret.chmod(0o604)
-        with pytest.raises(ConfigError, match="everybody may read this password"):
+        with pytest.raises(ConfigError, match="every user can read this password: chmod 640"):
             Broker(settings.mqtt, "x", "x")
     finally:
         listener.close()

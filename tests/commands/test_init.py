@@ -110,7 +110,7 @@ def test_a_failed_check_must_be_fixed_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["there.toml"], "--force replaces it"),
+        (["there.toml"], "choose another name, or replace it with --force"),
         (["--camera", "a b"], "name of letters"),
         (["--watch-for", "cat", "--model", DEFAULT_MODEL], "no label 'cat'"),
         (["/nowhere/edge.toml"], "/nowhere/edge.toml could not be written"),
