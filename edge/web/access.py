@@ -1,8 +1,8 @@
 """Access to the live view: a guard in front of the whole application.
 
-A page of another site, open in a browser that can reach this server, must read and change nothing:
-neither by its own requests (cross-site request forgery) nor by a host name of that site that
-resolves to this machine (DNS rebinding).
+A browser that can reach this server may also show pages of other sites. Such a page must not read
+or change anything here: neither by requests to this server (cross-site request forgery) nor through
+a host name of its site that resolves to this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 from edge.errors import ConfigError
 
-OPEN: Final = ("/", "/api/login")  # without a token, besides /static/
-SAFE: Final = ("GET", "HEAD")
-MIN_TOKEN: Final = 16  # characters; as base64 or hexadecimal at least 64 bits of chance
-TOKEN_BYTES: Final = 24  # of a new token: 192 bits of chance, 32 characters
+OPEN: Final = ("/", "/api/login")  # paths that need no token, as those in /static/
+SAFE: Final = ("GET", "HEAD")  # methods that change nothing
+MIN_TOKEN: Final = 16  # characters; in hexadecimal 64 random bits, in base64 96
+TOKEN_BYTES: Final = 24  # of a new token: 192 random bits, 32 characters
 YEAR_S: Final = 31_536_000
-OTHER_SITE: Final = "pages of another site may not use this view"
+OTHER_SITE: Final = "a page of another site can't use this view: open the view's address directly"
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -44,7 +44,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Token:
-    """The secret that admits a client, in a header, or as a cookie that does not contain it."""
+    """The secret that admits a client: in a header, or proved by a cookie derived from it."""
 
     def __init__(self, text: str, port: int) -> None:
         """port: part of the cookie's name, as several views may run on one machine."""
@@ -53,7 +53,7 @@ class Token:
         self._proof = hmac.new(self._text, b"edge view", hashlib.sha256).hexdigest()
 
     def matches(self, text: str) -> bool:
-        """Takes the same time for every text, so that timing reveals nothing."""
+        """Whether the text is the token. It takes the same time for every text."""
         return hmac.compare_digest(text.encode(errors="replace"), self._text)
 
     def admits(self, headers: dict[str, str]) -> bool:
@@ -101,7 +101,7 @@ class Guard:
             await _respond(send_with_headers, *refusal)
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """HTTP status and sentence, or None for a request that is admitted."""
+        """HTTP status and reason of a refusal, or None for a request that is admitted."""
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
@@ -117,12 +117,12 @@ class Guard:
             return 415, "the request body must be application/json"
         is_open = path in OPEN or path.startswith("/static/")
         if self._token is not None and not is_open and not self._token.admits(headers):
-            return 401, "this view needs its token"
+            return 401, "this view needs a token"
         return None
 
 
 def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Adds `HEADERS` and, where the response has no Cache-Control, a check at each request."""
+    """Adds `HEADERS`, and `no-cache` if the response has no Cache-Control."""
     result = list(headers)
     if not any(name == b"cache-control" for name, _ in result):
         result.append((b"cache-control", b"no-cache"))
@@ -137,7 +137,7 @@ async def _respond(send: Send, status: int, text: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address can only be this machine."""
+    """Whether a host name or address always means this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The daemon behind the pages: asked only while a page is open, once for all open pages."""
+"""Commands to the daemon for the open pages, which share each frame."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Camera:
         self._control: Control | None = None
         self._lock = threading.Lock()
         self._frame: asyncio.Task[View] | None = None
-        self._next_s = 0.0  # monotonic
+        self._next_s = 0.0  # monotonic time at which the next frame may be requested
         self._closed = False
 
     async def frame(self) -> View:
@@ -74,7 +74,7 @@ class Camera:
         return View(picture=jpeg, snapshot=snapshot)
 
     async def _ask(self, command: Callable[[Control], T]) -> T:
-        """Runs in a thread, which holds the lock even if the task that waits is cancelled."""
+        """Sends a command in a thread, which holds the lock even if the task is cancelled."""
 
         def run() -> T:
             with self._lock:
@@ -88,13 +88,13 @@ class Camera:
 
 
 def _retrieve_error(frame: asyncio.Task[View]) -> None:
-    """Marks an error as seen: those who wait receive it, and asyncio need not log it if none do."""
+    """Retrieves an error, so that asyncio does not log it if no request waits for the frame."""
     if not frame.cancelled():
         frame.exception()
 
 
 async def _unless_stopping(answer: Awaitable[T]) -> T:
-    """Turns the server's cancellation at its end into an error that the page can show."""
+    """Turns the cancellation by a stopping server into an error that the page can show."""
     try:
         return await answer
     except asyncio.CancelledError as error:

@@ -52,7 +52,7 @@ class Captures:
         return list(islice((entry for entry in entries if entry is not None), count))
 
     def file(self, date: str, name: str) -> tuple[Path, str] | None:
-        """Path and media type of a still or clip; None for any other file, whatever the names."""
+        """Path and media type of a still or clip; None for other files and for invalid names."""
         media_type = TYPES.get(Path(name).suffix)
         if not DATE_FOLDER.fullmatch(date) or media_type is None or Path(name).name != name:
             return None
@@ -66,7 +66,7 @@ class Captures:
         return path, media_type
 
     def _sidecars(self, before: str) -> Iterator[Path]:
-        """From the newest to the oldest: names begin with the time, so they sort by it."""
+        """Newest first: names begin with the time, so that they sort by it."""
         last_date, _, last_stem = before.partition("/")
         try:
             dates = [path.name for path in self._root.iterdir() if path.is_dir()]
@@ -82,7 +82,7 @@ class Captures:
 
 
 def _entry(path: Path) -> CaptureEntry | None:
-    """None for a file that is no sidecar of the daemon, or that is being deleted."""
+    """None for a file that is not a sidecar of the daemon, or that is being deleted."""
     try:
         sidecar = read_sidecar(path)
     except CaptureError:

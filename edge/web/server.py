@@ -1,4 +1,4 @@
-"""The live view over HTTP: a page, and its data as JSON."""
+"""The live view over HTTP: a page, and JSON for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
 
 STATIC: Final = Path(__file__).parent / "static"
-MAX_BODY_BYTES: Final = 256 * 1024  # room for thousands of corners
+MAX_BODY_BYTES: Final = 256 * 1024  # enough for thousands of corners
 MAX_CAPTURES: Final = 100  # in one response
 DEFAULT_CAPTURES: Final = "24"
 STOP_S: Final = 1  # for requests in progress when the server stops
@@ -178,17 +178,17 @@ def make_app(parts: Parts) -> Guard:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free port. Raises BusError in one sentence."""
+    """A listening socket; port 0 takes a free port. Raises BusError if it can't listen."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=64)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BusError(f"the live view cannot listen on {host}:{port}: {reason}") from error
+        raise BusError(f"the live view can't listen on {host}:{port}: {reason}") from error
 
 
 def serve(app: Guard, listening: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT, and raises the signal again at its end."""
+    """Serves until SIGTERM or SIGINT, and then raises that signal again."""
     config = uvicorn.Config(
         app,
         http="h11",

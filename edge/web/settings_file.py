@@ -14,7 +14,7 @@ from edge.config.schema import Settings
 from edge.errors import PermanentError, TemporaryError
 from edge.runtime.files import PartFile, explain
 
-VERSION_DIGITS = 16  # of 64: enough to notice a change, short enough for a message
+VERSION_DIGITS = 16  # of SHA-256's 64: they detect every change by a person or a program
 
 
 class ConflictError(TemporaryError):
@@ -35,13 +35,13 @@ class SettingsFile:
     def save(self, change: Change) -> str:
         """Makes the change in the file and returns the new version.
 
-        Raises ConfigError with every problem, ConflictError, or PermanentError if the file can't be
-        written. The file is unchanged then.
+        On an error the file is unchanged. Raises ConfigError with every problem, ConflictError, or
+        PermanentError if the file can't be written.
         """
         text = self._text()
         if _version(text) != change.version:
             raise ConflictError(
-                f"{self.path} was changed by somebody else since it was read; load it again"
+                f"{self.path} has been changed since the page read it: load it again"
             )
         new = edited(text, change, self.path)
         if new != text:
@@ -52,7 +52,7 @@ class SettingsFile:
         return read(self.path, newline="")
 
     def _replace(self, text: str) -> None:
-        """Writes a temporary file and renames it. Owner and mode stay, and a link stays a link."""
+        """Writes a temporary file and renames it. Owner, mode and symbolic links are kept."""
         final = self.path.resolve()
         try:
             part = PartFile(final)
@@ -69,7 +69,7 @@ class SettingsFile:
 
 
 def _keep_owner(path: Path, before: os.stat_result) -> None:
-    """Sets owner and group as far as this user may: at least the group, if it is one of theirs."""
+    """Sets owner and group; if that is not permitted, the group; otherwise neither."""
     for uid in (before.st_uid, -1):
         with suppress(PermissionError):
             os.chown(path, uid, before.st_gid)

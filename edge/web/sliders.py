@@ -14,8 +14,8 @@ from edge.config.schema import MotionSettings
 class Slider:
     """One key of `[motion]`.
 
-    low, high: the ends of the slider, which cover the useful values; a typed value may lie outside,
-    within the range of the key. log: equal steps of the slider multiply the value.
+    low, high: the ends of the slider, which cover the useful values; a typed value may lie outside
+    them, within the range of the key. log: equal steps of the slider multiply the value.
     """
 
     key: str
@@ -41,7 +41,7 @@ RANGES: Final = {  # label, unit, low, high, log
 
 @cache
 def sliders() -> tuple[Slider, ...]:
-    """In the order of use, with the descriptions of `edge config explain`."""
+    """All sliders in the order of use, with the descriptions of `edge config explain`."""
     descriptions = {row.key: row.description for row in explain()}
     defaults = MotionSettings()
     return tuple(

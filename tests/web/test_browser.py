@@ -237,7 +237,7 @@ def test_a_change_by_another_program_is_reported_and_can_be_loaded(
     opened.fill("#number-floor", "20")
     viewing.file.write_text(CONFIGURATION.replace("sensitivity = 1.0", "sensitivity = 2.0"))
     message = saved(opened)
-    assert "changed by somebody else" in message
+    assert "has been changed since the page read it" in message
     assert message.endswith("Discard loads the file again.")
     opened.click("#discard")
     opened.until("document.getElementById('number-sensitivity').value === '2'")

@@ -79,7 +79,7 @@ def test_a_change_by_another_program_is_not_overwritten(tmp_path: Path) -> None:
     file = SettingsFile(path)
     _, version = file.read()
     path.write_text(CONFIGURATION + "# and the door\n")
-    with pytest.raises(ConflictError, match="was changed by somebody else since it was read"):
+    with pytest.raises(ConflictError, match="has been changed since the page read it"):
         file.save(change(version=version, zones=()))
     assert path.read_text() == CONFIGURATION + "# and the door\n"
     _, version = file.read()

@@ -142,7 +142,7 @@ def test_a_change_is_written_and_the_daemon_reloads(viewing: Viewed) -> None:
     [
         ({"motion": {"floor": 300}}, 422, "motion.floor: 300.0 found"),
         ({"zones": [{"name": "no spaces", "polygon": [[0, 0], [1, 0], [1, 1]]}]}, 422, "zones[0]"),
-        ({"version": "0" * 16}, 409, "changed by somebody else"),
+        ({"version": "0" * 16}, 409, "has been changed since the page read it"),
         ({"motion": {"floor": "high"}}, 400, "Expected `float`"),
         ({"colour": "red"}, 400, "unknown field `colour`"),
         (b"{", 400, "truncated"),

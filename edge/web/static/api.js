@@ -1,4 +1,4 @@
-// Requests to the server of this page. Every failure is a RequestError.
+// Requests to the server of this page. Every failure throws a RequestError.
 
 export class RequestError extends Error {
   /** status: the HTTP status, 0 without a response. problems: one sentence each. */

@@ -1,8 +1,8 @@
-// The latest captures: a grid of stills; clips and large stills open in a dialog.
+// The latest captures as a grid of stills. Clips and large stills open in a dialog.
 
 import { ask, element } from "/static/api.js";
 
-const COUNT = 12;
+const COUNT = 12; // captures in one request
 
 const list = document.getElementById("captures");
 const older = document.getElementById("older");
@@ -41,7 +41,7 @@ function put(captures) {
   document.getElementById("no-captures").hidden = listed.size > 0;
 }
 
-/** The item that a new one precedes: ids sort by time, and the newest come first. */
+/** The item before which a new one goes: ids sort by time, and the newest come first. */
 function itemAfter(id) {
   return [...list.children].find((item) => item.dataset.id < id) ?? null;
 }

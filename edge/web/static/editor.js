@@ -14,8 +14,8 @@ const clamp = (value) => Math.min(1, Math.max(0, value));
 const rounded = (value) => Math.round(clamp(value) * 1e4) / 1e4;
 
 export class Editor {
-  /** onChange: called after the shapes or the selection changed. onMode: called with the kind of
-   *  shape that is drawn now, or null. */
+  /** onChange: called after a change of the shapes or the selection. onMode: called with the kind
+   *  of shape that is being drawn, or null. */
   constructor(svg, { onChange, onMode }) {
     this.svg = svg;
     this.group = svg.querySelector("#shapes");
@@ -24,7 +24,7 @@ export class Editor {
     this.shapes = [];
     this.selected = null; // a shape
     this.corner = null; // index of its selected corner
-    this.mode = null; // kind of the shape that is drawn
+    this.mode = null; // kind of the shape that is being drawn
     this.draft = []; // its corners so far
     this.hidden = new Set(); // kinds that are not shown
     this.drag = null;
@@ -175,7 +175,7 @@ export class Editor {
     }
   }
 
-  /** Moves a shape, but not beyond the edge of the picture, so that it keeps its form. */
+  /** Moves a shape up to the edge of the picture, so that it keeps its form. */
   shift(shape, dx, dy) {
     const xs = shape.points.map((p) => p[0]);
     const ys = shape.points.map((p) => p[1]);
@@ -221,7 +221,7 @@ export class Editor {
     this.onChange();
   }
 
-  /** pointer: its position, which the line from the last corner follows. */
+  /** Draws everything. pointer: the position to which the line from the last corner leads. */
   render(pointer = null) {
     const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset : null;
     const unit = this.size[0] / (this.svg.clientWidth || this.size[0]); // pixels of the picture

@@ -1,10 +1,10 @@
-// Shows the picture and the pipeline's results, frame by frame while the page is visible.
+// Shows each frame with the pipeline's results while the page is visible.
 
 import { ask, blobOf, element, repeat } from "/static/api.js";
 
 const MOTION = "#00d8a8";
-const RETRY_MS = 1000;
-const FADE_S = 1.5; // regions of the last look disappear after this time
+const RETRY_MS = 1000; // pause after an error
+const FADE_S = 1.5; // regions of the last invocation disappear after this time
 
 const picture = document.getElementById("picture");
 const packed = document.getElementById("packed");
@@ -15,8 +15,8 @@ const tinted = document.createElement("canvas");
 
 export const shows = (layer) => layers.querySelector(`[value=${layer}]`).checked;
 
-/** Never ends. onSize: called with the picture's size in px. onFrame: called with a RequestError
- *  and null, or with null and the snapshot. */
+/** Shows frames for as long as the page is open. onSize: called with the picture's size in px.
+ *  onFrame: called with a RequestError and null, or with null and the snapshot. */
 export async function watch({ onSize, onFrame }) {
   await repeat(0, async () => {
     try {
@@ -77,7 +77,7 @@ function drawnBoxes(sight) {
   return drawn;
 }
 
-/** Most frames have no regions; those of the last look fade, so that a person can follow. */
+/** Most frames have no regions; those of the last invocation fade, so that a person can follow. */
 function drawnRegions({ regions_px: regions, canvas }) {
   if (regions.length) return regions.map((box) => boxed("region", box));
   const strength = canvas ? 1 - canvas.age_s / FADE_S : 0;

@@ -1,4 +1,4 @@
-// The page as a whole: live picture, editing, saving and access.
+// The whole page: live picture, editing, saving and access.
 
 import { ask, element, repeat, RequestError, sleep } from "/static/api.js";
 import { refresh, start } from "/static/captures.js";
@@ -14,7 +14,7 @@ const by = (id) => document.getElementById(id);
 let saved = null; // the settings as the server read them from the file
 let rules = []; // each with the shapes of its zones
 let motion = {};
-let before = ""; // the request to save, as JSON, when nothing was changed
+let before = ""; // the request to save as JSON, as it is without a change
 
 const editor = new Editor(by("drawing"), {
   onChange: () => { listAll(); showDirty(); },
@@ -76,7 +76,7 @@ function showDirty() {
 
 const problemsOf = (error) => error.problems ?? [String(error)];
 
-/** kind: "quiet", "good" or "bad". Also marks the sliders that the sentences name. */
+/** Shows sentences, and marks the sliders that they name. kind: "quiet", "good" or "bad". */
 function showMessage(kind, sentences) {
   by("bar").hidden = false;
   by("message").dataset.kind = kind;
@@ -173,8 +173,8 @@ function lock() {
   by("token").focus();
 }
 
-/** The token after the # of the address, which is removed at once. Browsers do not send it, so it
- *  is in no server's log. */
+/** Removes the token after the # from the address, and returns it. Browsers do not send that part,
+ *  so that no server logs it. */
 function tokenInAddress() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) history.replaceState(null, "", location.pathname);

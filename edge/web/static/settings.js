@@ -1,4 +1,4 @@
-// The controls of settings: names of zones, the zones of rules, sliders for motion.
+// The controls of the settings: names of zones, zones of rules, sliders for motion.
 
 import { element } from "/static/api.js";
 
@@ -6,7 +6,7 @@ const STEPS = 1000; // of a slider over its whole range
 
 let listed = []; // the shapes in the list
 
-/** Lists zones and masks, to select, name and delete them. onInput: called after a new name. */
+/** Lists zones and masks, to select, name and delete them. onInput: called when a name changes. */
 export function listShapes(list, editor, onInput) {
   const { shapes } = editor;
   const isSame = list.children.length === shapes.length && shapes.every((s, n) => s === listed[n]);
@@ -27,7 +27,7 @@ export function listShapes(list, editor, onInput) {
   shapes.forEach((shape, number) => { // updates in place: a field that has the focus keeps it
     const item = list.children[number];
     const [name, select, remove] = item.children;
-    masks += shape.kind === "mask";
+    if (shape.kind === "mask") masks += 1;
     const title = shape.kind === "mask" ? `Mask ${masks}` : shape.name;
     if (shape.kind === "mask") name.textContent = title;
     item.classList.toggle("selected", shape === editor.selected);
@@ -49,7 +49,7 @@ function nameField(shape, editor, onInput) {
   });
 }
 
-/** Lists the rules, each with a choice of zones. zones, and those of a rule: shapes. */
+/** Lists the rules, each with a choice of `zones`, which are shapes as the zones of a rule are. */
 export function listRules(container, rules, zones, onInput) {
   container.replaceChildren(...rules.map((rule) => {
     const where = element("p", { class: "about" });
@@ -75,7 +75,7 @@ export function listRules(container, rules, zones, onInput) {
   }));
 }
 
-/** Lists a slider and a number for each setting, and writes the values to `motion`. */
+/** Lists a slider and a number field for each setting, and writes the values to `motion`. */
 export function listSliders(container, sliders, motion, onInput) {
   container.replaceChildren(...sliders.map((slider) => sliderRow(slider, motion, onInput)));
 }
