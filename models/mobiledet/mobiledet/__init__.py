@@ -1,5 +1,5 @@
 """Mobile-Det: small SSD detectors on the MobileNet v1 family, from footage to an int8 file.
 
-Building and training networks needs TensorFlow; reading datasets, making anchors and harvesting
-footage do not.
+TensorFlow is needed to build and train networks, but not to read datasets, make anchors or harvest
+footage.
 """

@@ -14,7 +14,7 @@ from edge.vision.geometry import Boxes, covered, iou
 from mobiledet.design import BOX_SCALES
 
 RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height, as in the paper
-PER_CELL = len(RATIOS) + 1  # and a larger square between this map's scale and the next one's
+PER_CELL = len(RATIOS) + 1  # the last is a square between this map's scale and the next one's
 MATCH_IOU = 0.5  # as in the paper
 NEAR_IOU = 0.4  # an anchor between this and a match is ignored (Lin et al., 2017)
 IGNORED, BACKGROUND = -1, 0
@@ -25,7 +25,7 @@ def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Ancho
 
     scales: side of the first and of the last map's anchors. Each side is the same multiple of the
     one before. With SSD's even steps, the first step between few maps would be so large that an
-    object between two sides has an IoU of a half with neither.
+    object between two sides has an IoU of 0.5 with neither.
     """
     sides = np.append(np.geomspace(*scales, len(map_sizes)), 1.0)
     parts = []

@@ -17,22 +17,28 @@ from edge.vision.regions import GREY
 Random = np.random.Generator
 Rect = tuple[int, int, int, int]
 
-# The paper's: IoU of a crop with an object, its side as a share of the picture's, width to height.
-LEAST_IOU = (0.1, 0.3, 0.5, 0.7, 0.9)
-LEAST_SIDE, MAX_ASPECT = 0.1, 2.0
-# The networks of models/README.md were trained with those below.
-VISIBLE, HIDDEN = 0.6, 0.15  # share of an object in a crop: from one it counts, below the other not
-LEAST_SIDE_PX = 16  # of a crop
+# From the paper: IoU of a crop with an object, its side as a share of the picture's, aspect ratio.
+MIN_IOUS = (0.1, 0.3, 0.5, 0.7, 0.9)
+MIN_SIDE, MAX_ASPECT = 0.1, 2.0
+# The networks of models/README.md were trained with the following.
+# Share of an object that a crop shows: from VISIBLE on the object counts, under HIDDEN it is
+# background, and between them it is a place to ignore.
+VISIBLE, HIDDEN = 0.6, 0.15
+MIN_SIDE_PX = 16  # of a crop
 CROP_TRIES = 20
-MAX_EXPAND = 2.5  # side with the margin over the picture's side
-GAIN, CHANNEL_GAIN, OFFSET, GAMMA = 0.3, 0.08, 24.0, 0.25  # most; the offset in levels
+MAX_EXPAND = 2.5  # side of the picture with its margin, as a multiple of the picture's side
+GAIN, CHANNEL_GAIN, OFFSET, GAMMA = 0.3, 0.08, 24.0, 0.25  # largest changes; OFFSET in levels
 GREY_SHARE = 0.1  # pictures without colour, as infrared gives at night
-SOFT_SHARE, NOISE_SHARE, NOISE_LEVELS = 0.15, 0.2, 8
+SOFT_SHARE, NOISE_SHARE, NOISE_LEVELS = 0.15, 0.2, 8  # shares of pictures; levels of 255
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """image: (h, w, 3) uint8 RGB. Boxes are pixels of it, (n, 4) and (k, 4); class_ids (n,)."""
+    """A picture with its objects.
+
+    image: (h, w, 3) uint8 RGB. boxes_xyxy: (n, 4) and ignored_xyxy: (k, 4), in its pixels.
+    class_ids: (n,).
+    """
 
     image: npt.NDArray[np.uint8]
     boxes_xyxy: Boxes
@@ -52,7 +58,7 @@ class Kept:
 def kept(
     boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes, crop: Rect
 ) -> Kept:
-    """Cuts objects at the crop's border; those that it mostly hides become places to ignore."""
+    """Cuts objects at the crop's border; those that are mostly hidden become places to ignore."""
     window = np.array([crop], np.float32)
     shown = covered(boxes_xyxy, window)[:, 0]
     inside = _cut(boxes_xyxy, crop)
@@ -92,12 +98,12 @@ def squeezed(sample: Sample, crop: Rect, size_px: int) -> Sample:
 
 
 def constrained_crop(sample: Sample, random: Random) -> Rect:
-    """A crop that overlaps some object by an IoU drawn from `LEAST_IOU`; otherwise the whole."""
+    """A crop that overlaps an object by an IoU drawn from `MIN_IOUS`, or the whole picture."""
     height, width = sample.image.shape[:2]
-    least = random.choice(LEAST_IOU)
+    least = random.choice(MIN_IOUS)
     for _ in range(CROP_TRIES if len(sample.boxes_xyxy) else 0):
-        w, h = (round(side * random.uniform(LEAST_SIDE, 1.0)) for side in (width, height))
-        if min(w, h) < LEAST_SIDE_PX or not 1 / MAX_ASPECT <= w / h <= MAX_ASPECT:
+        w, h = (round(side * random.uniform(MIN_SIDE, 1.0)) for side in (width, height))
+        if min(w, h) < MIN_SIDE_PX or not 1 / MAX_ASPECT <= w / h <= MAX_ASPECT:
             continue
         x, y = int(random.integers(0, width - w + 1)), int(random.integers(0, height - h + 1))
         window = np.array([[x, y, x + w, y + h]], np.float32)

@@ -2,7 +2,7 @@
 
 MobileNet v1 (Howard et al., 2017) has two multipliers: width (alpha) and resolution. The fire
 modules are those of SqueezeNet 1.1 (Iandola et al., 2016) and two more, as in SqueezeDet (Wu et
-al., 2017), so that it reaches stride 32 too.
+al., 2017), to reach stride 32.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from mobiledet.blocks import Blocks, Tensor
 from mobiledet.tensorflow import tf
 
 RESOLUTIONS_PX = (224, 192, 160, 128)
-CLASSES = 1000  # ImageNet's
+CLASSES = 1000  # of ImageNet
 
 # Filters and stride of each depthwise-separable block, after a first convolution of 32, stride 2.
 SEPARABLE = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
     (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 )  # fmt: skip
-STRIDE_16 = 11  # the last block of that stride
+STRIDE_16 = 11  # number of the last block of that stride
 
 # Squeeze and expand filters; "pool" halves.
 FIRES: tuple[tuple[int, int] | str, ...] = (

@@ -1,7 +1,7 @@
 """Convolution blocks for the float network.
 
-A network is written once against `Blocks`. The blocks that it is given decide whether it is the
-float network or its quantized twin (`fake_quantized`).
+A network is defined once, in terms of `Blocks`. These make it the float network or its quantized
+twin (`fake_quantized`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model card, in Markdown: the file, its making and its measured figures."""
+"""The model card in Markdown: the file, its training and its measured figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobiledet.run import Run
 
 LIMITS = (
     "A specialist: it was trained and measured on the footage named above, and may be worse on any "
-    "other camera, season or time of day. It knows no classes other than those listed."
+    "other camera, season or time of day. It detects only the listed classes."
 )
 
 Row = tuple[str, ...]
@@ -37,7 +37,7 @@ def card(subject: Subject, figures: Figures) -> str:
     design = subject.run.design
     sections = [
         f"# {subject.path.stem}",
-        f"Finds {', '.join(design.labels)}: Mobile-Det on {design.backbone}, α {design.alpha:g}, "
+        f"Detects {', '.join(design.labels)}: Mobile-Det on {design.backbone}, α {design.alpha:g}, "
         f"input {design.size_px}x{design.size_px} RGB, {design.extra} extra layers, all int8.",
         _table(("", ""), _facts(subject, figures)),
         "## Measured",

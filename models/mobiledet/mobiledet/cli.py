@@ -9,21 +9,21 @@ import click
 from edge.cli import main as run
 
 COMMANDS = {
-    "zoo": "Counts and measures sixteen MobileNet v1 networks.",
-    "choose": "Picks the best of them within a latency and a size.",
-    "harvest": "Makes a dataset of the objects that move in footage of a fixed camera.",
-    "label": "Names or rejects whole tracks of a harvest.",
-    "check": "Checks a dataset and counts its objects.",
-    "distill": "Labels footage with the objects that a larger model finds in it.",
-    "fit": "Trains a detector, or continues training.",
-    "evaluate": "Measures a run or a model file on a dataset: mAP, F1.",
-    "export": "Makes an int8 file of a run, measures it and writes its card.",
-    "compare": "Compares depthwise with ordinary layers, and MobileNet with fire.",
+    "zoo": "Count and measure sixteen MobileNet v1 networks.",
+    "choose": "Choose the best of them within a latency and a size.",
+    "harvest": "Make a dataset of the objects that move in footage of a fixed camera.",
+    "label": "Name or reject whole tracks of a harvest.",
+    "check": "Check a dataset and count its objects.",
+    "distill": "Make a dataset of footage that a larger model labels.",
+    "fit": "Train a detector, or continue its training.",
+    "evaluate": "Measure a run or a model file on a dataset: mAP, F1.",
+    "export": "Make an int8 file of a run, measure it and write its card.",
+    "compare": "Compare depthwise with ordinary layers, and MobileNet with fire.",
 }
 
 
 class LazyGroup(click.Group):
-    """A command is the function of its name in the module of its name."""
+    """A command is the function of that name in the module of that name."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -46,11 +46,11 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def commands() -> None:
-    """Makes your own small detector from footage: harvest, fit, export."""
+    """Make a small detector from your footage: harvest, fit, export."""
 
 
 def main() -> None:
-    """Ends with one sentence and an exit code on an error, as `edge` does."""
+    """Runs a command. An error becomes one sentence and an exit code, as in `edge`."""
     run(commands)
 
 

@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The figures of one kind. All but the counts are those of its int8 file."""
+    """The figures of one kind. All but the counts were measured on its int8 file."""
 
     backbone: str
     extra: str
@@ -39,7 +39,7 @@ class Row:
 
 
 def compare(run: Run, training: Dataset, held_out: Dataset, progress: Progress) -> Sequence[Row]:
-    """Trains each kind as `run` says, from the same seed on the same batches.
+    """Trains each kind with the settings of `run`: the same seed and the same batches.
 
     progress: called with the kind's name, the steps done, and all steps.
     """

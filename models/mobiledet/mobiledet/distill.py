@@ -23,10 +23,10 @@ Progress = Callable[[int, int | None], None]
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """The frames that are labelled: each N-th between two times.
+    """The frames that are labelled: each N-th (`every`) between two times.
 
-    Frames after `train_share` of that time are for validation. Those in the first `gap_s` seconds
-    of it are left out, so that training and validation share no near-duplicates.
+    Frames after `train_share` of that time are for validation. The first `gap_s` seconds of these
+    are left out, so that training and validation share no near-duplicates.
     """
 
     every: int = 3
@@ -40,8 +40,8 @@ def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress:
     """Makes a dataset of `footage` in `folder` and returns the number of labels.
 
     progress: called with the number of frames read and, where it is known, of all frames.
-    Raises EdgeError where the footage is missing or has no frames in the span, where the folder
-    holds a dataset already, or where a file can't be written.
+    Raises EdgeError if the footage is missing or has no frames in the span, if the folder holds a
+    dataset already, or if a file can't be written.
     """
     if (folder / DATASET).exists():
         raise DatasetError(f"{folder / DATASET}: there is a dataset already; choose another folder")

@@ -1,4 +1,4 @@
-"""Measures a model on a labelled dataset: mAP as in COCO, and F1 at the daemon's score."""
+"""Measures a model on a labelled dataset: mAP as in COCO, and F1 at the daemon's min_score."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mobiledet.looks import measured_looks, whole_look
 from mobiledet.optional import import_for
 
 Looking = Literal["regions", "whole"]
-LEAST_SCORE = 0.01  # mAP needs nearly the whole curve of precision and recall
+MIN_SCORE = 0.01  # so low, as mAP needs nearly the whole curve of precision and recall
 SCORE, MAX_IOU = ModelSettings().min_score, ModelSettings().max_iou
 MIN_IOU = 0.5  # a box with less is not the object's, as in Pascal VOC
 Progress = Callable[[int, int], None]
 
 
 class ClassScore(msgspec.Struct, frozen=True):
-    """Figures of one class: number of objects, AP at IoU .5, and at SCORE F1 with its parts."""
+    """Figures of one class. ap50: AP at IoU .5. precision, recall, f1: at SCORE."""
 
     label: str
     objects: int
@@ -40,9 +40,9 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of all classes. map: mean AP over IoU .5 to .95 and classes.
+    """Figures of all classes. map: mean AP over IoU .5 to .95 and all classes.
 
-    precision, recall, f1: of all classes counted together.
+    precision, recall, f1: at SCORE, with the objects of all classes counted together.
     """
 
     pictures: int
@@ -60,19 +60,19 @@ def evaluate(
 ) -> Report:
     """Measures with the daemon's own canvases (`regions`), or with whole pictures (`whole`).
 
-    progress: called with the number of pictures done, and of all. Raises PermanentError where the
+    progress: called with the number of pictures done, and of all. Raises PermanentError if the
     model lacks a class of the dataset.
     """
     dataset_ids = _dataset_ids(detector.labels, dataset.labels)
     results, invocations = [], 0
     for number, picture in enumerate(dataset.pictures):
-        detections, looks = _detect(detector, picture, number, looking)
+        detections, count = _detect(detector, picture, number, looking)
         class_ids = dataset_ids[detections.class_ids]
         known = class_ids >= 0
         results.append(
             Detections(detections.boxes_xyxy[known], detections.scores[known], class_ids[known])
         )
-        invocations += looks
+        invocations += count
         progress(number + 1, len(dataset.pictures))
     return score(dataset, results, invocations)
 
@@ -98,14 +98,14 @@ def _detect(
         looks = measured_looks(picture, rgb, number, size_px)  # type: ignore[assignment]
     parts, count = [], 0
     for layout, canvas in looks:
-        detections = detector.detect(canvas, LEAST_SCORE)
+        detections = detector.detect(canvas, MIN_SCORE)
         parts += unpack(layout, detections, (picture.width, picture.height))
         count += 1
     return combine(parts, MAX_IOU), count
 
 
 def score(dataset: Dataset, results: list[Detections], invocations: int) -> Report:
-    """results: the detections in each picture, with class ids of the dataset, in main pixels."""
+    """Scores detections. results: those in each picture, with the dataset's class ids."""
     precisions = _average_precisions(dataset, results)
     counts = np.zeros((len(dataset.labels), 3), np.int64)  # objects, right, wrong
     for picture, detections in zip(dataset.pictures, results, strict=True):
@@ -184,7 +184,7 @@ def _average_precisions(dataset: Dataset, results: list[Detections]) -> npt.NDAr
 
 
 def _as_coco(dataset: Dataset) -> dict[str, Any]:
-    """The ground truth as pycocotools takes it; an ignored place is one for every class."""
+    """The ground truth for pycocotools, with each ignored place once for every class."""
     annotations: list[dict[str, Any]] = []
 
     def add(number: int, category: int, box: Boxes, crowd: int) -> None:

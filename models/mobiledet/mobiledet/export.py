@@ -1,7 +1,6 @@
-"""Makes the file that the daemon runs from a training run, in three ways, and measures each.
+"""Makes model files from a training run: float32, int8 by calibration and int8 by training.
 
-The ways are float32, int8 by calibration and int8 by training. Every figure is that of the
-flatbuffer itself, run by the daemon's own detector.
+The daemon's detector measures each of them, so that the figures are those of the file itself.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
 
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
-TUNING_RATE = 2e-4  # a tenth of the rate of training, whose weights are nearly right
+TUNING_RATE = 2e-4  # a tenth of the training's rate, as the weights are nearly right already
 FLOAT, CALIBRATED, TUNED = "float", "int8, post-training", "int8, quantization-aware"
 
 
@@ -66,7 +65,7 @@ def float_model(folder: Path, design: Design) -> Any:
 
 
 def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) -> list[Canvas]:
-    """Up to `count` inputs as the daemon makes them, from pictures all over the dataset."""
+    """Up to `count` inputs as the daemon makes them, from pictures spread over the dataset."""
     step = max(1, len(dataset.pictures) // count)
 
     def all_of_them() -> Iterable[Canvas]:
@@ -108,7 +107,7 @@ def tuned(
 def flatbuffers(
     folder: Path, run: Run, training: Dataset, tuning_steps: int, progress: Progress
 ) -> dict[str, bytes]:
-    """By kind; without the quantization-aware one if `tuning_steps` is 0."""
+    """The flatbuffers by kind, without the quantization-aware one if `tuning_steps` is 0."""
     prepare(run.training.seed)
     model = float_model(folder, run.design)
     calibration = canvases(training, run.design.size_px)
@@ -127,7 +126,7 @@ def measured(
     reference: tuple[str, bytes],
     progress: Progress,
 ) -> Figures:
-    """Measures all kinds. reference: name and flatbuffer of a model timed in turn with them."""
+    """Measures all kinds. reference: name and flatbuffer of a model that is timed with them."""
     reports = {
         kind: evaluate(opened(flatbuffer, run.design), held_out, looking, progress)
         for kind, flatbuffer in made.items()

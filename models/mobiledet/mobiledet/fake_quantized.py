@@ -1,7 +1,7 @@
 """The network's twin for quantization-aware training (Jacob et al., 2018).
 
-Its normalization is folded into its kernels, and its kernels and activations are rounded as int8
-will round them.
+Its normalization is folded into its kernels. Kernels and activations are rounded as in the int8
+file.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mobiledet.rounded_layers import activation_layer, conv_layer, depthwise_lay
 from mobiledet.tensorflow import tf
 
 RELU6 = 6.0
-# Least upper limit of an activation, so that a channel that is always 0 still has a range.
-LEAST_RANGE = 0.05
+# Smallest upper limit of an activation, so that one that is always 0 has a range. Chosen.
+MIN_RANGE = 0.05
 MEASURED_AT_ONCE = 16  # images; limits the memory for activations
 
 Range = npt.NDArray[np.float32]  # (2,): low, high
@@ -92,7 +92,7 @@ def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, Range]:
     outputs = _activations(model)
     ends = [tf().stack([tf().reduce_min(x), tf().reduce_max(x)]) for x in outputs.values()]
     measure = tf().keras.Model(model.input, ends)
-    ranges = {name: np.array([0, LEAST_RANGE], np.float32) for name in outputs}
+    ranges = {name: np.array([0, MIN_RANGE], np.float32) for name in outputs}
     for start in range(0, len(images), MEASURED_AT_ONCE):
         values = measure(images[start : start + MEASURED_AT_ONCE], training=False)
         for name, value in zip(outputs, values, strict=True):
@@ -116,6 +116,6 @@ def _activations(model: Any) -> dict[str, Tensor]:
 
 
 def _joined(ranges: list[Range]) -> Range:
-    """The least range that holds all others."""
+    """The smallest range that contains all others."""
     lows, highs = np.array(ranges, np.float32).T
     return np.array([lows.min(), highs.max()], np.float32)

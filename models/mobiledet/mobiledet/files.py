@@ -1,4 +1,4 @@
-"""How this package writes a file: with its folder, and completely or not at all."""
+"""Writes a file and creates its folder, completely or not at all."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge.vision.detector.runtime import Interpreter, open_interpreter
 
-WARM_UP = 3  # invocations that don't count: the first ones allocate
-LEAST_ROUNDS = 10
+WARM_UP = 3  # invocations that don't count: the first ones allocate memory
+MIN_ROUNDS = 10  # for a median
 
 
 def latency_ms(flatbuffer: bytes, *, threads: int = 1, budget_s: float = 1.0) -> float:
@@ -23,18 +23,18 @@ def latencies_ms(
 ) -> list[float]:
     """The median latencies of several models.
 
-    They take turns, so that other load on the machine delays all of them. budget_s: time for all
+    They take turns, so that other load on the machine affects all of them. budget_s: time for all
     together; each is invoked at least ten times.
     """
     interpreters = [_ready(flatbuffer, threads) for flatbuffer in flatbuffers]
     taken: list[list[float]] = [[] for _ in interpreters]
-    end = time.perf_counter() + budget_s
-    while len(taken[0]) < LEAST_ROUNDS or time.perf_counter() < end:
-        for interpreter, times in zip(interpreters, taken, strict=True):
-            start = time.perf_counter()
+    end_s = time.perf_counter() + budget_s
+    while len(taken[0]) < MIN_ROUNDS or time.perf_counter() < end_s:
+        for interpreter, times_s in zip(interpreters, taken, strict=True):
+            start_s = time.perf_counter()
             interpreter.invoke()
-            times.append(time.perf_counter() - start)
-    return [float(np.median(times)) * 1e3 for times in taken]
+            times_s.append(time.perf_counter() - start_s)
+    return [float(np.median(times_s)) * 1e3 for times_s in taken]
 
 
 def _ready(flatbuffer: bytes, threads: int) -> Interpreter:

@@ -1,7 +1,7 @@
 """Model inputs as the daemon makes them: single crops, and canvases packed with several.
 
-They are drawn at random for training, and are the same each time for measuring. The daemon's own
-`Packer` lays out and fills the canvases.
+For training they are random; for measuring they are always the same. The daemon's `Packer` lays out
+and fills the canvases.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from mobiledet.augment import (
 from mobiledet.dataset import Dataset, Picture
 
 CACHE_BYTES = 600_000_000  # of decoded pictures: about 450 of 768x576 px
-# The networks of models/README.md were trained with these. Shares of the kinds of canvas: all
-# others are the daemon's, packed or single as their boxes require.
+# The networks of models/README.md were trained with these. Shares of the kinds of canvas; the rest
+# are the daemon's, packed or single as their boxes require.
 SSD_CROP, EXPANDED, WHOLE = 0.12, 0.06, 0.08
 ANY_PICTURE = 0.2  # share of pictures drawn without regard to their objects
 MAX_SUBJECTS = 6  # cells of the daemon's largest grid
@@ -39,11 +39,11 @@ PACKED = 0.7  # share of the daemon's canvases on which several crops may be pac
 # Ranges around the daemon's defaults, 1.6 and 1.5, so that other settings are learnt too.
 CONTEXTS, SHRINKS = (1.2, 2.4), (1.0, 2.0)
 # A blob against its object's box: shift of the centre (standard deviation) and half sides, both as
-# shares of the box's sides. A blob is a little wide, as motion joins the object's places in time.
+# shares of the box's sides. A blob is a little wide, as it joins places of a moving object.
 SHIFT, HALF_WIDTHS, HALF_HEIGHTS = 0.1, (0.35, 0.7), (0.35, 0.65)
 # A blob without an object: its height as a share of the picture's shorter side; width to height.
 SIDES, ASPECTS = (0.05, 0.5), (0.4, 1.0)
-DISTRACTORS = 2  # places without an object that a measurement looks at, in each picture
+DISTRACTORS = 2  # places without an object that are measured in each picture
 SEED = 20  # of measurements
 
 
@@ -135,7 +135,7 @@ def as_frame(rgb: npt.NDArray[np.uint8]) -> camera.Picture:
 
 
 def as_blob(box_xyxy: Boxes, random: Random) -> Boxes:
-    """The box that motion might give an object: a little off its true box."""
+    """A box such as motion gives an object, which differs a little from the object's true box."""
     x0, y0, x1, y1 = box_xyxy
     w, h = x1 - x0, y1 - y0
     cx = (x0 + x1) / 2 + random.normal(0, SHIFT) * w
@@ -157,7 +157,7 @@ def measured_looks(
 ) -> Iterator[tuple[Layout, npt.NDArray[np.uint8]]]:
     """Layouts and canvases for measuring one picture; each canvas overwrites the one before.
 
-    They show every object, inexactly cropped, and some places without one. They depend on the
+    They show every object, cropped inexactly, and some places without an object. They depend on the
     picture and its number alone.
     """
     random = np.random.default_rng([SEED, number])

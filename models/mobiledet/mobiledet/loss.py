@@ -9,7 +9,7 @@ from mobiledet.tensorflow import tf
 
 Kind = Literal["hard-negative", "focal"]
 NEGATIVES_PER_OBJECT = 3.0  # Liu et al., 2016
-LEAST_NEGATIVES = 10.0  # so that a picture without an object counts too
+MIN_NEGATIVES = 10.0  # so that a picture without an object counts too
 FOCAL_GAMMA, FOCAL_ALPHA = 2.0, 0.25  # Lin et al., 2017
 
 
@@ -53,10 +53,10 @@ def _focal(entropy: Tensor, wanted: Tensor, logits: Tensor) -> Tensor:
 
 
 def _hard_negatives(entropy: Tensor, true_classes: Tensor, matched: Tensor) -> Tensor:
-    """(b, n) 1 at the background anchors with the largest errors of each picture, 0 elsewhere."""
+    """(b, n): 1 for the background anchors with the largest errors of each picture, otherwise 0."""
     wanted = NEGATIVES_PER_OBJECT * tf().reduce_sum(matched, axis=1)
-    wanted = tf().cast(tf().maximum(wanted, LEAST_NEGATIVES), tf().int32)
+    wanted = tf().cast(tf().maximum(wanted, MIN_NEGATIVES), tf().int32)
     mistaken = tf().where(tf().equal(true_classes, 0), entropy, -1.0)
     order = tf().argsort(tf().argsort(mistaken, axis=1, direction="DESCENDING"), axis=1)
     chosen = (order < wanted[:, None]) & tf().equal(true_classes, 0)
-    return tf().cast(tf().stop_gradient(tf().cast(chosen, tf().float32)), tf().float32)
+    return tf().stop_gradient(tf().cast(chosen, tf().float32))

@@ -1,4 +1,4 @@
-"""Opens a model by itself, for teachers and measurements: no rule names its labels."""
+"""Opens a model without rules, for teachers and measurements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge.config.schema import ModelSettings, Settings
 from edge.vision.build import build_detector
 from edge.vision.detector import Detector
 
-# One thread, as the latencies on a model card are measured.
+# One thread, as for the latencies on a model card.
 ALONE = Settings(model=ModelSettings(threads=1))
 
 

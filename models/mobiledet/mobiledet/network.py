@@ -10,7 +10,7 @@ from mobiledet.blocks import Blocks, Tensor
 from mobiledet.design import Design
 from mobiledet.tensorflow import tf
 
-# Of the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
+# For the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
 EXTRA_FILTERS = (512, 256, 256, 128)
 PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin et al., 2017)
 
@@ -29,7 +29,7 @@ def build(design: Design, blocks: Blocks) -> Any:
             x = layers.Reshape((-1, width), name=f"{kind}{number}/rows")(x)
             parts[kind].append(x)
     outputs = [
-        # float32 also where the layers before calculate in 16 bits
+        # float32, even if the layers before it calculate in 16 bits
         layers.Concatenate(axis=1, name=kind, dtype="float32")(tensors)
         for kind, tensors in parts.items()
     ]

@@ -1,4 +1,4 @@
-"""Packages that only training needs: imported when first used, or reported as missing."""
+"""Imports packages that only training needs, or reports that they are missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge.errors import PermanentError
 
 
 def import_for(purpose: str, module: str, package: str) -> ModuleType:
-    """Imports `module` of `package`. Raises PermanentError where the package is not installed.
+    """Imports `module` of `package`. Raises PermanentError if the package is not installed.
 
     purpose: the reason for the import; the error's sentence begins with it.
     """

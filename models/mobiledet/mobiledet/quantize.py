@@ -28,8 +28,8 @@ def to_float(model: Any) -> bytes:
 def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
     """A flatbuffer with weights, activations, input and outputs in int8 (Jacob et al., 2018).
 
-    canvases: inputs on which the range of each activation is measured, (size, size, 3). A twin
-    with fake quantization holds its ranges and needs none.
+    canvases: (size, size, 3) inputs on which the range of each activation is measured. A twin with
+    fake quantization contains its ranges and needs none.
     """
     size = model.inputs[0].shape[1]
     extremes = [np.zeros((size, size, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)]
@@ -66,7 +66,7 @@ def _converted(converter: Any) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Discards the statistics that the converter writes to file descriptor 2, past Python."""
+    """Discards the statistics that the converter writes directly to file descriptor 2."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

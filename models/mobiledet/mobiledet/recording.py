@@ -1,4 +1,4 @@
-"""Footage from its first frame to its last, as `harvest` and `distill` read it."""
+"""Reads footage from its first frame to its last."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Recording:
     """A source that is open inside a `with` block."""
 
     def __init__(self, settings: SourceSettings) -> None:
-        """Raises SourceError where there is no such footage."""
+        """Raises SourceError if there is no such footage."""
         self.uri = settings.uri
         self.source = open_source(settings, recording=True)
 

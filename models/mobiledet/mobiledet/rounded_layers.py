@@ -1,7 +1,7 @@
-"""Keras layers that round as int8 will, with gradients that pass through.
+"""Keras layers that round as the int8 file does. The gradient of the rounding is taken as 1.
 
-The gradient of the rounding itself is taken as 1 (straight-through estimator: Jacob et al., 2018).
-Each class is made when it is first needed, as its base class is TensorFlow's.
+That is the straight-through estimator (Jacob et al., 2018). Each class is made when it is first
+needed, as its base class is TensorFlow's.
 """
 
 from __future__ import annotations

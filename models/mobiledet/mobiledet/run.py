@@ -25,11 +25,11 @@ Arrays = list[npt.NDArray[np.float32]]
 
 
 class RunError(PermanentError):
-    """A run that can't be read or continued. The sentence begins with its folder or file."""
+    """A run that can't be read or continued. The message begins with its folder or file."""
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a network is trained.
+    """The settings of a training.
 
     learning_rate: the highest; it rises over `training.WARM_UP` steps and falls to 0 as a cosine.
     """
@@ -71,7 +71,7 @@ class Loss:
 
 
 def create(folder: Path, run: Run) -> None:
-    """Writes `run.json`. Raises RunError where there is a run already, PermanentError."""
+    """Writes `run.json`. Raises RunError if there is a run already, FileError if writing fails."""
     if (folder / SETTINGS).exists():
         raise RunError(
             f"{folder}: there is a run already; continue it with --resume, or choose another --out"
@@ -85,7 +85,7 @@ def load(folder: Path) -> Run:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Run)
     except OSError as error:
-        raise RunError(f"{folder}: no run of edge-train fit ({error.strerror})") from error
+        raise RunError(f"{folder}: not a run of edge-train fit ({error.strerror})") from error
     except msgspec.MsgspecError as error:
         raise RunError(f"{path}: {error}") from error
 
@@ -100,7 +100,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Raises RunError where training has not reached its first checkpoint, or for a damaged one."""
+    """The last checkpoint. Raises RunError if there is none yet, or if it is damaged."""
     path = folder / CHECKPOINT
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -110,7 +110,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             optimizer = [arrays[name] for name in names if name.startswith("o")]
     except FileNotFoundError as error:
         raise RunError(
-            f"{folder}: no checkpoint yet; train it with edge-train fit --resume"
+            f"{folder}: no checkpoint yet; train with edge-train fit --out {folder} --resume"
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path}: damaged: {error}") from error

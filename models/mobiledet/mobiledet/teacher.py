@@ -1,9 +1,8 @@
 """Labels for one picture by a larger model that may look at it many times.
 
-The model looks at overlapping tiles of two scales, and at each tile's mirror image. Where its looks
-agree, there is a label. Boxes are fused as in Weighted Boxes Fusion (Solovyev et al., 2021): the
-mean of all that overlap, weighted by score. The fused score is averaged over all looks that could
-have found the object.
+The model looks at overlapping tiles of two scales, and at each tile's mirror image. Boxes are fused
+as in Weighted Boxes Fusion (Solovyev et al., 2021): the mean of all that overlap, weighted by
+score. The fused score is the average over all looks that show the whole box.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from edge.vision.types import Detections
 
 # With these, labels have a precision of .98 and a recall of .88 on twenty frames of PETS 2009 S2.L1
 # (docs/training.md, Distil).
-ENLARGED = (1.0, 1.5)  # canvas pixels for each main pixel: tiles at native scale, and smaller ones
-OVERLAP = 0.4  # share of a tile that its neighbour shows too, whole where the tile cuts an object
-LEAST_SCORE = 0.1  # of a single look
+ENLARGED = (1.0, 1.5)  # canvas pixels for each main pixel: tiles at native scale, and enlarged
+OVERLAP = 0.4  # share of a tile that its neighbour shows too, for objects that the tile cuts
+MIN_SCORE = 0.1  # of a single look
 SAME_IOU = 0.5  # boxes of one class that overlap more are one object, as in Pascal VOC
-SURE, UNSURE = 0.5, 0.2  # least fused score of a label, and of a place to ignore
-SHOWN = 0.99  # share of a box that a view must show: all of it, less rounding
+SURE, UNSURE = 0.5, 0.2  # lowest fused score of a label, and of a place to ignore
+SHOWN = 0.99  # share of a box that a view must show: all of it, apart from rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def _detect(
     x0, y0, x1, y1 = layout.cells[0].crop_xyxy
     canvas = cv2.resize(image[y0:y1, x0:x1], detector.input_size)
     turned = np.ascontiguousarray(canvas[:, ::-1] if mirrored else canvas).astype(np.uint8)
-    detections = detector.detect(turned, LEAST_SCORE)
+    detections = detector.detect(turned, MIN_SCORE)
     boxes = detections.boxes_xyxy
     if mirrored:
         boxes = boxes.copy()

@@ -11,13 +11,13 @@ from mobiledet.optional import import_for
 
 @cache
 def tf() -> Any:
-    """The module `tensorflow`. Raises PermanentError where it is not installed."""
+    """The module `tensorflow`. Raises PermanentError if it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     return import_for("building and training networks", "tensorflow", "TensorFlow 2.15")
 
 
 def mixed_precision() -> bool:
-    """Switches to 16-bit arithmetic if TensorFlow sees a GPU. Returns whether it does."""
+    """Switches to 16-bit arithmetic if TensorFlow detects a GPU. Returns whether it does."""
     if not tf().config.list_physical_devices("GPU"):
         return False
     tf().keras.mixed_precision.set_global_policy("mixed_float16")

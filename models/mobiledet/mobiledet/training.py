@@ -31,11 +31,11 @@ from mobiledet.run import (
 )
 from mobiledet.tensorflow import mixed_precision, tf
 
-# With these and a learning rate of 0.002 the networks of models/README.md were trained.
+# The networks of models/README.md were trained with these and a learning rate of 0.002.
 WARM_UP = 100  # steps
 WEIGHT_DECAY = 1e-4
 MAX_NORM = 10.0  # of the gradient
-CHECKPOINT_STEPS = 50  # a kill costs up to 19 s of CPU time, at 740 s for 2000 steps
+CHECKPOINT_STEPS = 50  # at 740 s for 2000 steps, an interruption loses up to 19 s of CPU time
 TRIAL_STEPS = 12  # steps timed for --minutes; the first, which compiles, doesn't count
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -43,9 +43,9 @@ Progress = Callable[[int, float], None]  # steps done, mean loss since the last 
 
 
 def prepare(seed: int) -> bool:
-    """Seeds TensorFlow. Returns whether there is a GPU.
+    """Seeds TensorFlow. Returns whether there is a GPU, which then calculates in 16 bits.
 
-    A GPU calculates in 16 bits; on a CPU the same seed gives the same result.
+    On a CPU the same seed gives the same result.
     """
     tf().keras.utils.set_random_seed(seed)
     if mixed_precision():
@@ -102,7 +102,7 @@ def take_steps(
     reached: Callable[[int, Loss], None],
     cpu_s: float = 0.0,
 ) -> None:
-    """Trains. `reached` is called after each step, with the means since the last checkpoint."""
+    """Takes steps of training. reached: called after each, with the means since a checkpoint."""
     step_function = make_step(model, optimizer, design.first_class_column, training.loss)
     start_s = time.process_time() - cpu_s
     sums, count = np.zeros(2), 0

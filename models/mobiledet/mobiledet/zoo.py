@@ -14,9 +14,9 @@ from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.latency import latency_ms
 from mobiledet.quantize import to_int8
 
-# The published rows leave the first convolution out at this width, and only at this width.
+# Only at this width, the published rows leave the first convolution out.
 WITHOUT_FIRST_CONV = 0.75
-# The published figure that does not follow the square of the resolution as all others do.
+# The only published figure that does not follow the square of the resolution.
 PUBLISHED_IN_ERROR = (0.25, 192)
 
 
@@ -51,7 +51,7 @@ PUBLISHED = _published()
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Counted on the built graph. comparable_macs: counted as the published row counts."""
+    """Counts on the built graph. comparable_macs: counted as in the published row."""
 
     macs: int
     comparable_macs: int
@@ -68,6 +68,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """One member of the family. measured: None if it was only counted."""
+
     published: Published
     counted: Counted
     measured: Measured | None
@@ -101,7 +103,7 @@ def rows(*, measure: bool, done: Callable[[int], None]) -> Iterable[Row]:
 def choose(max_latency_ms: float, max_size_bytes: float) -> Row:
     """The member with the best published top-1 that fits, measured on this machine.
 
-    Raises PermanentError where none fits, with the figures of the smallest one.
+    Raises PermanentError with the figures of the smallest one if none fits.
     """
     for row in sorted(PUBLISHED, key=lambda row: -row.top1):
         count = counted(row)

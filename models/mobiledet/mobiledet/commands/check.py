@@ -15,9 +15,9 @@ from edge.commands.options import FILE
 @click.option("--ground-truth", type=FILE, metavar="GT",
               help="Compare a harvest's boxes with this MOTChallenge file.")  # fmt: skip
 @click.option("--source", default="", metavar="URI",
-              help="The footage that GT describes, if the harvest has several.")  # fmt: skip
+              help="Footage that GT describes, if the harvest has several.")  # fmt: skip
 def check(dataset: Path, split: str, ground_truth: Path | None, source: str) -> None:
-    """Reads every file of a dataset, in any known format, and counts its objects."""
+    """Read every file of a dataset, in any known format, and count its objects."""
     import numpy as np
 
     from mobiledet.dataset import read_dataset
@@ -37,6 +37,6 @@ def check(dataset: Path, split: str, ground_truth: Path | None, source: str) -> 
     result = compare(dataset, ground_truth, source, split)
     click.echo(
         f"against {ground_truth.name}: {result.objects} objects in {result.pictures} pictures\n"
-        f"  precision {result.precision:.3f}, recall {result.recall:.3f}; of the objects without a "
-        f"box, {result.hidden} lie in ignored places and {result.missed} are left as background"
+        f"  precision {result.precision:.3f}, recall {result.recall:.3f}; objects without a box: "
+        f"{result.hidden} in ignored places, {result.missed} left as background"
     )

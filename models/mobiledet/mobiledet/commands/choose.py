@@ -9,7 +9,7 @@ import click
 @click.option("--latency-ms", type=click.FloatRange(min=0), required=True, help="Highest latency.")
 @click.option("--size-mb", type=click.FloatRange(min=0), required=True, help="Largest file.")
 def choose(latency_ms: float, size_mb: float) -> None:
-    """Picks the network with the best published top-1 that fits, measured on this machine."""
+    """Choose the network with the best published top-1 that fits, measured on this machine."""
     from mobiledet.zoo import choose as pick
 
     row = pick(latency_ms, size_mb * 1e6)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def compare(
     dataset: Path, split: str, held_out: str, alpha: float, size_px: int, steps: int, seed: int
 ) -> None:
-    """Compares depthwise with ordinary layers and MobileNet with fire: cost and quality."""
+    """Compare depthwise with ordinary layers and MobileNet with fire: cost and quality."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -22,14 +22,14 @@ from edge.config.schema import ModelSettings
 )
 @click.option("--every", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
               help="Label each N-th frame.")  # fmt: skip
-@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Begin at this time.")
+@click.option("--start-s", type=click.FloatRange(min=0), default=0.0, help="Start time in seconds.")
 @click.option(
-    "--end-s", type=click.FloatRange(min=0), default=float("inf"), help="Stop at this time."
+    "--end-s", type=click.FloatRange(min=0), default=float("inf"), help="End time in seconds."
 )
 def distill(
     footage: str, out: Path, teacher: str, every: int, start_s: float, end_s: float
 ) -> None:
-    """Labels each N-th frame of FOOTAGE with the objects that a larger model finds in it."""
+    """Make a dataset of FOOTAGE: a larger model labels each N-th frame."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model")
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--split", default="", help="Only this split of the dataset.")
+@click.option("--split", default="", help="Measure on this split only.")
 @click.option(
     "--look",
     type=click.Choice(["regions", "whole"]),
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "out", type=FILE, help="Also write the figures as JSON.")
 def evaluate(model: str, dataset: Path, split: str, look: str, out: Path | None) -> None:
-    """Measures MODEL on DATASET: mAP and F1. MODEL is a run's folder or a model of the daemon."""
+    """Measure MODEL on DATASET: mAP and F1.
+
+    MODEL is the folder of a run, a name from `edge models list`, or a file.
+    """
     import msgspec
     from rich.console import Console
     from rich.progress import Progress

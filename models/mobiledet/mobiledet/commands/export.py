@@ -21,7 +21,7 @@ TUNING_STEPS = 300
 
 @click.command()
 @click.argument("run", type=FOLDER)
-@click.option("--out", type=FILE, help="The model's file. Default: RUN/<name of RUN>.tflite.")
+@click.option("--out", type=FILE, help="File to write. Default: RUN/<name of RUN>.tflite.")
 @click.option("--qat/--no-qat", default=True, help="Also try quantization-aware training.")
 @click.option("--qat-steps", type=click.IntRange(min=1), default=TUNING_STEPS, show_default=True,
               help="Steps of quantization-aware training.")  # fmt: skip
@@ -43,7 +43,7 @@ def export(
     figures_to: Path | None,
     licence: str,
 ) -> None:
-    """Makes an int8 file of RUN for `edge run --model`, and a card of its measured figures."""
+    """Make an int8 file of RUN for `edge run --model`, and a card of its measured figures."""
     import msgspec
 
     from mobiledet.card import Subject, card
@@ -71,7 +71,7 @@ def export(
 def _measure(
     run: Path, plan: Run, training: Dataset, held_out: Dataset, tuning_steps: int
 ) -> tuple[bytes, Figures]:
-    """The best int8 flatbuffer, and the figures of all kinds."""
+    """The int8 flatbuffer with the higher mAP, and the figures of all kinds."""
     from rich.console import Console
     from rich.progress import Progress
 

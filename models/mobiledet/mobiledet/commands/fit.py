@@ -55,7 +55,7 @@ DEFAULT_STEPS = 2500
               help="Seed of the first weights and of the batches.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the run's last checkpoint.")
 def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
-    """Trains a detector on DATASET. On a CPU the same seed gives the same result."""
+    """Train a detector on DATASET. On a CPU the same seed gives the same result."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -66,7 +66,7 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
     if resume:
         run = load(out)
     elif dataset is None:
-        raise click.UsageError("DATASET is missing: name one, or continue a run with --resume")
+        raise click.UsageError("DATASET is missing: give one, or continue a run with --resume")
     else:
         run = _new_run(dataset, options)
     data = read_dataset(Path(run.training.dataset), run.training.split)

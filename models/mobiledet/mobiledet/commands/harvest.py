@@ -25,7 +25,7 @@ def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
     except ValueError:
         train = val = test = -1.0
     if min(train, val, test) < 0 or train == 0 or abs(train + val + test - 1) > ROUNDING:
-        raise click.BadParameter(f"{text}: write three shares that add up to 100, as 70/15/15")
+        raise click.BadParameter(f"{text}: write three shares that add up to 100, such as 70/15/15")
     return Shares(train, val, test)
 
 
@@ -33,18 +33,18 @@ def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
 @configured
 @click.argument("footage", nargs=-1, required=True)
 @click.option("--out", type=FOLDER, required=True, metavar="DATASET",
-              help="Folder of the dataset; an existing one is added to.")  # fmt: skip
+              help="Folder of the dataset; pictures are added to an existing one.")  # fmt: skip
 @click.option("--teacher", default="", metavar="MODEL",
               help="Model that finds and names objects; `truth` for drawn scenes.")  # fmt: skip
 @click.option("--teacher-tiles", is_flag=True,
-              help="The teacher looks at tiles too: slower, finds more.")  # fmt: skip
+              help="Let the teacher look at tiles too: slower, but it finds more.")  # fmt: skip
 @click.option("--only", multiple=True, metavar="LABEL",
-              help="Use only this label of the teacher; may be repeated.")  # fmt: skip
-@click.option("--label", default="", metavar="NAME", help="Name all tracks that are not doubtful.")
+              help="Use only this label of the teacher; repeatable.")  # fmt: skip
+@click.option("--label", default="", metavar="NAME", help="Name for tracks that are not doubtful.")
 @click.option("--every", "every_s", type=click.FloatRange(min=0), default=1.0, show_default=True,
-              metavar="S", help="Minimum time between two pictures.")  # fmt: skip
+              metavar="S", help="Minimum time between two pictures, in seconds.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
-              help="Up to N pictures of each footage; 0 = all.")  # fmt: skip
+              help="Take up to N pictures of each footage; 0 = all.")  # fmt: skip
 @click.option("--split", "shares", default="70/15/15", show_default=True, callback=_shares,
               metavar="T/V/T", help="Time for train, val and test, in percent.")  # fmt: skip
 def harvest(
@@ -60,7 +60,7 @@ def harvest(
     limit: int,
     shares: Shares,
 ) -> None:
-    """Makes a dataset of the objects that move in FOOTAGE of a fixed camera."""
+    """Make a dataset of the objects that move in FOOTAGE of a fixed camera."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -68,7 +68,7 @@ def harvest(
     from mobiledet.harvest.make import harvest as make
 
     if teacher_tiles and not teacher:
-        raise click.UsageError("--teacher-tiles: needs --teacher")
+        raise click.UsageError("--teacher-tiles needs --teacher")
     options = Options(
         every_s, limit, teacher, teacher_tiles, frozenset(only), label.strip(), shares
     )

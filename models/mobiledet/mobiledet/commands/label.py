@@ -13,15 +13,15 @@ from edge.commands.options import FILE, FOLDER
 @click.command()
 @click.argument("dataset", type=FOLDER)
 @click.option("--labels", type=FILE, metavar="FILE",
-              help="The page's labels.json, or a .csv like tracks.csv.")  # fmt: skip
+              help="labels.json of the page, or a .csv like tracks.csv.")  # fmt: skip
 @click.option("--name", "named", multiple=True, metavar="TRACK=NAME",
-              help="Name a track; may be repeated.")  # fmt: skip
+              help="Name a track; repeatable.")  # fmt: skip
 @click.option("--reject", "rejected", type=int, multiple=True, metavar="TRACK",
-              help="The track is no object; may be repeated.")  # fmt: skip
+              help="Reject a track that is not an object; repeatable.")  # fmt: skip
 def label(
     dataset: Path, labels: Path | None, named: tuple[str, ...], rejected: tuple[int, ...]
 ) -> None:
-    """Names whole tracks of a harvest. Without options, it applies an edited tracks.csv."""
+    """Name or reject whole tracks of a harvest. Without options, apply an edited tracks.csv."""
     from mobiledet.harvest.labels import REJECTED, UNNAMED, read_labels
     from mobiledet.harvest.store import apply, load, save
 
@@ -40,5 +40,5 @@ def label(
 def _named(text: str) -> tuple[int, str]:
     track, equals, name = text.partition("=")
     if not (track.strip().isdigit() and equals and name.strip()):
-        raise click.UsageError(f"--name {text}: write TRACK=NAME, as 12=deer")
+        raise click.UsageError(f"--name {text}: write TRACK=NAME, such as 12=deer")
     return int(track), name.strip()

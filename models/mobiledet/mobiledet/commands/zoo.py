@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from mobiledet.zoo import Row
 
 NOTE = """\
-At alpha 0.75 the published MACs leave out the first convolution; `off` compares without it, too.
-The published 34 at 0.25, 192 px does not follow the square of the resolution as all others do."""
+At alpha 0.75 the published MACs do not include the first convolution; `off` leaves it out, too.
+Only the published 34 at 0.25, 192 px does not follow the square of the resolution."""
 
 
 @click.command()
 @click.option("--measure/--no-measure", default=True, help="Measure int8 size and latency here.")
 def zoo(measure: bool) -> None:
-    """Counts MACs and parameters of sixteen MobileNet v1 networks, and measures them in int8."""
+    """Count MACs and parameters of sixteen MobileNet v1 networks, and measure them in int8."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Labelled pictures, the formats that they are read from, and the one that is written."""
+"""Labelled pictures: reads them from several formats, and writes one."""
 
 from mobiledet.dataset.base import Dataset, DatasetError, Picture
 from mobiledet.dataset.reading import read_dataset

@@ -1,4 +1,4 @@
-"""A dataset in memory, whatever its format, and the checks that all formats share."""
+"""A dataset in memory, and the checks that all formats share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy.typing as npt
 from edge.errors import EXIT_USAGE, PermanentError
 from edge.vision.geometry import Boxes
 
-OUTSIDE_PX = 1.0  # a box may pass the border by up to this, as tools round, and is cut there
+OUTSIDE_PX = 1.0  # a box may cross the border by up to this, as tools round; it is cut there
 
 
 class DatasetError(PermanentError):
-    """A dataset that can't be trained on. The sentence begins with the file that is wrong."""
+    """A dataset that can't be used for training. The message begins with the file at fault."""
 
     exit_code = EXIT_USAGE
 
@@ -38,14 +38,14 @@ class Picture:
     ignored_xyxy: Boxes
 
     def rgb(self) -> npt.NDArray[np.uint8]:
-        """(h, w, 3) uint8. Raises DatasetError for a file that is no image of the expected size."""
+        """(h, w, 3) uint8. Raises DatasetError if the file is not an image of the expected size."""
         image = cv2.imread(str(self.path))
         if image is None:
             raise DatasetError(f"{self.path}: not a readable image")
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):
             raise DatasetError(
-                f"{self.path}: the image has {width}x{height} pixels, its labels say "
+                f"{self.path}: the image has {width}x{height} pixels, its labels are for "
                 f"{self.width}x{self.height}"
             )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
@@ -67,7 +67,7 @@ def as_boxes(rows: Sequence[Sequence[float]]) -> Boxes:
 def checked_box(
     where: str, box_xyxy: Sequence[float], width: int, height: int
 ) -> tuple[float, float, float, float]:
-    """The box, cut at the borders. Raises DatasetError for an empty box or one outside."""
+    """The box, cut at the borders. Raises DatasetError if it is empty or outside the picture."""
     x0, y0, x1, y1 = (float(value) for value in box_xyxy)
     shown = f"box {x0:g},{y0:g} to {x1:g},{y1:g}"
     if not (x1 > x0 and y1 > y0):
@@ -80,7 +80,7 @@ def checked_box(
 
 
 def existing_image(where: Path, path: Path) -> Path:
-    """The path. Raises DatasetError where the image, named in the file `where`, is missing."""
+    """The path. Raises DatasetError if the image, which the file `where` names, is missing."""
     if not path.is_file():
         raise DatasetError(f"{where}: the image {path} is missing")
     return path
@@ -91,7 +91,7 @@ def checked(
 ) -> Dataset:
     """A dataset with objects of every class. Raises DatasetError.
 
-    split: its name; `val` and `test`, which only measure, may lack a class.
+    split: its name; `val` and `test`, which are only for measuring, may lack a class.
     """
     if not pictures:
         place = f"split {split}" if split else "it"

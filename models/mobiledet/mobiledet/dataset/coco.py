@@ -1,4 +1,4 @@
-"""COCO JSON, as most labelling tools, `edge-train harvest` and `edge-train distill` write it."""
+"""COCO JSON: most labelling tools, `edge-train harvest` and `edge-train distill` write it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Annotation(msgspec.Struct, omit_defaults=True):
 
 
 class Coco(msgspec.Struct, omit_defaults=True):
-    """A whole file. rejected, an addition of this project: boxes that a person found empty."""
+    """A whole file. rejected, an addition of this project: boxes of rejected tracks."""
 
     images: list[Image]
     annotations: list[Annotation]

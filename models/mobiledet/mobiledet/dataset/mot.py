@@ -1,4 +1,4 @@
-"""MOTChallenge: `gt/gt.txt` and the frames `img1/000001.jpg` and so on. One class."""
+"""MOTChallenge: `gt/gt.txt` and the frames `img1/000001.jpg` and so on, with one class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PEDESTRIAN = "person"
 
 
 def read(folder: Path) -> Dataset:
-    """Reads a folder. Boxes may pass the border in this format; they are cut there.
+    """Reads a folder. Boxes may cross the border in this format; they are cut there.
 
     Raises DatasetError for a frame without its image, a box outside its picture or a damaged line.
     """

@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML file for each picture, in `Annotations`; the pictures in `JPEGImages`."""
+"""Pascal VOC: one XML file for each picture, in `Annotations`; pictures are in `JPEGImages`."""
 
 from __future__ import annotations
 

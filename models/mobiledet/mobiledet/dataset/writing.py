@@ -1,7 +1,6 @@
-"""Writing a dataset folder: pictures first, each as it comes, and `dataset.json` last.
+"""Writes a dataset folder: the pictures first, and `dataset.json` last.
 
-A folder without `dataset.json` is no dataset, so that training never reads one that is not
-complete.
+A folder without `dataset.json` is not a dataset, so that training never reads an incomplete one.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mobiledet.files import write_file
 
 DATASET: Final = "dataset.json"
 IMAGES: Final = "images"
-JPEG_QUALITY: Final = 92  # of 100; OpenCV's default is 95
+JPEG_QUALITY: Final = 92  # of 100; chosen, near OpenCV's default of 95
 
 
 def write_picture(folder: Path, file_name: str, bgr: Plane) -> None:
@@ -29,7 +28,7 @@ def write_picture(folder: Path, file_name: str, bgr: Plane) -> None:
 
 
 def write_document(folder: Path, coco: Coco) -> None:
-    """Writes `dataset.json`, when all its pictures are there. Raises FileError."""
+    """Writes `dataset.json`; call it when all its pictures are written. Raises FileError."""
     write_file(folder / DATASET, msgspec.json.format(msgspec.json.encode(coco), indent=1) + b"\n")
 
 

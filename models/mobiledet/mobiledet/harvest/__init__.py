@@ -1,4 +1,4 @@
-"""Makes a labelled dataset of a fixed camera's footage: motion proposes, a model and a person name.
+"""Makes a labelled dataset of footage of a fixed camera: motion finds objects that a person names.
 
     footage ─► candidates ─► ghosts ──┐
           └──► teacher_tracks ────────┴► sampling ─► splits ─► document ─► sheet, labels

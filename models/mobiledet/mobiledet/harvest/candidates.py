@@ -1,7 +1,7 @@
-"""Finds and follows whatever moves in footage of a fixed camera, without a model.
+"""Detects and follows everything that moves in footage of a fixed camera, without a model.
 
-It uses the daemon's own stages: frame differencing proposes blobs, fragments are joined, and the
-tracker, which takes each blob as an `object`, gives them identity over time.
+It uses the daemon's stages: frame differencing proposes blobs, fragments are joined, and the
+tracker, for which each blob is an `object`, follows them over time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mobiledet.harvest.trails import boxes_of
 
 # These gave the figures in docs/training.md, "Quality of the harvest".
 MERGE_GAP = 0.0  # joins blobs that touch; a larger gap joins people who walk near each other
-HOLD_MARGIN = 0.1  # share of a mover's sides, so that its blob doesn't shrink when it stands still
+HOLD_MARGIN = 0.1  # share of a mover's sides; held places keep its blob whole when it stops
 LARGEST = 0.4  # share of the picture; a larger change is one of light
 TRACKING = TrackerSettings(confirm_looks=3, max_misses=8, max_unseen_s=1.0)
 # Below the tracker's sure_score, so that a single blob does not confirm a track.
@@ -60,7 +60,7 @@ class Candidates:
         return self._motion.mask
 
     def prime(self, background: Luma, timestamp_ns: int) -> None:
-        """Learns the empty scene, (h, w) uint8, as of a time before the first frame."""
+        """Learns the empty scene, (h, w) uint8. timestamp_ns: a time before the first frame."""
         self._motion(background, timestamp_ns)
 
     def __call__(self, frame: Frame) -> Moving:

@@ -17,14 +17,14 @@ from mobiledet.dataset.writing import DATASET
 from mobiledet.harvest.trails import boxes_of
 
 MIN_IOU = 0.5  # a box with less is not the object's, as in Pascal VOC
-IN_IGNORED = 0.5  # share of an object inside one ignored place
+IN_IGNORED = 0.5  # share of an object inside one ignored place, from which on it counts as hidden
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Boxes of one footage against its ground truth, all named tracks as one class.
+    """Numbers of objects and boxes of one footage, with all named tracks as one class.
 
-    matched: objects with a box. hidden: objects without one, in ignored places. missed: objects
+    matched: objects with a box. hidden: objects without a box, in ignored places. missed: objects
     that would be learnt as background.
     """
 
@@ -48,9 +48,9 @@ class Comparison:
 
 
 def compare(folder: Path, ground_truth: Path, source: str = "", split: str = "") -> Comparison:
-    """Compares the pictures of one footage; source: its name, if the dataset holds several.
+    """Compares the pictures of one footage. source: its name, if the dataset holds several.
 
-    Raises ConfigError where `source` names none of them, EdgeError for bad files.
+    Raises ConfigError if `source` names none of them, and EdgeError for bad files.
     """
     coco = coco_file.load(folder / DATASET)
     truth = load_ground_truth(ground_truth)

@@ -14,7 +14,7 @@ from mobiledet.harvest.labels import REJECTED, UNNAMED, TrackRow
 from mobiledet.harvest.splits import track_split
 from mobiledet.harvest.trails import Moment, Observations, Trail
 
-Place = tuple[Box, int, float]  # box, track id or 0, a teacher's score
+Place = tuple[Box, int, float]  # box, track id (0 = none), score of the teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,9 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The addition of one footage to a dataset.
+    """The part of a dataset that one footage adds. trails: by track id, with sightings in pictures.
 
-    trails: by track id, with sightings in pictures only.
-
-    All annotations are unnamed: `labels.relabel` makes objects of them by the labels of the rows.
+    Annotations have no names yet: `labels.relabel` names them by the labels of the rows.
     """
 
     images: list[Image]
@@ -44,10 +42,10 @@ class Part:
 def part_of(
     coco: Coco, source: str, observations: Observations, picked: list[Picked], label: str
 ) -> Part:
-    """Continues the numbers of `coco`.
+    """Makes the part that `picked` moments add to `coco`, with numbers that follow on from it.
 
     label: a name for every track that has neither a name nor a fault; may be empty. A track belongs
-    to one split: in the pictures of another one it is a place to ignore, whatever its name.
+    to one split, and is a place to ignore in the pictures of the others.
     """
     images = _images(coco, source, observations, picked)
     earlier = coco.annotations + coco.rejected

@@ -1,4 +1,4 @@
-"""Reads footage twice: once to observe what happens, once for the frames that become pictures."""
+"""Reads footage twice: once to observe objects, once for the frames that become pictures."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from mobiledet.harvest.trails import (
 )
 from mobiledet.recording import Recording
 
-LUMA_WIDTH_PX = 480  # outlines are more exact than at the daemon's 320 px, and there is no deadline
-# The median needs each pixel free of objects for more than half of this time. Chosen.
+LUMA_WIDTH_PX = 480  # outlines are more exact than at the daemon's 320 px, and time is no limit
+# Chosen: each pixel must be free of objects for more than half of this time, for the median.
 PRIME_S, PRIME_EVERY_S = 20.0, 0.4
-MOSTLY = 0.5  # a trail is new if the teacher accounts for less than half of it
+MOSTLY = 0.5  # a trail is new if the teacher explains less than half of it
 
 MakeTeacher = Callable[[Source], Teacher]
 Progress = Callable[[int, int | None], None]
 
 
 def harvest_settings(settings: Settings, uri: str) -> Settings:
-    """Settings with which `uri` is read once, frame by frame and without a pause."""
+    """Settings by which `uri` is read once, every frame and as fast as possible."""
     source = msgspec.structs.replace(
         settings.source, uri=uri, fast=True, loop=False, luma_width_px=LUMA_WIDTH_PX
     )
@@ -65,7 +65,7 @@ def empty_scene(settings: SourceSettings) -> Luma:
             if time_s >= len(planes) * PRIME_EVERY_S:
                 planes.append(frame.luma.copy())
     if not planes:
-        raise PermanentError(f"source {settings.uri}: no frames in it")
+        raise PermanentError(f"source {settings.uri}: it has no frames")
     return np.asarray(np.median(np.stack(planes), axis=0), np.uint8)
 
 
@@ -78,7 +78,7 @@ def observe(
 ) -> Observations:
     """Observes one footage from its first frame to its last.
 
-    every_s: minimum time between two moments. only: the teacher's labels that count, empty = all.
+    every_s: minimum time between two moments. only: labels of the teacher to use, empty = all.
     progress: called with the number of frames read and, where it is known, of all frames.
     Raises EdgeError.
     """
@@ -119,7 +119,7 @@ def _sightings(blobs: Moving, frame_index: int, time_s: float) -> Iterator[tuple
 def _conclude(
     observations: Observations, moving: list[Trail], tracks: TeacherTracks | None
 ) -> None:
-    """Sets trails and unclear places. It judges trails by all their frames, then keeps moments."""
+    """Sets trails and unclear places. All frames decide about a trail; only moments are kept."""
     moments = {moment.frame_index for moment in observations.moments}
     trails: list[Trail] = []
     if tracks is not None:
@@ -143,16 +143,16 @@ def _conclude(
 def _sorted_out(
     trail: Trail, moments: set[int], places: dict[int, Boxes]
 ) -> tuple[Trail | None, list[Sighting]]:
-    """The trail of an object that the teacher hasn't found, if it is one; its unclear sightings."""
-    why, is_steady = fault(trail), steady(trail)
+    """The trail if it is an object that the teacher has not found, and its unclear sightings."""
+    reason, is_steady = fault(trail), steady(trail)
     clear: list[Sighting] = []
     stray: list[Sighting] = []
     for sighting, alone in zip(trail.sightings, is_steady.tolist(), strict=True):
         if sighting.frame_index in moments:
-            (clear if alone and why != BRIEF else stray).append(sighting)
+            (clear if alone and reason != BRIEF else stray).append(sighting)
     new = unexplained(clear, places)
     if len(new) > MOSTLY * len(clear):
-        return Trail(new, fault=why), stray
+        return Trail(new, fault=reason), stray
     return None, stray + new
 
 

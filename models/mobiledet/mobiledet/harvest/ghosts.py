@@ -1,4 +1,4 @@
-"""Classical tests that find out which trails are no objects.
+"""Classical tests that detect trails that are not objects.
 
 The outline test follows Yin, Makris & Velastin, "Real-time ghost removal for foreground
 segmentation methods", 2008. An object adds edges along its outline that the empty scene lacks. A
@@ -20,10 +20,10 @@ from edge.vision.types import Luma
 from mobiledet.harvest.trails import Trail
 
 MARGIN_PX = 2  # around a blob, so that its outline lies inside the crop
-GHOST_EDGES = 0.42  # with a lower share of edges in the frame, the background has the object
-ALL_GHOST = 0.8  # share of ghostly sightings above which a trail has always been a ghost
+GHOST_EDGES = 0.42  # with a lower share of edges in the frame, the object is in the background
+ALL_GHOST = 0.8  # share of ghostly sightings above which the whole trail is a ghost
 BRIEF_S, BRIEF_SIGHTINGS = 0.6, 4  # a shorter trail is too short to judge
-MOVED = 0.5  # way from its first place, as a multiple of its median longer side
+MOVED = 0.5  # distance from its first place, as a multiple of its median longer side
 FLICKER = 0.3  # median change of the logarithm of its area from frame to frame
 STEADY = 1.5  # factor to the median area around it, beyond which a group has met or separated
 AROUND_S = 3.0  # before and after a sighting
@@ -56,7 +56,7 @@ def _gradient(plane: Luma, where: npt.NDArray[np.bool_]) -> float:
 
 
 def fault(trail: Trail) -> str:
-    """Why a trail is probably no object, or "" if it passes all tests."""
+    """The reason why a trail is probably not an object, or "" if it passes all tests."""
     sightings = trail.sightings
     duration_s = sightings[-1].time_s - sightings[0].time_s
     if len(sightings) < BRIEF_SIGHTINGS or duration_s < BRIEF_S:
@@ -86,10 +86,9 @@ def _leaves_its_place(trail: Trail) -> bool:
 
 
 def steady(trail: Trail) -> npt.NDArray[np.bool_]:
-    """(n,) whether a sighting shows the object alone, in the size that it has around that time.
+    """(n,) whether a sighting shows the object alone, in its usual size around that time.
 
-    Where an object has left a ghost and its track has stayed with the ghost, the ghost's sightings
-    are not steady.
+    If a track has stayed with the ghost that its object left, the ghost's sightings are not steady.
     """
     sides = trail.boxes_xyxy()[:, 2:] - trail.boxes_xyxy()[:, :2]
     areas = sides.prod(axis=1)

@@ -1,7 +1,7 @@
 """Names of tracks, and the annotations that follow from them.
 
-A track with a name is an object. A track without one is a place to ignore: neither object nor
-background. A rejected track is no object, and its place is background like any other.
+A track with a name is an object. A track without a name is a place to ignore: neither object nor
+background. A rejected track is not an object, and its place is background.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLUMNS = ("track", "label", "source", "from_s", "to_s", "pictures", "note")
 class TrackRow(msgspec.Struct):
     """One line of tracks.csv.
 
-    label: a name, `-` for rejected, or empty. note: why the track is doubtful, or empty.
+    label: a name, `-` for rejected, or empty. note: the reason why the track is doubtful, or empty.
     """
 
     track: int
@@ -81,7 +81,7 @@ def read_labels(path: Path) -> dict[int, str]:
 
 
 def relabel(coco: Coco, labels: Mapping[int, str]) -> Coco:
-    """The dataset with all its tracks labelled again; one that isn't in `labels` has no name."""
+    """The dataset with all its tracks labelled again. One that is not in `labels` has no name."""
     everything = sorted(coco.annotations + coco.rejected, key=lambda annotation: annotation.id)
     given = {a.id: labels.get(a.track_id, UNNAMED) if a.track_id else UNNAMED for a in everything}
     names = sorted(set(given.values()) - {UNNAMED, REJECTED})

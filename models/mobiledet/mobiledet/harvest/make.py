@@ -1,4 +1,4 @@
-"""The harvest from end to end: footage in, a dataset folder out."""
+"""Makes a dataset folder of footage: all steps of a harvest."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from mobiledet.harvest.store import Store, load, save
 from mobiledet.harvest.teacher import Teacher, teacher_for
 from mobiledet.harvest.trails import Observations, boxes_of
 
-# Of each track on the page: how many thumbnails, their longer side, and the side of the crop as a
-# multiple of the box's longer side.
+# On the page, for each track: the number of thumbnails, their longer side, and the side of the crop
+# as a multiple of the box's longer side.
 THUMBS, THUMB_PX, THUMB_CONTEXT = 4, 112, 1.5
 THUMB_QUALITY = 80  # of 100; all thumbnails are inside one page
 FRAME_BGR = (40, 210, 240)
@@ -39,10 +39,11 @@ StartProgress = Callable[[str], Progress]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """every_s: minimum time between pictures. limit: up to N pictures of each footage, 0 = all.
+    """The options of a harvest.
 
-    teacher: a model, `truth` or "". tiles: it also looks at tiles of the frame. only: its labels
-    that count, empty = all. label: a name for all tracks that the teacher hasn't named.
+    every_s: minimum time between pictures. limit: up to N pictures of each footage, 0 = all.
+    teacher: a model, `truth` or "". tiles: whether it also looks at tiles. only: labels of the
+    teacher to use, empty = all. label: a name for all tracks that the teacher hasn't named.
     """
 
     every_s: float = 1.0
@@ -63,8 +64,8 @@ def harvest(
 ) -> Store:
     """Makes the dataset `out`, or adds to it. The dataset is complete after each footage.
 
-    footage: anything that `edge run --source` takes and that ends. start_progress: called with the
-    name of a step; the result is called with its progress. Raises EdgeError.
+    footage: sources of `edge run --source` that end. start_progress: called with the name of a
+    step; the result is called with the step's progress. Raises EdgeError.
     """
     store = load(out) if (out / DATASET).is_file() else Store()
     _check(settings, footage, out, store)
@@ -75,7 +76,7 @@ def harvest(
         )
         picked = _pick(observations, options, _stem(uri, store))
         if not picked:
-            raise PermanentError(f"source {uri}: nothing in it is worth a picture")
+            raise PermanentError(f"source {uri}: no frame is suitable as a picture")
         part = part_of(store.coco, uri, observations, picked, options.label)
         thumbs = _write_pictures(reading, out, picked, part, start_progress(f"{uri}, pictures"))
         store.coco.images += part.images
@@ -87,7 +88,7 @@ def harvest(
 
 
 def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) -> None:
-    """Refuses bad footage before the first hour of work. Raises ConfigError, SourceError."""
+    """Refuses bad footage before hours of work. Raises ConfigError, SourceError."""
     for uri, count in Counter(footage).items():
         if count > 1:
             raise ConfigError(f"{uri} is given twice")
@@ -116,7 +117,7 @@ def _pick(observations: Observations, options: Options, stem: str) -> list[Picke
 
 
 def _stem(uri: str, store: Store) -> str:
-    """The beginning of the file names of a footage's pictures, which no other footage has."""
+    """The beginning of the file names of a footage's pictures, unique in the dataset."""
     name = uri.removeprefix("synthetic:") if uri.startswith("synthetic:") else Path(uri).stem
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "footage"
     taken = {Path(image.file_name).stem.rpartition("-")[0] for image in store.coco.images}
@@ -146,7 +147,7 @@ def _write_pictures(
 
 
 def _views(part: Part) -> dict[int, list[tuple[int, Box]]]:
-    """By frame index, the tracks that get a thumbnail, and their boxes: a few of each track."""
+    """By frame index, the tracks that get a thumbnail there, and their boxes."""
     views: dict[int, list[tuple[int, Box]]] = defaultdict(list)
     for track_id, trail in part.trails.items():
         count = len(trail.sightings)
@@ -157,7 +158,7 @@ def _views(part: Part) -> dict[int, list[tuple[int, Box]]]:
 
 
 def _thumb(picture: Picture, box_xyxy: Box) -> str:
-    """The box, drawn in, with some of its surroundings: a JPEG file in base64."""
+    """The box and its surroundings as a JPEG file in base64."""
     x0, y0, x1, y1 = box_xyxy
     side_px = THUMB_CONTEXT * max(x1 - x0, y1 - y0)
     sides = np.full((1, 2), side_px, np.float32)

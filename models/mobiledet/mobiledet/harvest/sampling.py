@@ -1,8 +1,8 @@
 """Chooses the moments that become pictures: those that show something new.
 
-A track is new where it first appears and where it has left the place that it had in its last
-picture, so that an object that stands still is not in a thousand pictures. The scene without any
-object becomes a picture from time to time: it teaches a detector what is not an object.
+A track is new when it first appears and when it has left its place in the last picture, so that an
+object that stands still is not in a thousand pictures. The empty scene becomes a picture from time
+to time, as an example of background.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from edge.vision.geometry import iou
 from mobiledet.harvest.trails import Moment, Observations, Sighting, boxes_of
 
-# Chosen, not measured: how much a box may have moved, and how often the empty scene is kept.
+# Chosen, not measured: overlap from which on a box has not moved; time between empty scenes.
 SAME_PLACE_IOU = 0.7
 EMPTY_EVERY_S = 30.0
 

@@ -1,8 +1,8 @@
-"""The contact sheet: one page, complete in itself, on which a person names tracks.
+"""The contact sheet: a page in one file, on which a person names tracks.
 
-The page is `sheet.html` beside this file, filled with the tracks and their thumbnails as JSON. A
-page that a browser has opened from a file can't write files: it offers the labels as a download,
-labels.json, for `edge-train label`.
+It is `sheet.html` beside this file, filled with the tracks and their thumbnails as JSON. A browser
+does not let such a page write files, so that it offers the labels as a download, labels.json, for
+`edge-train label`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OPENING, CLOSING = '<script id="tracks" type="application/json">', "</script>"
 
 
 class Entry(msgspec.Struct):
-    """A track as the page shows it. thumbs: JPEG files in base64."""
+    """A track on the page. thumbs: JPEG files in base64."""
 
     row: TrackRow
     thumbs: list[str]

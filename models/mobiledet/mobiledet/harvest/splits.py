@@ -1,9 +1,9 @@
-"""Training, validation and test are split by time, so that near-duplicates don't leak.
+"""Splits pictures into training, validation and test by time.
 
-Neighbouring frames of a fixed camera are nearly the same picture. Split at random, they would test
-a model on pictures that it has learnt by heart. Each footage is cut into rounds, each round into
-three blocks, with a gap before the next block from which no picture is taken. A track belongs to
-one split; in the block of another it is a place to ignore.
+Neighbouring frames of a fixed camera are nearly the same picture. A random split would test a model
+on pictures that it has memorized. Each footage is cut into rounds, and each round into three
+blocks, with gaps between them from which no picture is taken. A track belongs to one split; in the
+blocks of the others it is a place to ignore.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROUNDING_S = 1e-6  # of sums of shares
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The share of the time that each split gets. They add up to 1."""
+    """The share of the time for each split. The sum is 1."""
 
     train: float = 0.7
     val: float = 0.15

@@ -30,9 +30,9 @@ class Store:
 
 
 def load(folder: Path) -> Store:
-    """Raises DatasetError where the folder holds no harvested dataset or a damaged one."""
+    """Reads the folder. Raises DatasetError if its dataset is missing or damaged."""
     if not (folder / DATASET).is_file():
-        raise DatasetError(f"{folder}: no harvested dataset: it has no {DATASET}")
+        raise DatasetError(f"{folder}: not a harvested dataset: it has no {DATASET}")
     coco = coco_file.load(folder / DATASET)
     rows = read_tracks(folder / TRACKS)
     _check(folder / TRACKS, coco, rows)
@@ -51,7 +51,7 @@ def _check(path: Path, coco: Coco, rows: list[TrackRow]) -> None:
 
 
 def save(folder: Path, store: Store) -> None:
-    """Labels the annotations as the rows name their tracks, and writes all but the pictures.
+    """Labels the annotations by the rows of their tracks, and writes everything but the pictures.
 
     `dataset.json`, which training reads, is written last. Raises FileError.
     """
@@ -64,7 +64,7 @@ def save(folder: Path, store: Store) -> None:
 def apply(store: Store, labels: Mapping[int, str], where: str) -> None:
     """Labels rows; `save` then labels the annotations. where: the origin of the labels.
 
-    Raises DatasetError, beginning with `where`, for a track that doesn't exist.
+    Raises DatasetError, whose message begins with `where`, for a track that doesn't exist.
     """
     rows = {row.track: row for row in store.rows}
     for track, label in labels.items():

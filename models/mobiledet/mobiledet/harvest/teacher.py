@@ -1,6 +1,6 @@
-"""Teachers: they find and name the objects in a frame, as a detector or as the drawn scene itself.
+"""Teachers find and name the objects in a frame: a detector, or the drawn scene itself.
 
-There is no budget here: a teacher may look at every crop, at the whole frame and at tiles of it. It
+They have no budget: a teacher may look at every crop, at the whole frame and at tiles of it. It
 finds more than the model does in the daemon, and a small model learns from that (distillation).
 """
 
@@ -23,16 +23,13 @@ TRUTH = "truth"
 
 
 class Teacher(Protocol):
-    """Looks at frames of one footage.
-
-    exact: it finds all objects that are there.
-    """
+    """Looks at frames of one footage. exact: whether it always finds all objects."""
 
     labels: tuple[str, ...]
     exact: bool
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
-        """Detections in main pixels, from the tracker's weak score. moving_xyxy: (n, 4)."""
+        """Detections in main pixels, from the tracker's weak_score on. moving_xyxy: (n, 4)."""
         ...
 
 
@@ -41,12 +38,12 @@ def teacher_for(name: str, in_tiles: bool, settings: Settings, source: Source) -
     if name != TRUTH:
         return ModelTeacher(name, in_tiles, settings)
     if not isinstance(source, SyntheticSource):
-        raise ConfigError("--teacher truth: only a synthetic: scene knows its own objects")
+        raise ConfigError("--teacher truth needs a synthetic: scene, which knows its objects")
     return TruthTeacher(source)
 
 
 class ModelTeacher:
-    """A detector that looks at the whole frame, at all that moves, and at tiles if requested."""
+    """A detector that looks at the whole frame, at what moves, and at tiles if requested."""
 
     exact = False
 
@@ -74,7 +71,7 @@ class ModelTeacher:
 
 
 def _layouts(boxes_xyxy: Boxes, packer: Packer) -> list[Layout]:
-    """As many canvases as all boxes need."""
+    """The layouts of as many canvases as the boxes need."""
     layouts = []
     while len(boxes_xyxy):
         layout, shown = packer.next(boxes_xyxy)
@@ -84,16 +81,16 @@ def _layouts(boxes_xyxy: Boxes, packer: Packer) -> list[Layout]:
 
 
 class TruthTeacher:
-    """A drawn scene, which knows the place of everything that it has drawn."""
+    """A drawn scene, which knows the place of each figure."""
 
     exact = True
 
     def __init__(self, source: SyntheticSource) -> None:
-        """Raises ModelError for a scene in which nothing is drawn."""
+        """Raises ModelError for a scene without figures."""
         self._scene = source.scene
         self.labels = tuple(sorted(set(self._scene.labels)))
         if not self.labels:
-            raise ModelError("--teacher truth: nothing is drawn in this scene")
+            raise ModelError("--teacher truth: this scene has no figures")
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:  # noqa: ARG002
         ids, boxes = self._scene.truth(frame.index)

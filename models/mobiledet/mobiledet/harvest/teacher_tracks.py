@@ -1,7 +1,7 @@
 """Tracks of the objects that a teacher finds, followed between its looks.
 
 Between two looks the tracker follows the pixels by optical flow, as in the daemon, so that one look
-a second is enough to keep objects apart.
+per second is enough to distinguish objects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.vision.types import Frame, Luma, SourceInfo
 from mobiledet.harvest.teacher import Teacher
 from mobiledet.harvest.trails import Sighting, Trail
 
-# Looks in a row without the object, after which nothing is expected in its place. Chosen.
+# Chosen: number of looks in a row without the object, after which it is not expected there.
 MISSES = 3
 
 
@@ -29,12 +29,12 @@ class TeacherTracks:
     def __init__(
         self, teacher: Teacher, settings: Settings, info: SourceInfo, only: frozenset[str]
     ) -> None:
-        """only: labels that count; empty = all. Raises ConfigError for one that isn't known."""
+        """only: labels to use, empty = all. Raises ConfigError for an unknown one."""
         if unknown := sorted(only - set(teacher.labels)):
             known = ", ".join(teacher.labels)
             raise ConfigError(f"--only {unknown[0]}: the teacher's labels are {known}")
         self._teacher, self._settings = teacher, settings
-        self._counts = np.array([not only or label in only for label in teacher.labels])
+        self._is_used = np.array([not only or label in only for label in teacher.labels])
         self._strong = settings.model.min_score
         self._tracker = Tracker(settings.tracker, teacher.labels, self._strong, info.main_size)
         self._flow = Flow(info.luma_shape, info.main_size)
@@ -58,7 +58,7 @@ class TeacherTracks:
 
     def _look(self, frame: Frame, time_s: float, moving_xyxy: Boxes) -> None:
         detections = self._teacher.look(frame, moving_xyxy)
-        detections = detections[self._counts[detections.class_ids]]
+        detections = detections[self._is_used[detections.class_ids]]
         ids = self._tracker.update(detections, self._whole, frame.index)
         rows = zip(ids.tolist(), detections.boxes_xyxy.tolist(), detections.scores.tolist(),
                    detections.class_ids.tolist(), strict=True)  # fmt: skip
@@ -66,7 +66,7 @@ class TeacherTracks:
             box, label = (x0, y0, x1, y1), self._teacher.labels[class_id]
             if track_id:
                 sighting = Sighting(frame.index, time_s, box, score=score, label=label)
-                # The tracker may join two drawn figures that meet; their labels keep them apart.
+                # The tracker may join two drawn figures that meet; their labels distinguish them.
                 key = track_id, label if self._teacher.exact else ""
                 self._sightings[key].append(sighting)
             else:
@@ -79,7 +79,7 @@ class TeacherTracks:
             ]
 
     def result(self) -> tuple[list[Trail], list[tuple[int, Box]]]:
-        """Convincing trails with their most frequent label; (frame index, box) of all others."""
+        """Convincing trails with their labels, and (frame index, box) of all other sightings."""
         trails, unclear = [], list(self._unclear)
         for sightings in self._sightings.values():
             if self._convinces(sightings):

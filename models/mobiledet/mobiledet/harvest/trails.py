@@ -1,4 +1,4 @@
-"""Objects over time, as the harvest's steps pass them on."""
+"""Objects over time, in the form that the steps of the harvest share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sighting:
 class Trail:
     """One object over time.
 
-    label: "" while it has no name. fault: why it is probably no object (see `ghosts`), or "".
+    label: "" if it has no name. fault: why it is probably not an object (see `ghosts`), or "".
     """
 
     sightings: list[Sighting] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Trail:
 
 @dataclass(slots=True)
 class Observations:
-    """The content of one footage.
+    """The observations in one footage.
 
     moments: frames that may become pictures. trails: objects that moved or that the teacher found.
     unclear: by frame index, places outside all trails where an object may be.
@@ -86,7 +86,7 @@ def places_of(trails: list[Trail]) -> dict[int, Boxes]:
 
 
 def unexplained(sightings: list[Sighting], places: dict[int, Boxes]) -> list[Sighting]:
-    """The sightings whose boxes neither hold nor lie in one of the boxes of their frame."""
+    """The sightings whose boxes neither contain a box of `places` in their frame nor lie in one."""
     left = []
     for sighting in sightings:
         box = boxes_of([sighting.box_xyxy])
