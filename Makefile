@@ -1,4 +1,4 @@
-# `make run` and `make test` do all the set-up themselves; `make help` lists the targets.
+# `make run` and `make test` set everything up first; `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,10 +10,10 @@ TEST_JOBS ?= 2
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
-help: ## List of targets
+help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
-run: $(VENV)/ready ## Run on the Pi's camera, or on real footage if there is none
+run: $(VENV)/ready ## Run on the Pi's camera; without one, on real footage
 	@scripts/run-demo $(BIN)/edge
 
 test: $(VENV)/ready ## Run everything that can be tested here
@@ -78,7 +78,7 @@ test-arm64-system: $(VENV)/ready ## Test the package in an emulated arm64 machin
 lock: $(VENV)/ready ## Resolve the dependencies again for all supported Pythons and machines
 	scripts/lock $(BIN)
 
-schemas: $(VENV)/ready ## Write derived files: schemas, default configuration, key reference, picture of the rooms
+schemas: $(VENV)/ready ## Write derived files: schemas, default configuration, key reference, drawing of the rooms
 	$(BIN)/python -m scripts.generate
 
 clean: ## Remove environments and caches

@@ -24,7 +24,7 @@ COLOURS = ("#eef3fb", "#e4eefb", "#d9ecf2", "#d8f0e4", "#e6f3d6", "#f7f2d0", "#f
 
 @dataclass(slots=True, eq=False)
 class Box:
-    """A room in the drawing, or with an empty name the place where an arrow crosses a column.
+    """A room in the drawing, or the place where an arrow crosses a column (with an empty name).
 
     left: boxes in the column to the left that it is joined to. x, y: its upper left corner.
     """
@@ -48,7 +48,7 @@ class Box:
 
 
 def drawing() -> str:
-    """The SVG of the present source."""
+    """The drawing as an SVG document."""
     boxes = {room: Box(room, _contents(room), _column(room)) for room in rooms()}
     crossings = [
         crossing
@@ -72,7 +72,7 @@ def _column(room: str) -> int:
 
 @cache
 def _reached(room: str) -> frozenset[str]:
-    """Every room that a room imports, directly or through others."""
+    """All rooms that a room imports, directly or through others."""
     direct = rooms_of(room)
     return frozenset(direct).union(*(_reached(other) for other in direct))
 
@@ -84,7 +84,7 @@ def _direct(room: str) -> set[str]:
 
 
 def _contents(room: str) -> list[str]:
-    """Names of a folder's modules and folders, wrapped to the width of a box."""
+    """Names of a room's modules and folders, wrapped to the width of a box."""
     folder = EDGE / room
     if not folder.is_dir():
         return []
@@ -118,7 +118,7 @@ def _ordered(boxes: list[Box]) -> list[list[Box]]:
 
 
 def _place(columns: list[list[Box]]) -> int:
-    """Sets the corners, each column in the middle of the picture's height, which is returned."""
+    """Sets the corners of all boxes, with the columns centred; returns the drawing's height."""
     heights = [sum(box.height + ROW_GAP for box in column) - ROW_GAP for column in columns]
     height = max(heights) + 2 * MARGIN
     for number, column in enumerate(columns):
@@ -130,7 +130,7 @@ def _place(columns: list[list[Box]]) -> int:
 
 
 def _arrow(box: Box, other: Box) -> str:
-    """From a box to one in the column to its left; through it, where that is a crossing."""
+    """An arrow to a box in the column to the left, or a line through it if it is a crossing."""
     x0, x1 = box.x, other.x + BOX_WIDTH
     bend = COLUMN_GAP // 2
     path = f"M{x0} {box.middle} C{x0 - bend} {box.middle} {x1 + bend} {other.middle}"

@@ -1,6 +1,6 @@
-"""Writes the files that are derived from the code, or with `--check` names those that are stale.
+"""Writes the files that are derived from the code, or with `--check` lists those that are stale.
 
-They are the JSON Schemas, the default configuration, the reference of its keys and the picture of
+They are the JSON Schemas, the default configuration, the reference of its keys and the drawing of
 the rooms.
 """
 
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- generated: make schemas -->\n", "<!-- end -->\n"
 
 
 def generated() -> dict[Path, str]:
-    """Every derived file with the text that it should hold."""
+    """The derived files with their present contents, as the code defines them."""
     schemas = ROOT / "docs" / "schemas"
     files = {schemas / f"{kind}.json": text.decode() for kind, text in messages.schemas().items()}
     files[ROOT / "systemd" / "edge.toml"] = config.commented()
@@ -31,7 +31,7 @@ def generated() -> dict[Path, str]:
 
 
 def stale() -> list[str]:
-    """The derived files that are missing or differ from what they should hold."""
+    """Names of the derived files that are missing or out of date."""
     return [
         str(path.relative_to(ROOT))
         for path, text in generated().items()

@@ -1,4 +1,4 @@
-"""Which modules and rooms of `edge` import which, read from the source without running it."""
+"""The imports of the modules and rooms of `edge`, read from the source without running it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rooms() -> list[str]:
 
 
 def modules(place: str) -> list[Path]:
-    """The files of a folder of `edge`, or its one file; never an empty list."""
+    """The modules of a folder of `edge`, or one module. Raises FileNotFoundError if it has none."""
     path = EDGE / place
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
     if not files or not all(file.is_file() for file in files):
@@ -31,7 +31,7 @@ def modules(place: str) -> list[Path]:
 
 @cache
 def imports(path: Path) -> frozenset[str]:
-    """Dotted names that a module imports, also inside functions and through importlib."""
+    """Dotted names that a module imports, including those inside functions and by importlib."""
     tree = ast.parse(path.read_text())
     names = _imported_by_name(tree)
     for node in ast.walk(tree):
@@ -55,7 +55,7 @@ def rooms_of(room: str) -> set[str]:
 
 
 def _imported_by_name(tree: ast.AST) -> set[str]:
-    """Strings that look like modules, in a module that calls importlib (the start of f-strings)."""
+    """Strings that look like module names (also starts of f-strings), if it calls importlib."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     if not any("import_module" in ast.dump(call.func) for call in calls):
         return set()

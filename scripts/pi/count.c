@@ -1,5 +1,5 @@
-/* A QEMU plugin that counts what each thread of an emulated program executes, in instructions, into
- * a file that the program may map too: 64 counters of 64 bits, the first is the main thread's.
+/* A QEMU plugin that counts the instructions that each thread of an emulated program executes. The
+ * counts are in a file that the program may map too: 64 counters of 64 bits, first the main thread's.
  *
  *     qemu-aarch64 -plugin file=count.so,into=FILE PROGRAM
  */
@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Of QEMU's plugin interface only this is used; Debian 12 packages no header. */
+/* The part of QEMU's plugin interface that is used here. Debian 12 has no package with the header. */
 struct qemu_plugin_tb;
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*)(uint64_t, struct qemu_plugin_tb *));
