@@ -26,7 +26,7 @@ COMMANDS = {  # name: module and function, line of `edge --help`
     "watch": ("watch:watch", "Print the events of a running daemon."),
     "view": ("view:view", "Serve a web page to aim and tune the camera."),
     "ctl": ("ctl:ctl", "Control a running daemon: status, capture, pause, reload …"),
-    "replay": ("replay:replay", "Play a recording and show what the daemon would do."),
+    "replay": ("replay:replay", "Play a recording and show the decisions of the daemon."),
     "config": ("config:config_group", "Show and explain the configuration."),
     "check-config": ("config:check_config", "Check a configuration and list every problem."),
     "keys": ("keys:keys", "Create keys for TCP and allow or revoke clients."),
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="edge")
 def commands() -> None:
-    """Watch a camera, detect what moves and trigger captures."""
+    """Watch a camera, detect moving objects and trigger captures."""
 
 
 def main(program: click.Command = commands) -> None:

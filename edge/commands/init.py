@@ -57,7 +57,7 @@ def init(
     answers = _answers(source, watch_for, captures, camera, model, asks=asks)
     settings = _written(file, answers, force=force)
     if examined and not _healthy(settings):
-        click.echo(f"fix what failed, then: edge doctor -c {file} && edge run -c {file}")
+        click.echo(f"fix the failed checks, then: edge doctor -c {file} && edge run -c {file}")
         sys.exit(1)
     if trial is None:
         trial = asks and click.confirm(f"Try it for {TRIAL_S:.0f} s?", default=True)

@@ -24,7 +24,7 @@ def replay(
     report: Path | None,
     model: str | None,
 ) -> None:
-    """Play the recording VIDEO and show what the daemon would do.
+    """Play the recording VIDEO and show the decisions of the daemon.
 
     It writes a video with boxes drawn over it, and a report with a timeline and the picture of each
     trigger. Use it to try settings.

@@ -35,7 +35,7 @@ class SourceRecovery:
 
     @property
     def restarts(self) -> int:
-        """How often the source was lost, for any reason, and came back."""
+        """Number of times that the source was lost, for any reason, and returned."""
         return self._source.reopened if self._source is not None else 0
 
     def __call__(self, picture: PictureState) -> None:

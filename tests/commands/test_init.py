@@ -102,7 +102,7 @@ def test_a_failed_check_must_be_fixed_first(tmp_path: Path) -> None:
     done = edge_init(tmp_path, "--yes", "--source", "/nowhere.mp4", "--trial")
     assert done.returncode == 1
     assert "fail" in done.stdout
-    assert "fix what failed" in done.stdout
+    assert "fix the failed checks" in done.stdout
     assert "walk through the picture" not in done.stdout
     assert (tmp_path / "edge.toml").exists()
 

@@ -18,7 +18,7 @@ from edge.client import Event, Subscriber
 from edge.config.load import load
 from edge.config.schema import Settings
 from edge.daemon.daemon import Daemon as InProcess
-from edge.daemon.service import Service
+from edge.daemon.service import ReloadError, Service
 from edge.messages import Health
 
 CONFIG = """
@@ -164,3 +164,14 @@ def test_a_second_reload_replaces_the_daemon_that_has_not_started_yet(
         versions[second_version].motion.floor,
     ]
     assert last.progress.frames == 25
+
+
+def test_a_service_that_is_stopping_refuses_to_reload(tmp_path: Path) -> None:
+    settings = load(None, {
+        "source.uri": "synthetic:walk", "capture.directory": str(tmp_path),
+        "bus.endpoint": f"ipc://{tmp_path}/e.ipc",
+    })  # fmt: skip
+    service = Service(settings, lambda: settings)
+    service.stop()
+    with pytest.raises(ReloadError, match="the daemon is stopping"):
+        service.reload()

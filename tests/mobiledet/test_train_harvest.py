@@ -381,7 +381,7 @@ def test_wrong_usage_is_refused(arguments: list[str], sentence: str, tmp_path: P
         ("gone.mp4", {}, SourceError, "source gone.mp4: .*no such file"),
         (__file__, {}, SourceError, r"test_train_harvest\.py: "),
         ("synthetic:walks", {}, SourceError, "no scene 'walks'"),
-        ("synthetic:still", {"teacher": "truth"}, PermanentError, "nothing is drawn"),
+        ("synthetic:still", {"teacher": "truth"}, PermanentError, "this scene has no figures"),
         (
             "synthetic:crossing",
             {"teacher": "truth", "only": frozenset(["dear"])},

@@ -43,7 +43,7 @@ def teacher_for(name: str, in_tiles: bool, settings: Settings, source: Source) -
 
 
 class ModelTeacher:
-    """A detector that looks at the whole frame, at what moves, and at tiles if requested."""
+    """A detector that looks at the whole frame, at moving places and, if requested, at tiles."""
 
     exact = False
 
