@@ -26,9 +26,9 @@ def open_source(
 ) -> Source:
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
-    stall_s: a live source that gives no frame for this long is lost. on_event: gets one sentence
-    when a source is lost and when it is back. on_resume: gets the source's information when it is
-    back. clip_height_px: a camera with an encoder of its own encodes pictures up to this height;
+    stall_s: a live source that gives no frame for this long is lost. on_event: receives a sentence
+    when a source is lost and when it is back. on_resume: receives the source's information when it
+    is back. clip_height_px: a camera that has an encoder uses it for pictures up to this height;
     0 = never. recording: the settings are those of the camera that made this recording, so that
     settings which only a camera follows are ignored rather than refused.
 
@@ -45,7 +45,7 @@ def open_source(
 
 
 def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:
-    """Imports the module of this kind only: picamera2, for one, is on a Pi alone."""
+    """Imports the module of this kind only, as picamera2 is installed only on a Pi."""
     if kind is Kind.PICAMERA2:
         from edge.sources.picamera2 import Picamera2Source
 

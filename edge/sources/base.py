@@ -11,13 +11,13 @@ class Source(Protocol):
     """Opened, read and closed by one thread; may be opened again after a close."""
 
     def open(self) -> SourceInfo:
-        """Raises SourceError where it can never work, SourceLostError where it may work later."""
+        """Raises SourceError if it can never work, SourceLostError if it may work later."""
         ...
 
     def read(self) -> Frame | None:
-        """The next frame, paced; None at the end of a file. Raises SourceLostError."""
+        """The next frame, when it is due; None at the end of a file. Raises SourceLostError."""
         ...
 
     def close(self) -> None:
-        """May be called at any time and by any thread, also twice."""
+        """Releases it. Callable at any time, from any thread and more than once."""
         ...

@@ -1,4 +1,4 @@
-"""Pictures in a camera's own buffers, and the return of a buffer with its last reader."""
+"""Pictures in a camera's own buffers, without a copy; the last reader returns the buffer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Lease:
         self._mapped: list[Any] = []
 
     def view(self, library: Any, stream: str) -> Plane:
-        """The bytes of a stream's buffer itself, 1-dimensional and read-only.
+        """(n,) uint8, the bytes of a stream's buffer, read-only.
 
         Each array that is derived from this one keeps the lease, even when the frame is gone.
         """
@@ -35,7 +35,7 @@ class Lease:
 
 
 class _Buffer:
-    """Memory of a camera in numpy's `__array_interface__`, which keeps its lease."""
+    """A camera's memory for numpy (`__array_interface__`); it keeps the lease."""
 
     def __init__(self, array: Plane, lease: Lease) -> None:
         (address, _), shape = array.__array_interface__["data"], array.shape

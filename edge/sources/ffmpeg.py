@@ -1,4 +1,4 @@
-"""Opening and decoding of files, network streams and V4L2 cameras by PyAV (FFmpeg)."""
+"""Opens and decodes files, network streams and V4L2 cameras with PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge.sources.kinds import Kind, kind_of
 from edge.vision.picture import Picture, PixelFormat, Plane
 from edge.vision.types import EncodedPacket, EncodedStream
 
-VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # the others are converted
+VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # other formats are converted
 
 OnDamage = Callable[[av.FFmpegError, int], None]
 
@@ -28,7 +28,7 @@ OnDamage = Callable[[av.FFmpegError, int], None]
 def open_container(settings: SourceSettings, stall_s: float) -> av.container.InputContainer:
     """stall_s: how long a live source may take to answer.
 
-    Raises SourceError, or SourceLostError for a live source, which may come later.
+    Raises SourceError, or SourceLostError for a live source, which may work later.
     """
     kind = kind_of(settings.uri)
     try:
@@ -62,9 +62,9 @@ def _options(settings: SourceSettings, kind: Kind) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded image with the packets that came up to it.
+    """A decoded image with the packets since the image before.
 
-    time_ns: presentation time in the stream, as are those of the packets.
+    time_ns: presentation time in the stream; the packets' times are too.
     """
 
     image: av.VideoFrame
@@ -75,9 +75,9 @@ class Decoded:
 class Decoder:
     """Decodes the first video stream of a container, once from its start to its end.
 
-    on_damage: gets the error of each packet that can't be decoded, and how many there are in a
-    row; they are skipped, unless it raises. encoded: set where the packets can be recorded as they
-    come. problem: a reason why they can't, where that is unexpected.
+    on_damage: receives the error of each packet that can't be decoded, and how many there are in
+    a row; they are skipped, unless it raises. encoded: set if the packets can be recorded without
+    encoding again. problem: the reason why they can't, if the stream is damaged.
     """
 
     def __init__(self, container: av.container.InputContainer, on_damage: OnDamage) -> None:
@@ -90,7 +90,7 @@ class Decoder:
         self._annexb = self._converter()
 
     def __iter__(self) -> Iterator[Decoded]:
-        """Raises av.FFmpegError where the container can't be read, and what `on_damage` raises."""
+        """Raises av.FFmpegError if the container can't be read, and the errors of `on_damage`."""
         packets: list[EncodedPacket] = []
         in_a_row = 0
         for packet in self._container.demux(self.stream):
@@ -107,18 +107,18 @@ class Decoder:
                 packets.clear()
 
     def _recorded(self, packet: av.Packet[Any]) -> Iterator[EncodedPacket]:
-        """The packet as clips need it, if it can be recorded; it is empty afterwards."""
+        """The packet in the form for clips, if it can be recorded; `packet` is empty afterwards."""
         if self._annexb is None or not packet.size or packet.pts is None:
             return
         time_ns = _time_ns(packet)
         try:
             data, is_key_frame = self._annexb.take(packet)
-        except av.FFmpegError:  # as damaged as for the decoder, which has reported it
+        except av.FFmpegError:  # the decoder has reported this damage
             return
         yield EncodedPacket(data, time_ns, is_key_frame)
 
     def _converter(self) -> AnnexB | None:
-        """Set for H.264 in presentation order, which can be recorded as it comes."""
+        """None unless the stream is H.264 in presentation order, which can be recorded."""
         context = self.stream.codec_context
         if context.name != "h264" or context.has_b_frames or not context.extradata:
             return None
@@ -132,7 +132,7 @@ class Decoder:
 
 
 def _time_ns(timed: av.VideoFrame | av.Packet[Any]) -> int:
-    """Presentation time; 0 where the stream gives none."""
+    """Presentation time in nanoseconds; 0 if the stream gives none."""
     if timed.pts is None or timed.time_base is None:
         return 0
     return round(timed.pts * timed.time_base * NS_PER_S)
@@ -162,5 +162,5 @@ def _view(plane: Any, height: int, width: int) -> Plane:
 
 
 def reason(error: Exception) -> str:
-    """FFmpeg's own words, without the number of the error."""
+    """FFmpeg's text for an error, without its number."""
     return str(getattr(error, "strerror", None) or error)

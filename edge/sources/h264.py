@@ -1,4 +1,4 @@
-"""H.264 packets of a stream in the one form that clips are made of."""
+"""Converts the H.264 packets of a stream to Annex B, the form that clips are written from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LAST_SLICE = 5
 
 
 class AnnexB:
-    """Gives the packets of one stream as Annex B, with parameter sets before each key frame.
+    """Converts the packets of one stream, with parameter sets before each key frame.
 
-    Files such as MP4 give units with their lengths, and the parameter sets once, in a record
-    (`avcC`, ISO/IEC 14496-15, 5.3.3.1). Annex B has start codes, but an RTSP server may send the
+    Files such as MP4 have units with their lengths, and the parameter sets once, in a record
+    (`avcC`, ISO/IEC 14496-15, 5.3.3.1). RTSP streams have start codes, but a server may send the
     parameter sets only in its description. FFmpeg's bitstream filters turn both into packets from
     which a decoder can begin.
 
-    The constructor raises av.FFmpegError where the record is damaged.
+    The constructor raises av.FFmpegError if the record is damaged.
     """
 
     def __init__(self, stream: av.VideoStream) -> None:

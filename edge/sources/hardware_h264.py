@@ -1,4 +1,4 @@
-"""The H.264 encoder in a Raspberry Pi up to 4, which picamera2 feeds in a thread of its own."""
+"""The H.264 encoder of a Raspberry Pi 4 or older; picamera2 feeds it in a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from edge.errors import SourceError
 from edge.vision.types import EncodedPacket, EncodedStream
 
-MAX_WIDTH_PX, MAX_HEIGHT_PX = 1920, 1088  # of the Pi's encoder, in whole macroblocks
+MAX_WIDTH_PX, MAX_HEIGHT_PX = 1920, 1088  # limits of the Pi's encoder, in whole macroblocks
 MAX_WAITING = 256  # packets: 8 s at 30 fps, after which the camera counts as lost anyway
 
 
@@ -18,8 +18,8 @@ class HardwareH264:
     """Encodes each exposure of the stream `main`: a key frame a second, parameter sets in band.
 
     library: the module picamera2. camera: configured, not started. monotonic_ns: converts the
-    sensor's time to that of frames. answers: whether any packet has come. Raises SourceError where
-    there is no such encoder, or another program uses it.
+    sensor's time to that of frames. answers: whether any packet has come. Raises SourceError if
+    there is no such encoder, or if another program uses it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class HardwareH264:
         rate = max(1, round(fps))
         self._encoder = library.encoders.H264Encoder(repeat=True, iperiod=rate, framerate=rate)
         output = library.outputs.Output()
-        output.outputframe = self._collect  # instead of a class derived from a late import
+        output.outputframe = self._collect  # a derived class would need picamera2 at import time
         try:
             camera.start_encoder(self._encoder, output, name="main")
         except (OSError, RuntimeError, KeyError) as error:
@@ -44,11 +44,11 @@ class HardwareH264:
             raise SourceError(f"no encoder: {error}") from error
 
     def packets(self) -> tuple[EncodedPacket, ...]:
-        """Those encoded since the last call, oldest first; about a frame behind the camera."""
+        """The packets since the last call, oldest first, about a frame behind the camera."""
         return tuple(self._packets.popleft() for _ in range(len(self._packets)))
 
     def close(self) -> None:
-        """To be called before the camera is closed, as the encoder holds its buffers."""
+        """Call it before the camera is closed, as the encoder holds its buffers."""
         self._camera.stop_encoder(self._encoder)
 
     def _fits(self) -> bool:
@@ -62,12 +62,12 @@ class HardwareH264:
         packet: object = None,  # noqa: ARG002 (for other encoders of picamera2)
         audio: bool = False,  # noqa: ARG002
     ) -> None:
-        """Called in picamera2's thread, with times from the first frame that was encoded."""
+        """Called in picamera2's thread; times count from the first encoded frame."""
         self.answers = True
         sensor_ns = (self._encoder.firsttimestamp + timestamp_us) * 1000
         self._packets.append(EncodedPacket(bytes(data), self._monotonic_ns(sensor_ns), keyframe))
 
     def _abandon(self) -> None:
-        """Stops an encoder that half started: its thread may poll a closed device."""
+        """Stops an encoder that failed to start, as its thread may poll a closed device."""
         with contextlib.suppress(OSError, RuntimeError, AttributeError):
             self._encoder.stop()

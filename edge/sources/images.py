@@ -1,4 +1,4 @@
-"""A folder of images as a source, in the order of their names."""
+"""Plays a folder of images as a source, in the order of their names."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ImagesSource:
 
 
 def _picture(path: Path) -> Picture | None:
-    """With even sides, as encoders need them; None for a file that is no image."""
+    """The image with even sides, as encoders need them; None for a file that is not an image."""
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if image is None or min(image.shape[:2]) < 2:
         return None

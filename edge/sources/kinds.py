@@ -9,12 +9,12 @@ from edge.config.schema import SourceSettings
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
 SCHEMES = ("picamera2", "v4l2", "synthetic", *STREAMS)
-# Settings that no source may ignore silently, and the ability that each of them needs.
+# Settings that no source may ignore silently, and the ability that each needs.
 ABILITIES = {"upside_down": "rotate its picture", "focus_m": "move its lens"}
 
 
 class Kind(enum.Enum):
-    """One kind of source, each with a class of its own but the last three, which FFmpeg reads."""
+    """A kind of source. One class reads the last three, through FFmpeg; each other has its own."""
 
     PICAMERA2 = enum.auto()
     SCENE = enum.auto()
@@ -25,17 +25,17 @@ class Kind(enum.Enum):
 
     @property
     def live(self) -> bool:
-        """Whether it gives frames by itself, so that it can be lost and come back."""
+        """Whether its frames arrive at their own pace, so that it can be lost and opened again."""
         return self in (Kind.PICAMERA2, Kind.V4L2, Kind.STREAM)
 
     @property
     def follows(self) -> frozenset[str]:
-        """The names in `ABILITIES` that it follows."""
+        """The settings in `ABILITIES` that it follows."""
         return frozenset(ABILITIES) if self is Kind.PICAMERA2 else frozenset()
 
 
 def kind_of(uri: str) -> Kind:
-    """Never fails: a path at which there is nothing counts as a video file."""
+    """Never fails: a path without a file counts as a video file."""
     scheme, separator, _ = uri.partition(":")
     match scheme if separator else "":
         case "picamera2":
@@ -56,7 +56,7 @@ def check(settings: SourceSettings) -> list[str]:
     """One sentence for each setting that the source can't follow. Opens nothing."""
     follows = kind_of(settings.uri).follows
     return [
-        f"source.{name}: only a picamera2 camera can {ability}, and {settings.uri} is none; "
+        f"source.{name}: only a picamera2 camera can {ability}, and {settings.uri} is not one; "
         "remove this setting"
         for name, ability in ABILITIES.items()
         if getattr(settings, name) and name not in follows

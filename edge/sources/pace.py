@@ -9,9 +9,9 @@ from edge.runtime.times import NS_PER_S
 
 
 class Pace:
-    """Turns a recording's own times into times of the clock, counted from the start of play.
+    """Turns times in a recording into times of the clock, counted from the start of play.
 
-    fast: the same times, without a wait.
+    fast: gives the same times without waiting for them.
     """
 
     def __init__(self, *, fast: bool) -> None:

@@ -1,7 +1,7 @@
 """The Raspberry Pi camera through picamera2, which only this module imports.
 
 Two streams of the same exposure: `main` for crops and captures, `lores` for motion. Both are views
-into the camera's own buffers, which the camera gets back with the last view on them.
+into the camera's own buffers; a buffer returns to the camera with the last view of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edge.sources.views import even, luma_size
 from edge.vision.types import Frame, SourceInfo
 
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
-IN_CAMERA = 3  # of these, so that exposure goes on: one done and unread, two being exposed
+IN_CAMERA = 3  # of these, so that exposure goes on: one completed and unread, two being exposed
 DEFAULT_FPS = 15.0  # half of a sensor's usual 30 fps, which halves the work for each frame
 MANUAL_FOCUS = 0  # libcamera's AfModeManual
 # Raised by picamera2 and libcamera where a camera is gone, busy, or closed by another thread.
@@ -33,8 +33,8 @@ FAILURES = (RuntimeError, OSError, IndexError, KeyError, concurrent.futures.Canc
 class Picamera2Source:
     """`picamera2:N`, where N counts from 0 the cameras that libcamera lists.
 
-    clip_height_px: pictures up to this height go to the Pi's own H.264 encoder, where it has one,
-    and their packets come with the frames; 0 = never.
+    clip_height_px: pictures up to this height go to the Pi's own H.264 encoder, if it has one, and
+    their packets come with the frames; 0 = never.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Picamera2Source:
         return SourceInfo(self._settings.uri, main, lores, fps, live=True, encoded=encoded)
 
     def read(self) -> Frame | None:
-        """The next exposure. Raises SourceLostError where none comes within the stall time."""
+        """The next exposure. Raises SourceLostError if none comes within the stall time."""
         camera = self._camera
         if camera is None:
             return None
@@ -85,7 +85,7 @@ class Picamera2Source:
         except FAILURES as error:
             if self._camera is None:
                 return None
-            reason = f"the camera fails: {_reason(error)}"
+            reason = f"the camera failed: {_reason(error)}"
             if isinstance(error, TimeoutError):
                 if self._index > self._first_index and self._encoder is not None:
                     self._give_up_silent(self._encoder)
@@ -99,7 +99,7 @@ class Picamera2Source:
         encoder, self._encoder = self._encoder, None
         if camera is None:
             return
-        # A camera that is gone can't be closed well; if it still runs, the next `open` fails.
+        # Closing a camera that is gone fails. If it still runs, the next `open` fails.
         with contextlib.suppress(*FAILURES):
             camera.cancel_all_and_flush()
             if encoder is not None:
@@ -108,7 +108,7 @@ class Picamera2Source:
             camera.close()
 
     def _configure(self, fps: float) -> None:
-        """Asks for both streams, and takes the configuration that was granted instead."""
+        """Requests both streams, and keeps the configuration that was granted."""
         main = (even(self._settings.width_px), even(self._settings.height_px))
         width, height = luma_size(*main, self._settings.luma_width_px)
         interval_us = round(1_000_000 / fps)
@@ -119,7 +119,7 @@ class Picamera2Source:
             self._camera.create_video_configuration(
                 main={"size": main, "format": "YUV420"},
                 lores={"size": (even(width), even(height)), "format": "YUV420"},
-                raw=None,  # nobody reads it, and its buffers would be the largest
+                raw=None,  # not used, and its buffers would be the largest
                 sensor={"output_size": _sensor_size(self._camera.sensor_resolution, main)},
                 transform=transform,
                 colour_space=libcamera.ColorSpace.Smpte170m(),
@@ -160,13 +160,13 @@ class Picamera2Source:
         _, nearest, _ = limits
         if distance_m * nearest < 1:
             raise SourceError(
-                f"source {self._settings.uri}: this camera can focus from {1 / nearest:.2g} m "
-                f"on, but source.focus_m is {distance_m:g}"
+                f"source {self._settings.uri}: this camera's nearest focus is {1 / nearest:.2g} m, "
+                f"but source.focus_m is {distance_m:g}; raise it"
             )
         return {"AfMode": MANUAL_FOCUS, "LensPosition": 1 / distance_m}
 
     def _frame(self, request: Any, index: int) -> Frame:
-        """Views, or copies while the camera would otherwise have too few buffers."""
+        """A frame of views; of copies, if the camera would otherwise have too few buffers."""
         lease = Lease(request)
         self._leases.add(lease)
         sensor_ns = request.get_metadata().get("SensorTimestamp")
@@ -189,7 +189,7 @@ class Picamera2Source:
         return self._encoder.packets()
 
     def _give_up_silent(self, encoder: HardwareH264) -> None:
-        """Stops using an encoder without a packet since `open`; it may even hold all buffers."""
+        """Stops using an encoder that sent no packet since `open`, as it may hold all buffers."""
         if encoder.answers:
             return
         self._clip_height_px = 0
@@ -220,7 +220,7 @@ class Picamera2Source:
 
 
 def _library() -> Any:
-    # Both log each failure, which our sentence reports already. The variable brings their log back.
+    # Both libraries log each failure, which our errors report too. The variable restores their log.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:FATAL")
     logging.getLogger("picamera2.picamera2").setLevel(logging.CRITICAL)
     try:
@@ -232,7 +232,7 @@ def _library() -> Any:
 
 
 def _camera(library: Any, number: int) -> Any:
-    """`Picamera2(number)`; closes the end of a pipe that it leaves open when it fails."""
+    """`Picamera2(number)`; if it fails, closes the end of a pipe that it leaves open."""
     camera = library.Picamera2.__new__(library.Picamera2)
     try:
         camera.__init__(number)
@@ -243,7 +243,7 @@ def _camera(library: Any, number: int) -> Any:
 
 
 def _sensor_size(sensor: tuple[int, int], main: tuple[int, int]) -> tuple[int, int]:
-    """The sensor's mode with the whole field of view: the binned one, if that is large enough.
+    """The size of a sensor mode with the whole field of view: binned, if that is large enough.
 
     picamera2 would take the mode nearest to the picture: for 1280x720 of an IMX708 it shows only
     the middle two thirds.
@@ -253,7 +253,7 @@ def _sensor_size(sensor: tuple[int, int], main: tuple[int, int]) -> tuple[int, i
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost error: picamera2 wraps those of libcamera in others that say less."""
+    """The innermost error: picamera2 wraps those of libcamera in less specific ones."""
     inner: BaseException | None = error
     while inner is not None:
         error = inner
@@ -267,7 +267,7 @@ def _monotonic_ns(sensor_ns: int) -> int:
     """The sensor's time on the clock of `time.monotonic_ns`.
 
     libcamera documents CLOCK_BOOTTIME, but its drivers pass on the kernel's CLOCK_MONOTONIC. The
-    two differ by the time in suspension: the clock on which the frame is newest is taken.
+    two differ by the time in suspend. The clock is used on which the frame is newest.
     """
     now_ns = time.monotonic_ns()
     boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""A live source that is opened again after it was lost."""
+"""Opens a live source again after it was lost, so that its reader gets frames without end."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ OnResume = Callable[[SourceInfo], None]
 
 
 class Reconnecting:
-    """Wraps a live source. Over a loss, indices go on and times don't go back.
+    """Wraps a live source. After a loss, indices continue and times don't go back.
 
     The first `open` is tried once, so that a wrong address is reported at once. A source that comes
-    back with another size of picture ends in SourceLostError, as the stages are made for one size.
+    back with another size of picture ends in SourceLostError, as the stages work with one size.
     A frame of another size is damage, and the source counts as lost.
 
-    on_event: gets one sentence for each loss, restart and return. on_resume: gets the source's new
-    information when it is back, as its packets are a new stream; both in the thread that reads,
-    except for a restart. reopened: number of returns.
+    on_event: receives one sentence for each loss, restart and return. on_resume: receives the
+    source's new information when it is back, as its packets are a new stream. Both run in the
+    thread that reads, except `on_event` for a restart. reopened: number of returns.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Reconnecting:
         self._last_ns = 0
 
     def open(self) -> SourceInfo:
-        """As `open` of the wrapped source."""
+        """Opens the wrapped source, once. Raises its errors."""
         self._closed.clear()
         self._info = self._source.open()
         return self._info
@@ -73,13 +73,13 @@ class Reconnecting:
         return None
 
     def answering_s(self) -> float:
-        """How long the present call of the source has taken so far; 0 between two."""
+        """How long the present call of the source has taken so far; 0 between calls."""
         return self._call.busy_s()
 
     def restart(self, reason: str) -> None:
         """Treats the source as lost, from another thread. reason: a sentence for `on_event`.
 
-        A source that hangs in a call is closed meanwhile, which may take as long as that call.
+        A source that hangs in a call is closed at once, which may take as long as that call.
         """
         self._on_event(reason)
         self._restarting.set()
@@ -87,7 +87,7 @@ class Reconnecting:
             self._source.close()
 
     def close(self) -> None:
-        """Also ends a wait for the source to come back."""
+        """Closes the source, and ends a wait for its return."""
         self._closed.set()
         self._source.close()
 

@@ -1,4 +1,4 @@
-"""Files, network streams and V4L2 cameras as sources of frames."""
+"""Reads files, network streams and V4L2 cameras as sources of frames."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from edge.sources.pace import Pace
 from edge.sources.views import even, luma_of, luma_size
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
 
-DEFAULT_FPS = 25.0
-MAX_CORRUPT_IN_A_ROW = 100  # more is no damage: it is something else than video
+DEFAULT_FPS = 25.0  # the rate of PAL, where neither container nor codec states one
+MAX_CORRUPT_IN_A_ROW = (
+    100  # packets, 4 s at 25 fps; more is not damage but something other than video
+)
+EARLY = 1 / 4  # share of the time between frames by which one may come early and is kept
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +44,13 @@ class VideoSource:
         self.corrupt = 0
 
     def open(self) -> SourceInfo:
-        """Raises SourceError, or SourceLostError for a stream that may come later."""
+        """Raises SourceError, or SourceLostError for a live source that may work later."""
         self._pace.start()
         self._index = 0
         decoder = self._decoder()
         if decoder.problem:
             log.warning(
-                "source %s: %s: its packets can't be recorded as they come",
+                "source %s: %s: its packets can't be recorded, so clips are encoded again",
                 self._settings.uri, decoder.problem,
             )  # fmt: skip
         stream = decoder.stream
@@ -102,13 +105,13 @@ class VideoSource:
             raise SourceLostError(f"source {self._settings.uri}: nothing in it can be decoded")
 
     def _played(self, decoder: Decoder) -> Iterator[Decoded]:
-        """Decoded images with the time since the start of play; again and again with `loop`."""
+        """Decoded images with the time since the start of play; with `loop`, without end."""
         base_ns = 0
         while True:
             last_ns, step_ns = base_ns, 0
             for decoded in decoder:
                 now_ns = base_ns + decoded.time_ns
-                # A file without or with false times plays on at its frame rate.
+                # A file's times may be missing or go back; those of frames must rise.
                 now_ns = max(now_ns, last_ns + 1) if self._index else now_ns
                 step_ns, last_ns = now_ns - last_ns or step_ns, now_ns
                 yield Decoded(decoded.image, now_ns, _shifted(decoded.packets, base_ns))
@@ -118,7 +121,7 @@ class VideoSource:
             decoder = self._decoder()
 
     def _sampled(self, played: Iterator[Decoded]) -> Iterator[Decoded]:
-        """At most `fps` images a second; the packets of those left out go with the next."""
+        """At most `fps` images a second; an omitted image's packets come with the next one."""
         if not self._settings.fps:
             yield from played
             return
@@ -127,7 +130,7 @@ class VideoSource:
         for decoded in played:
             kept += decoded.packets
             now_ns = time.monotonic_ns() if self._live else decoded.time_ns
-            if now_ns < due_ns - step_ns / 4:
+            if now_ns < due_ns - step_ns * EARLY:
                 continue
             due_ns = max(due_ns + step_ns, now_ns + step_ns / 2)
             yield replace(decoded, packets=kept)

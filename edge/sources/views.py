@@ -1,4 +1,4 @@
-"""The sizes of a frame's two views, and its luma plane."""
+"""Computes the sizes of a frame's two views and its luma plane, alike for all sources."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_the_lens_moves_to_the_configured_distance_or_the_camera_refuses(
     assert camera.wanted_controls["LensPosition"] == 4
     assert camera.wanted_controls["AfMode"] == 0
     with pytest.raises(
-        SourceError, match=r"can focus from 0\.067 m on, but source\.focus_m is 0\.05"
+        SourceError, match=r"nearest focus is 0\.067 m, but source\.focus_m is 0\.05; raise it"
     ):
         Picamera2Source(SourceSettings(focus_m=0.05)).open()
 

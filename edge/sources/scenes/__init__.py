@@ -1,1 +1,1 @@
-"""Drawn footage with exact ground truth."""
+"""Drawn footage with exact ground truth, for tests, benchmarks and demonstrations."""

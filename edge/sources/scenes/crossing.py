@@ -1,7 +1,7 @@
-"""Drawn deer and cars that cross the picture, each pass different, with exact boxes.
+"""Draws deer and cars that cross the picture, each pass different, with exact boxes.
 
-They train and test detectors of more than one class where there is no such footage. They have
-outlines, gaits, coats and sizes of their own, but they are no photographs and replace none.
+They train and test detectors of more than one class where there is no such footage. Outlines,
+gaits, coats and sizes vary, but drawings do not replace photographs.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy.typing as npt
 from edge.sources.scenes.figures import Colour, Sprite, ellipse, line, polygon, shade, sprite
 from edge.vision.picture import Plane
 
-PHASES = 6  # of a gait, or of a turning wheel
-INDIVIDUALS = 3  # drawn for each lane; they pass in turn
+PHASES = 6  # pictures of one stride, or of one turn of a wheel
+INDIVIDUALS = 3  # figures of each lane; they pass in turn
 GAIT_HZ = 1.2  # strides a second of a walking deer
 FAR, NEAR = 0.35, 0.98  # rows of feet and wheels, in heights of the picture
 COATS: tuple[Colour, ...] = ((128, 88, 56), (104, 80, 60), (150, 106, 70), (92, 70, 50))

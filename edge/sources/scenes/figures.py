@@ -1,7 +1,7 @@
-"""Drawn people, similar enough to real ones for a person detector to detect them.
+"""Draws people, similar enough to real ones for a person detector to detect them.
 
-A scene with them tests everything from exposure to capture where there is neither a camera nor
-footage. They are detected best about 70 px high and on calm ground, and scenes show them so.
+A scene with them tests everything from exposure to capture without a camera or footage. The model
+detects them best about 70 px high and on calm ground, so scenes draw them that way.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ CLOTHES: tuple[tuple[Colour, Colour], ...] = (  # coat and trousers in RGB
     ((35, 35, 38), (30, 30, 34)),
 )
 SKIN, HAIR, SHOES = (196, 150, 125), (40, 30, 25), (30, 28, 26)
-PHASES = 8  # of a stride
+PHASES = 8  # pictures of one stride
 SUPERSAMPLING = 4
 SHARE_OF_HEIGHT = 0.5  # width of the sprite; the figure itself is narrower
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A figure in one phase: I420 planes and how much of each pixel they cover, 0..1."""
+    """A figure in one phase. planes: I420. covers: the share of each pixel that it covers, 0..1."""
 
     planes: tuple[Plane, Plane, Plane]
     covers: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]

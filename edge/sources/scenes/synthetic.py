@@ -1,4 +1,4 @@
-"""Drawn scenes with exact ground truth, for the effects of light, noise and wind on motion.
+"""Draws scenes with exact ground truth, to test the effects of light, noise and wind on motion.
 
 `synthetic:SCENE[?key=value&…]`, with keys `fps`, `duration` (seconds, 0 = endless), `width`,
 `height`, `seed` and `objects`.
@@ -33,7 +33,7 @@ SCENES = {
     "people": "drawn people walk through, which the default model detects",
     "crossing": "drawn deer and cars cross, different ones each time",
     "visits": "one drawn person after another appears and disappears 2 s later",
-    "noise": "a still scene seen by a noisy sensor",
+    "noise": "a still scene from a noisy sensor",
     "drift": "light that slowly fades and comes back",
     "step": "light that is switched on and off",
     "flicker": "lamps that beat with the frame rate",
@@ -42,7 +42,7 @@ SCENES = {
     "cloud": "a soft shadow that passes",
     "busy": "objects, noise and fading light together",
 }
-QUIET_S = 1.0  # without objects at the start, for the background
+QUIET_S = 1.0  # without objects at the start, while the background is learnt
 VISIT_S, VISITS_EVERY_S = 2.0, 4.0
 NOISE_TILES = 8
 SWITCH_S = 5.0  # light and filter change this often
@@ -73,7 +73,7 @@ class SyntheticScene:
         random = np.random.default_rng(options.seed)
         width, height = options.width, options.height
         self._ground = _texture(random, height, width, 40, (70, 150))
-        if scene == "crossing":  # leaves and gravel, as a detector meets them
+        if scene == "crossing":  # leaves and gravel, as in real pictures
             fine = _texture(random, height, width, 4, (0, 90)).astype(np.int16) - 45
             self._ground = np.clip(self._ground + fine, 0, 255).astype(np.uint8)
         self._walkers = _walkers(scene, random, options)
@@ -139,7 +139,7 @@ class SyntheticScene:
 
 
 class _Walker:
-    """A textured figure that crosses the picture again and again."""
+    """A textured figure that crosses the picture repeatedly."""
 
     label = "object"
 
@@ -167,7 +167,7 @@ class _Walker:
 
 
 class _Person:
-    """A drawn figure that walks through again and again, or visits: appears and disappears."""
+    """A drawn person who walks through repeatedly or, with `visits`, appears and disappears."""
 
     label = "person"
 
@@ -221,7 +221,7 @@ def _walkers(
 
 
 class SyntheticSource:
-    """A scene that plays as a file does."""
+    """Plays a scene like a file."""
 
     def __init__(self, settings: SourceSettings) -> None:
         """Raises SourceError for an unknown scene or option."""
