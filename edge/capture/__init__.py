@@ -1,1 +1,1 @@
-"""Stills and clips: pre-roll, encoder, writers and the limits of the storage."""
+"""Stills and clips: pre-roll, encoder, writers and storage limits."""

@@ -1,4 +1,4 @@
-"""MP4 clips from H.264 packets, without encoding anything again."""
+"""Writes MP4 clips from H.264 packets, without encoding them again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.types import EncodedPacket, EncodedStream
 
 _TICKS_PER_S = 90_000  # the clock of MPEG streams: whole ticks for all usual frame rates
-_LONE_FRAME_TICKS = _TICKS_PER_S // 25  # duration of a clip with one frame, as of 25 fps
+_LONE_FRAME_TICKS = _TICKS_PER_S // 25  # duration of a clip with one frame: as at 25 fps
 
 _Muxed: TypeAlias = "av.Packet[Stream]"
 
@@ -53,8 +53,8 @@ class ClipWriter:
         self._last_tick = -1
         self._duration_ticks = _LONE_FRAME_TICKS
         with self._failing():
-            # By path and not by file object: FFmpeg reads the file to put the index in front.
-            # It opens it with the first packet.
+            # A path, not a file object, as FFmpeg reads the file again to put the index in front.
+            # FFmpeg opens the file at the first packet.
             self._container = av.open(
                 str(part_of(path.absolute())), "w", format="mp4", options={"movflags": "faststart"}
             )
@@ -65,7 +65,7 @@ class ClipWriter:
             self._part = PartFile(path)
 
     def feed(self, packet: EncodedPacket) -> None:
-        """Packets in order of time; those before the first key frame are left out."""
+        """Adds packets in order of time; those before the first key frame are omitted."""
         if not self.frames and not packet.keyframe:
             return
         if not self.frames:
@@ -91,7 +91,7 @@ class ClipWriter:
         )
 
     def abort(self) -> None:
-        """Removes all that was written."""
+        """Removes the unfinished file."""
         with suppress(OSError):
             self._part.discard()
         with suppress(OSError, av.FFmpegError):
@@ -112,7 +112,7 @@ class ClipWriter:
         muxed.stream = self._video
         muxed.time_base = Fraction(1, _TICKS_PER_S)
         muxed.pts = muxed.dts = tick
-        muxed.duration = self._duration_ticks  # counts for the last frame only
+        muxed.duration = self._duration_ticks  # used for the last frame only
         muxed.is_keyframe = packet.keyframe
         return muxed
 

@@ -1,4 +1,4 @@
-"""From frames and requests to clips: which packets each clip gets, and when it ends."""
+"""Decides which packets each clip gets and when it ends, by frame time alone."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 # Bounds the pre-roll in memory: 60 s, the longest that can be configured, at 6.7 Mbit/s.
 _MAX_RING_BYTES = 48 << 20
-# The ring is longer than the pre-roll, as a trigger comes after its frame. By 3 s: a track is
+# By how much the ring is longer than the pre-roll, as a trigger comes after its frame: a track is
 # confirmed within a second or two, and requests may wait.
 _TRIGGER_DELAY_S = 3.0
 
 
 class ClipSink(Protocol):
-    """Writes the clips: `CaptureWriter`, or an object that passes the calls on to it."""
+    """The writer of clips: `CaptureWriter`, or an object that passes the calls on to it."""
 
     def start_clip(
         self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
@@ -37,7 +37,7 @@ class ClipSink(Protocol):
 
 
 class ClipCutter:
-    """Keeps the pre-roll and cuts clips out of the stream, by frame time alone.
+    """Keeps the pre-roll and cuts clips out of the stream.
 
     Belongs to one thread.
     """
@@ -52,9 +52,9 @@ class ClipCutter:
         self._fps = 0.0
 
     def begin_stream(self, fps: float, encoded: EncodedStream | None) -> None:
-        """Completes the open clip; no packet of the stream before goes into a later clip.
+        """Completes the open clip; later clips hold no packets from before this call.
 
-        encoded: set where the source gives packets, None where frames are to be encoded.
+        encoded: set if the source gives packets, None if frames are to be encoded.
         """
         self.end_clip()
         self._ring.clear()
@@ -84,7 +84,7 @@ class ClipCutter:
         self.packets(self._encoder.encode(frame))
 
     def packets(self, packets: Sequence[EncodedPacket]) -> None:
-        """Packets in order of time, from the encoder or from the source itself."""
+        """Adds packets in order of time, from the encoder or from the source itself."""
         for packet in packets:
             self._ring.add(packet)
             if self._window is None:
@@ -97,8 +97,8 @@ class ClipCutter:
     def trigger(self, group: CaptureGroup, request: CaptureRequest) -> None:
         """Joins the open clip, or starts one for this group.
 
-        All frames up to the request's have come before, so that a window which ended earlier is
-        complete. Raises CaptureError where there is no video at all.
+        Call it after all frames up to the request's, so that a window which ended earlier is
+        complete. Raises CaptureError if there is no video at all.
         """
         if self._window is not None and request.timestamp_ns in self._window:
             self._window.lengthen(request.timestamp_ns)

@@ -1,4 +1,4 @@
-"""Failures of the disk as errors of captures, with the setting that would help."""
+"""Turns failures of the disk into errors of captures that name the setting that helps."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def check_directory(directory: Path) -> None:
 
 
 def _advice(error: OSError) -> str:
-    """The end of a sentence: the reason and, where there is one, the remedy."""
+    """The end of a sentence: the reason and, if one is known, the remedy."""
     hint = _HINTS.get(error.errno or 0)
     return f"{explain(error)}: {hint}" if hint else explain(error)

@@ -1,4 +1,4 @@
-"""H.264 in software, for sources that give pictures only."""
+"""Encodes H.264 in software, for sources that give only pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge.vision.types import EncodedPacket, EncodedStream, Frame
 _TICKS_PER_S = 90_000  # the clock of MPEG streams
 _KEYFRAME_INTERVAL_NS = NS_PER_S  # so a pre-roll is at most 1 s longer than configured
 _DEFAULT_FPS = 25.0  # for the rate control alone, where the source states no rate
-_CRF = 25  # x264's constant quality: its default is 23, and 6 more halves the size
+_CRF = 25  # x264's quality scale: its default is 23, and 6 more halve the size
 _MAX_BITS_PER_PIXEL_S = 8  # 7 Mbit/s at 720p: a ceiling for noisy nights, not for usual scenes
 _FRAMES_WITHOUT_KEYFRAME = 10_000  # key frames are requested by time, as frames may be dropped
 
@@ -42,9 +42,9 @@ class FrameEncoder:
 
     libx264 without look-ahead and B-frames; a key frame about every second of frame time, with
     its parameter sets in band. Frames may come at irregular times: each packet has the timestamp
-    of its frame. Not for two threads at once.
+    of its frame. Not thread-safe.
 
-    Raises PermanentError where this build of PyAV has no libx264.
+    Raises PermanentError if this build of PyAV has no libx264.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class FrameEncoder:
         return self._takes == (picture.width, picture.height, picture.format)
 
     def encode(self, frame: Frame) -> list[EncodedPacket]:
-        """Copies or scales the picture once, into the buffer that the encoder reads."""
+        """The packet of a frame. Copies or scales the picture once, into the encoder's buffer."""
         if self._first_ns is None:
             self._first_ns = self._next_key_ns = frame.timestamp_ns
         self._canvas.draw(frame.main)
@@ -84,7 +84,7 @@ class FrameEncoder:
         return self._packets(image)
 
     def flush(self) -> list[EncodedPacket]:
-        """The packets that the encoder still holds: none, as it is set up. No frame may follow."""
+        """The packets that the encoder still holds; its options leave none. No frame may follow."""
         return self._packets(None)
 
     def _tick(self, elapsed_ns: int) -> int:
@@ -115,9 +115,9 @@ class _Canvas:
         self._planes = [_plane_view(plane) for plane in self.frame.planes]
         if pixel_format is PixelFormat.NV12:
             self._planes[1] = self._planes[1].reshape(height // 2, -1, 2)
-        self._planes = [
-            plane[: height >> (n > 0), : width >> (n > 0)] for n, plane in enumerate(self._planes)
-        ]
+        luma, *chroma = self._planes  # without the padding; chroma has half of both sides
+        self._planes = [luma[:height, :width]]
+        self._planes += [plane[: height // 2, : width // 2] for plane in chroma]
         self._packed = np.empty((height * 3 // 2, width), np.uint8)
 
     def draw(self, picture: Picture) -> None:
@@ -150,12 +150,12 @@ def _plane_view(plane: VideoPlane) -> Plane:
 
 
 def _scale(source: Plane, target: Plane) -> None:
-    """Into the target's memory; an odd last row or column is cut off."""
+    """Scales into the target's memory; an odd last row or column is cut off."""
     height, width = target.shape[:2]
     if source.shape[0] - height in (0, 1) and source.shape[1] - width in (0, 1):
         np.copyto(target, source[:height, :width])
         return
-    # Linear reads two pixels each way: enough down to half the size, and the fastest.
+    # Linear is the fastest. It reads two pixels each way, enough down to half the size.
     area = source.shape[0] > 2 * height
     cv2.resize(
         source,
@@ -181,7 +181,7 @@ def _open_encoder(image: av.VideoFrame, fps: float) -> av.VideoCodecContext:
     context.thread_count = 1
     context.gop_size = _FRAMES_WITHOUT_KEYFRAME
     context.max_b_frames = 0
-    # Picture's YUV is BT.601 in limited range; without this, players take HD as BT.709.
+    # The YUV of `Picture` is BT.601 in limited range; players otherwise assume BT.709 for HD.
     context.colorspace = Colorspace.ITU601
     context.color_range = ColorRange.MPEG
     max_bits_per_s = _MAX_BITS_PER_PIXEL_S * image.width * image.height

@@ -12,7 +12,7 @@ from edge.runtime.files import make_folder
 
 
 class CaptureGroup:
-    """Named by the event that began it, from its first file on. Further events may join it."""
+    """The event that began it gives it a name when the first file is written; others may join."""
 
     def __init__(self, request: CaptureRequest, model: str) -> None:
         self.event_id = request.event_id
@@ -32,7 +32,7 @@ class CaptureGroup:
                 self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
 
     def join(self, request: CaptureRequest) -> None:
-        """Another event that the clip of this group shows."""
+        """Adds an event that the clip of this group also shows."""
         self.sidecar.events.append(event_entry(request))
 
     def path(self, suffix: str) -> Path:
@@ -45,7 +45,7 @@ class CaptureGroup:
 
     @property
     def event_ids(self) -> tuple[str, ...]:
-        """The event that began the group first."""
+        """The ids of its events, that of the event which began the group first."""
         return tuple(event.event_id for event in self.sidecar.events)
 
     @property
@@ -54,7 +54,7 @@ class CaptureGroup:
         return sum(file.bytes for file in self.sidecar.files)
 
     def result(self, entry: FileEntry, wall_ns: int) -> CaptureResult:
-        """The report of one of its files."""
+        """The result to report for one of its files."""
         return CaptureResult(
             kind=entry.kind,
             camera=self.sidecar.camera,

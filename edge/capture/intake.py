@@ -1,4 +1,4 @@
-"""Frames on their way to the encoding thread: which are taken and which are dropped."""
+"""Passes frames to the encoding thread, and drops and counts those that don't fit its queue."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edge.vision.types import EncodedPacket, Frame, SourceInfo
 class FrameIntake:
     """Gives frames, or the packets of a source that encodes by itself, to the encoding thread.
 
-    A frame that finds the queue full is dropped and counted: the newest goes, and the frames that
-    wait are without gaps. The clip then shows the frame before for longer. When packets are
-    dropped, all up to the next key frame are, as nothing can be decoded before it.
+    When the queue is full, the newest frame is dropped and counted, and the clip shows the frame
+    before it for longer. After a dropped packet, all packets up to the next key frame are dropped
+    too, as they can't be decoded.
 
     Belongs to the thread that offers frames. Counts "frames" and "frames_dropped".
     """
@@ -34,7 +34,7 @@ class FrameIntake:
         self._encoding.submit(partial(self._cutter.begin_stream, info.fps, info.encoded))
 
     def offer(self, frame: Frame, *, wait: bool) -> bool:
-        """Returns False where the frame was dropped. wait: for room in the queue."""
+        """Returns False if the frame was dropped. wait: waits for room in the queue."""
         if self._has_packets:
             taken = self._offer_packets(frame.packets, wait)
         else:

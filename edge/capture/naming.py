@@ -1,4 +1,4 @@
-"""Folders and names of captures: camera/date/time_rule_track, in local time."""
+"""Names the folders and files of captures: camera/date/time_rule_track, in local time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edge.runtime.times import NS_PER_MS, NS_PER_S
 STILL_SUFFIX: Final = ".jpg"
 CLIP_SUFFIX: Final = ".mp4"
 SIDECAR_SUFFIX: Final = ".json"
-SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deleting
+SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deletion
 DATE_FOLDER: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def local_time(wall_ns: int) -> datetime:
-    """In this machine's time zone, to the microsecond; exact, as no float is involved."""
+    """The local time to the microsecond; exact, as no float is involved."""
     seconds, rest_ns = divmod(wall_ns, NS_PER_S)
     return datetime.fromtimestamp(seconds).astimezone().replace(microsecond=rest_ns // 1000)
 

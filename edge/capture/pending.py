@@ -1,4 +1,4 @@
-"""Captures that were requested and have no outcome yet, so that each gets exactly one."""
+"""Keeps the requested captures that have no outcome yet, so that each gets exactly one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.messages import CaptureKind
 
 
 class _Event(NamedTuple):
-    """What a failure repeats of its request; the request itself would keep its picture."""
+    """The part of a request that its failure reports; the request would keep its picture."""
 
     camera: str
     rule: str
@@ -44,14 +44,14 @@ class PendingCaptures:
                 self._events[kind][request.event_id] = event
 
     def finish(self, result: CaptureResult) -> bool:
-        """Reports a finished file. Returns False where its events have another outcome already."""
+        """Reports a finished file. Returns False if its events have another outcome already."""
         if not self._settle(result.kind, result.event_ids):
             return False
         self._on_capture(result)
         return True
 
     def fail(self, kind: CaptureKind, event_ids: Iterable[str], reason: str) -> None:
-        """Reports that a capture does not come, for those of the events that have no outcome."""
+        """Reports the failure of a capture, for those of the events that have no outcome."""
         events = self._settle(kind, event_ids)
         if not events:
             return

@@ -1,4 +1,4 @@
-"""Captures as they happen: the threads around the ring, the encoder and the files."""
+"""Runs captures: the threads around the ring, the encoder and the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 _MAX_FRAMES = 4
 # Requests that wait for the encoding thread: more than any scene has objects that trigger at once.
 _MAX_REQUESTS = 16
-# How far a slow card may be behind: 3 s at the 10 MB/s that an SD card of class 10 guarantees.
+# Data that waits for a slow card: 3 s at the 10 MB/s that an SD card of class 10 guarantees.
 _MAX_BACKLOG_BYTES = 32 << 20
 _TIDY_INTERVAL_S = 600.0  # between two checks of `max_age_days`, which counts days
 
@@ -37,13 +37,13 @@ class Recorder:
     Two threads: one encodes and keeps the pre-roll, one writes, so that a slow card costs no
     frames. A request within an open clip lengthens the clip and is listed in its sidecar.
 
-    Every event and kind of capture that was requested has exactly one outcome: `on_capture` gets
-    the finished file, or `on_failure` the reason why there is none. `on_error` gets one sentence
+    Every requested kind of capture of every event has exactly one outcome: `on_capture` receives
+    the finished file, or `on_failure` the reason why there is none. `on_error` receives a sentence
     for each file that could not be written, and recording goes on. The callbacks run in these two
     threads; `on_failure` also in the one that calls `trigger` or `stop`. Any other exception is
     raised by the next `offer`, `trigger` or `stop`.
 
-    clips: whether any rule wants clips; if not, nothing is ever encoded.
+    clips: whether any rule captures clips; otherwise nothing is encoded.
     """
 
     def __init__(
@@ -70,29 +70,29 @@ class Recorder:
         self._intake = FrameIntake(self._encoding, self._cutter, self._counts)
 
     def start(self) -> None:
-        """Raises PermanentError where captures can't be written at all."""
+        """Starts the threads. Raises PermanentError if captures can't be written at all."""
         check_directory(self._directory)
         self._encoding.start()
         self._writing.start()
         self._write(self._writer.guard.scan)
 
     def begin_stream(self, info: SourceInfo) -> None:
-        """Each time a source has been opened, from the thread that offers its frames."""
+        """Call it each time a source has been opened, from the thread that offers its frames."""
         self._intake.begin_stream(info)
 
     def end_stream(self) -> None:
-        """Completes an open clip now, as a source was lost or has ended."""
+        """Completes an open clip, since a source was lost or has ended."""
         self._encoding.submit(self._cutter.end_clip)
 
     def offer(self, frame: Frame, *, wait: bool = False) -> bool:
-        """Never blocks, except with `wait`. Returns False where the frame was dropped."""
+        """Never blocks, except with `wait`. Returns False if the frame was dropped."""
         if time.monotonic() >= self._tidy_due_s:
             self._tidy_due_s = time.monotonic() + _TIDY_INTERVAL_S
             self._write(self._writer.guard.expire)
         return self._intake.offer(frame, wait=wait) if self._clips else True
 
     def trigger(self, request: CaptureRequest) -> bool:
-        """Never blocks. Returns False where the request failed already, as it can't be taken."""
+        """Never blocks. Returns False for a request that is refused, whose failure is reported."""
         self._pending.add(request)
         if not self._room.acquire(blocking=False):
             self._counts.add("triggers_dropped")
@@ -126,15 +126,15 @@ class Recorder:
         }
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Completes the open clip and all that waits. Requests without an outcome fail.
+        """Completes the open clip and the queued files. Requests without an outcome fail.
 
-        Raises CaptureError where the disk needs longer than `timeout_s`.
+        Raises CaptureError if the disk needs longer than `timeout_s`.
         """
         try:
             self._stop_threads(time.monotonic() + timeout_s)
         except StuckThreadError as error:
             raise CaptureError(
-                f"{error}: the disk is too slow, and files in the making stay unfinished"
+                f"{error}: the disk is too slow; the next start removes the unfinished files"
             ) from error
         finally:
             self._pending.fail_all("recording stopped before it was written")
@@ -148,7 +148,7 @@ class Recorder:
             self._writing.stop(max(0.0, deadline_s - time.monotonic()))
 
     def _begin(self, request: CaptureRequest) -> None:
-        """In the encoding thread, after all frames up to the request's."""
+        """Runs in the encoding thread, after all frames up to the request's."""
         self._room.release()
         group = self._writer.group(request)
         if "still" in request.actions:
@@ -180,7 +180,7 @@ class Recorder:
             self._pending.fail(kind, (request.event_id,), reason)
 
     def _write(self, job: Job, weight: int = 0) -> None:
-        """Runs a job in the writing thread; it is dropped once that thread should end."""
+        """Runs a job in the writing thread, or drops it once that thread should end."""
         self._writing.submit(partial(self._attempt, job), weight, wait=True)
 
     def _attempt(self, job: Job) -> None:

@@ -25,13 +25,13 @@ class TrackInfo:
 
 @dataclass(frozen=True, slots=True)
 class CaptureRequest:
-    """One event that asks for files.
+    """An event that requests captures.
 
     event_id: unique among the requests to a recorder.
     timestamp_ns: of the frame that triggered, on the clock of `Frame.timestamp_ns`.
     wall_ns: Unix time of the same instant; it names the files.
-    still: the picture to keep, already detached from the camera; None without the action "still".
-    track: None for a capture that a person asked for.
+    still: the frame to keep, already detached from the camera; None without the action "still".
+    track: None for a capture that no track triggered.
     latency_ms: from exposure to the event.
     """
 
@@ -69,9 +69,9 @@ class CaptureResult:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFailure:
-    """A capture that was requested and does not come.
+    """A requested capture that failed.
 
-    event_ids: all events that asked for it, that of `rule` first. reason: one sentence.
+    event_ids: all events that requested it, that of `rule` first. reason: one sentence.
     wall_ns: Unix time of the first of these events.
     """
 

@@ -1,4 +1,4 @@
-"""The pre-roll: the last seconds of encoded video, always decodable from its first packet."""
+"""Keeps the pre-roll: the last seconds of encoded video, decodable from its first packet."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from edge.vision.types import EncodedPacket
 
 
 class PacketRing:
-    """Whole groups of pictures, each from its key frame on.
+    """Whole groups of packets, each from its key frame on.
 
-    The oldest group is dropped when the others cover `seconds` back from the newest packet, or
-    when all together exceed `max_bytes`. A group that exceeds `max_bytes` alone is dropped too,
-    and the ring stays empty until the next key frame. Not for two threads at once.
+    The oldest group is dropped when the others cover `span_s` back from the newest packet, or when
+    all together exceed `max_bytes`. A group that exceeds `max_bytes` alone is dropped too, and the
+    ring stays empty until the next key frame. Not thread-safe.
     """
 
-    def __init__(self, seconds: float, max_bytes: int) -> None:
-        self._span_ns = int(seconds * NS_PER_S)
+    def __init__(self, span_s: float, max_bytes: int) -> None:
+        self._span_ns = int(span_s * NS_PER_S)
         self._max_bytes = max_bytes
         self._groups: deque[list[EncodedPacket]] = deque()
         self._group_bytes: deque[int] = deque()
@@ -27,7 +27,7 @@ class PacketRing:
         return sum(map(len, self._groups))
 
     def add(self, packet: EncodedPacket) -> None:
-        """Packets in order of time; those before the first key frame are left out."""
+        """Adds packets in order of time; those before the first key frame are omitted."""
         if packet.keyframe:
             self._groups.append([])
             self._group_bytes.append(0)
@@ -39,7 +39,7 @@ class PacketRing:
         self._trim(packet.timestamp_ns - self._span_ns)
 
     def since(self, timestamp_ns: int) -> list[EncodedPacket]:
-        """All packets from the last key frame at or before the time, or from the first there is."""
+        """All packets from the last key frame at or before the time, otherwise from the first."""
         first = 0
         for index, group in enumerate(self._groups):
             if group[0].timestamp_ns <= timestamp_ns:

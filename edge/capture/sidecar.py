@@ -1,4 +1,4 @@
-"""The JSON beside each capture: the events that triggered it, and its files."""
+"""Writes the JSON beside each capture: the events that triggered it, and its files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRITER: Final = "edge-trigger"
 
 
 class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """box_xyxy_px: pixels of the main picture; box_xyxy: the same in 0..1."""
+    """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1."""
 
     id: int
     label: str
@@ -26,7 +26,7 @@ class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`time` is of exposure, ISO 8601 with zone; latency is from exposure to the event."""
+    """An event. time: of exposure, ISO 8601 with zone. latency_ms: from exposure to event."""
 
     event_id: str
     rule: str
@@ -36,7 +36,7 @@ class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`time` is of the still, or of the clip's first frame."""
+    """A file. time: of the still, or of the clip's first frame, ISO 8601 with zone."""
 
     name: str
     kind: CaptureKind
@@ -49,7 +49,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sidecar(msgspec.Struct, kw_only=True):
-    """One group of files under one name, which the first event gave; the others joined it."""
+    """The contents of a sidecar. events: the first named the group, the others joined it."""
 
     written_by: str = WRITER
     schema_version: int = 1
@@ -59,14 +59,14 @@ class Sidecar(msgspec.Struct, kw_only=True):
     files: list[FileEntry] = msgspec.field(default_factory=list)
 
     def write(self, path: Path) -> int:
-        """Replaces the sidecar that is there, if any; returns the size. Raises CaptureError."""
+        """Writes or replaces the file; returns its size in bytes. Raises CaptureError."""
         data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
         write(path, data, replace=True)
         return len(data)
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """None for a file that edge did not write. Raises CaptureError where it can't be read."""
+    """None for a file that edge did not write. Raises CaptureError if it can't be read."""
     with capturing(path, "read"):
         data = path.read_bytes()
     try:

@@ -1,4 +1,4 @@
-"""JPEG stills."""
+"""Encodes stills as JPEG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps captures within the limits of their size, their age and the free space."""
+"""Keeps captures within the limits of size, age and free space."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from edge.errors import CaptureError
 from edge.runtime.files import PART_SUFFIX, make_folder, remove_stale
 from edge.runtime.machine import free_bytes
 
-_SCAN_VALID_S = 3600.0  # people delete captures too, and reading all sidecars takes seconds
+_SCAN_VALID_S = 3600.0  # people delete captures too, but reading all sidecars takes seconds
 _S_PER_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One group on disk: written_s is Unix time, bytes are of all its files."""
+    """A group on disk. written_s: Unix time. bytes: of all its files."""
 
     written_s: float
     bytes: int
@@ -33,10 +33,10 @@ class StorageGuard:
 
     A group of files is a capture by its sidecar: `<stem>.json` written by this software, with
     `<stem>.jpg` and `<stem>.mp4` beside it. All other files are left alone, and count only as space
-    that isn't free. Groups that are held, as they are being written, are left alone too.
+    that isn't free. A group that is held, as it is being written, is not deleted either.
 
-    `scan` reads the folder; after that the sizes are counted. A count older than an hour is
-    renewed before anything is deleted by it. Not for two threads at once.
+    `scan` reads the folder; after that the sizes are counted. If the count is older than an hour,
+    the folder is read again before anything is deleted. Not thread-safe.
     """
 
     def __init__(self, settings: CaptureSettings) -> None:
@@ -60,7 +60,7 @@ class StorageGuard:
     def admit(self, bytes_: int) -> None:
         """Makes room for this many bytes, by deleting the oldest captures.
 
-        Raises CaptureError, and deletes nothing, where deleting all would not be enough.
+        Raises CaptureError, and deletes nothing, if deleting all would not be enough.
         """
         self.expire()
         excess = self._excess(bytes_)
@@ -95,7 +95,7 @@ class StorageGuard:
 
     @contextmanager
     def holding(self, sidecar: Path) -> Iterator[None]:
-        """Holds a group for a while; one that was held before stays held."""
+        """Holds a group within the context; one that was held before stays held."""
         already = sidecar in self._held
         self.hold(sidecar)
         try:
@@ -112,7 +112,7 @@ class StorageGuard:
             self._kept[sidecar] = _Kept(time.time(), bytes_)
 
     def _excess(self, bytes_: int) -> int:
-        """By how much these bytes would exceed a limit; at most 0 where they fit."""
+        """The number of bytes by which these exceed a limit; 0 or less if they fit."""
         excess = bytes_ + self._settings.min_free_bytes - self._free()
         if self._settings.max_bytes:
             excess = max(excess, self.bytes + bytes_ - self._settings.max_bytes)
@@ -127,13 +127,13 @@ class StorageGuard:
             make_folder(self._root)
         free = free_bytes(self._root)
         if free is None:
-            raise CaptureError(f"{self._root}: its free space is unknown: the folder has gone")
+            raise CaptureError(f"{self._root}: its free space is unknown, as the folder is gone")
         return free
 
     def _delete(self, sidecar: Path) -> bool:
-        """The sidecar last, by which the rest of a half-deleted group is recognised.
+        """Deletes the sidecar last, as it identifies the rest of a half-deleted group.
 
-        False where the files can't be deleted; the group is left alone from now on.
+        Returns False if the files can't be deleted; the group is left alone from now on.
         """
         try:
             for path in _group_files(sidecar):
@@ -167,14 +167,14 @@ def _captures(root: Path) -> Iterator[tuple[Path, _Kept]]:
     for sidecar in root.glob(f"*/*/*{SIDECAR_SUFFIX}"):
         if not DATE_FOLDER.fullmatch(sidecar.parent.name):
             continue
-        with suppress(CaptureError, OSError):  # it was deleted, or this user may not read it
+        with suppress(CaptureError, OSError):  # it was deleted, or this user can't read it
             if read_sidecar(sidecar) is not None:
                 sizes = [path.stat().st_size for path in _group_files(sidecar) if path.exists()]
                 yield sidecar, _Kept(sidecar.stat().st_mtime, sum(sizes))
 
 
 def _group_files(sidecar: Path) -> list[Path]:
-    """The sidecar is the last."""
+    """Still, clip and sidecar, in the order of deletion."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
     return [sidecar.with_name(stem + suffix) for suffix in SUFFIXES]
 

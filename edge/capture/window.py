@@ -1,4 +1,4 @@
-"""The time span of a clip, in frame time alone."""
+"""The time span of a clip, in frame time, so that it depends on no clock."""
 
 from __future__ import annotations
 

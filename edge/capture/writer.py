@@ -1,4 +1,4 @@
-"""The disk's side of captures: stills, clips and their sidecars, within the storage limits."""
+"""Writes stills, clips and their sidecars to disk, within the storage limits."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class _OpenClip:
 class CaptureWriter:
     """Writes one clip at a time and any number of stills. Belongs to one thread.
 
-    `on_capture` gets each finished file. `on_failure` gets the kind of a capture that failed, the
-    events that asked for it and the reason. Every method raises CaptureError where a file could
-    not be written; the next may be tried. A sidecar is written after each file of its group, so
-    that it always lists the files that are there.
+    `on_capture` receives each finished file. `on_failure` receives the kind of a capture that
+    failed, the events that requested it and the reason. Every method raises CaptureError if a file
+    could not be written; the next may be tried. A sidecar is written after each file of its group,
+    so that it always lists the files that exist.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CaptureWriter:
         self._on_capture = on_capture
         self._on_failure = on_failure
         self._clip: _OpenClip | None = None
-        self._clip_ended = ""  # the reason, if the last clip ended before its window
+        self._clip_ended = ""  # the reason, if the last clip ended early
 
     def group(self, request: CaptureRequest) -> CaptureGroup:
         """A group of files for this request, without a name yet."""
@@ -88,7 +88,7 @@ class CaptureWriter:
     def start_clip(
         self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
     ) -> None:
-        """Packets before the first key frame are left out."""
+        """Starts a clip of this group; packets before the first key frame are omitted."""
         admitted = sum(len(packet.data) for packet in pre_roll) + _STEP_BYTES
         with self._failing("clip", group.event_id):
             self._open_clip(group, stream, admitted)
@@ -96,14 +96,14 @@ class CaptureWriter:
             self.feed(packet)
 
     def join_clip(self, request: CaptureRequest) -> None:
-        """Another event that the open clip shows; it fails where that clip has ended early."""
+        """Adds an event to the open clip; reports its failure if that clip has ended early."""
         if self._clip is not None:
             self._clip.group.join(request)
         else:
             self._on_failure("clip", (request.event_id,), self._clip_ended)
 
     def feed(self, packet: EncodedPacket) -> None:
-        """Does nothing where there is no clip, or its file has failed."""
+        """Adds a packet to the open clip; does nothing if there is none, as after a failure."""
         if (clip := self._clip) is None:
             return
         try:
@@ -142,7 +142,7 @@ class CaptureWriter:
         self._clip = _OpenClip(group, writer, stream, admitted)
 
     def _make_more_room(self, clip: _OpenClip) -> None:
-        """Where there is none, the clip ends here: the part that is written is worth keeping."""
+        """Without room, the clip ends here, and the part that is written is kept."""
         clip.admitted = clip.writer.bytes + _STEP_BYTES
         written = clip.group.media_bytes + clip.writer.bytes
         self.guard.record(clip.group.sidecar_path, written)
@@ -162,13 +162,13 @@ class CaptureWriter:
         self._on_failure("clip", clip.group.event_ids, str(error))
 
     def _complete(self, group: CaptureGroup, entry: FileEntry, wall_ns: int) -> None:
-        """The sidecar comes last; a file that it can't list is removed."""
+        """Writes the sidecar last; a file that it can't list is removed."""
         group.sidecar.files.append(entry)
         try:
             sidecar_bytes = group.sidecar.write(group.sidecar_path)
         except CaptureError:
             group.sidecar.files.pop()
-            with suppress(OSError):  # the disk may take no change any more
+            with suppress(OSError):  # the disk may be read-only by now
                 group.sidecar_path.with_name(entry.name).unlink(missing_ok=True)
             self.guard.record(group.sidecar_path, group.media_bytes)
             raise
