@@ -1,4 +1,4 @@
-"""What other programs import: a typed subscriber and a control client.
+"""The interface for other programs: a typed subscriber and a control client.
 
 from edge.client import Subscriber
 
@@ -71,7 +71,7 @@ _R = TypeVar("_R", bound=AnyReply)
 
 
 class CommandError(PermanentError):
-    """The daemon did not do the command. The message is its reason, in one sentence.
+    """The daemon did not do the command. Its text is the reason, in one sentence.
 
     code: `malformed`, `too_many`, `refused` or `failed`; see `edge.messages.FailureReply`.
     """
@@ -105,7 +105,7 @@ class Gap:
 
 @dataclass(slots=True)
 class _Newest:
-    """The newest `topic_sequence` of one topic, and the newest that was no repeat; 0: none yet."""
+    """The newest `topic_sequence` of one topic, and the newest that was not repeated; 0: none."""
 
     boot_id: str
     any: int = 0
@@ -156,8 +156,8 @@ class Subscriber:
 
     Connects in the background, waits for daemons that are not running yet, and connects again after
     a daemon restarts. The first messages from a running daemon are its last health and its open
-    tracks, with `message.header.repeated` true. Use one of the two iterators for each object, and
-    one thread.
+    tracks, with `message.header.repeated` true. Use only one of the two iterators of
+    an object, in one thread.
 
     gaps: `gaps.missing` counts lost messages. unreadable: number of messages that were skipped,
     because they are of another schema version, of an unknown kind or damaged.
@@ -200,7 +200,7 @@ class Subscriber:
             raise
 
     def receive(self, timeout_s: float | None = None) -> Event | None:
-        """The next event; None when none came within `timeout_s`. Without it, waits for one."""
+        """The next event; None when none came within `timeout_s`. Without a timeout, waits."""
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_ms = None if end_s is None else max(0, round((end_s - time.monotonic()) * 1000))
@@ -285,7 +285,7 @@ class Control:
         self._socket = self._context.socket(zmq.REQ)
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.REQ_RELAXED, 1)  # the next command may follow one without a reply
-        self._socket.set(zmq.REQ_CORRELATE, 1)  # and a late reply is not taken for its reply
+        self._socket.set(zmq.REQ_CORRELATE, 1)  # and a late reply is ignored
         try:
             _connect(self._socket, [endpoint], keys)
         except BusError:
@@ -374,5 +374,5 @@ def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) 
 
 
 def _header(event: Event) -> Header:
-    assert event.message.header is not None  # `decode` refuses messages without
+    assert event.message.header is not None  # `decode` refuses a message without it
     return event.message.header

@@ -79,7 +79,7 @@ SCHEMA_VERSION: Final = 1
 ACCEPTED: Final = (SCHEMA_VERSION - 1, SCHEMA_VERSION)
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_KIND_LENGTH = 40  # characters of an unknown kind that an error quotes: it may hold anything
+_KIND_LENGTH = 40  # characters of an unknown kind that an error quotes, as it may be long
 
 CaptureKind = Literal["still", "clip"]
 FailureCode = Literal["malformed", "too_many", "refused", "failed"]
@@ -430,7 +430,7 @@ class _VersionOnly(msgspec.Struct):
 
 
 class _Outline(msgspec.Struct):
-    """The fields that say what a message or a reply is."""
+    """The fields that identify a message or a reply: its kind and its version."""
 
     type: str = ""
     header: _VersionOnly | None = None

@@ -1,1 +1,1 @@
-"""ZeroMQ side of the daemon: published messages, commands and keys."""
+"""The ZeroMQ side of the daemon: published messages, commands and keys."""

@@ -1,7 +1,7 @@
 """The control socket: reads typed commands, sends typed replies, and survives any input.
 
-The daemon implements the protocol `Commands`. A request is an envelope as ZeroMQ's REQ sockets make
-it, which the reply carries back unchanged, and one part of JSON: see `edge.messages`.
+The daemon implements the protocol `Commands`. A request has the envelope of ZeroMQ's REQ sockets,
+which the reply repeats unchanged, and one part of JSON: see `edge.messages`.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ from edge.messages import (
 MAX_PART_BYTES: Final = 4096  # the longest command has about 100
 MAX_ENVELOPE: Final = 2  # parts: REQ's request id and its empty delimiter
 HIGH_WATER_MARK: Final = 20  # replies that wait for one peer: 2 MB with snapshots of 100 kB
-RATE_PER_S, BURST, PEERS = 10.0, 20, 256  # a person, a script or a live view sends fewer
-PENALTY_S: Final = 0.001  # per command too many: bounds the CPU time that a flood takes
+RATE_PER_S, BURST, PEERS = 10.0, 20, 256  # people, scripts and live views send fewer
+PENALTY_S: Final = 0.001  # for each command over the rate; bounds the CPU time of a flood
 IDLE_MS: Final = 1000
-STOP_S: Final = 5.0  # for the command in progress
+STOP_S: Final = 5.0  # longest wait for the command in progress
 
 log = logging.getLogger(__name__)
 
 
 class Commands(Protocol):
-    """The daemon's side of each command. Called in the control thread; EdgeError refuses."""
+    """The daemon's side of each command. Called in the control thread; an EdgeError refuses."""
 
     def status(self) -> StatusReply: ...
 
@@ -67,7 +67,7 @@ class Commands(Protocol):
 
 
 class ControlServer:
-    """ROUTER socket with its thread; does nothing where the settings name no endpoint."""
+    """A ROUTER socket with its thread; does nothing if the settings name no endpoint."""
 
     def __init__(self, settings: BusSettings, commands: Commands) -> None:
         self._settings = settings
@@ -91,13 +91,13 @@ class ControlServer:
         return self._thread.error if self._thread is not None else None
 
     def busy_s(self) -> float:
-        """How long the command in progress has taken so far; 0 between two."""
+        """How long the command in progress has taken so far; 0 when idle."""
         return self._thread.busy_s() if self._thread is not None else 0.0
 
     def stop(self) -> None:
-        """Lets the command in progress end, for at most 5 s.
+        """Waits up to 5 s for the command in progress.
 
-        Raises StuckThreadError where it does not end; the socket stays open then.
+        Raises StuckThreadError if it does not end; the socket stays open then.
         """
         if self._thread is not None:
             self._thread.stop(STOP_S)
@@ -109,7 +109,7 @@ class ControlServer:
                     self._serve(thread.bound)
 
     def _serve(self, bound: BoundSocket) -> None:
-        """One request. ROUTER reads from its peers in turn and drops replies they don't fetch."""
+        """Serves one request. ROUTER reads from its peers in turn, and drops unread replies."""
         frames = bound.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         identity, *envelope, body = [frame.bytes for frame in frames]
         user_id = _user_id(frames[-1])
@@ -166,7 +166,7 @@ def _failure(code: FailureCode, text: str) -> list[bytes]:
 
 
 def _user_id(frame: zmq.Frame) -> str:
-    """The sender's CURVE key; empty where there is no CURVE."""
+    """The sender's CURVE key; empty without CURVE."""
     try:
         return str(frame.get("User-Id"))
     except zmq.ZMQError:

@@ -1,4 +1,4 @@
-"""A socket that the daemon binds: the only one at its address, and restricted to allowed clients.
+"""Binds sockets: each the only one at its address, and restricted to allowed clients.
 
 `ipc://` is open to the owner and the group of its file. `tcp://` requires CURVE keys, unless the
 configuration sets `bus.insecure`.
@@ -21,17 +21,17 @@ from edge.errors import BusError
 
 IPC: Final = "ipc://"
 IPC_MODE: Final = 0o660
-IPC_PATH_BYTES: Final = 107  # sun_path of a Unix socket holds 108, with the terminating zero
-CHECK_KEYS_S: Final = 1.0  # the longest time that a revoked client still receives messages
+IPC_PATH_BYTES: Final = 107  # Linux: sun_path has 108 with the terminating zero
+CHECK_KEYS_S: Final = 1.0  # longest time for which a revoked client still receives messages
 SETTLE_S: Final = 0.5  # after binding again; clients reconnect within 0.2 s (ZMQ_RECONNECT_IVL)
 UNBIND_MS: Final = 1_000  # ZeroMQ closes a listener asynchronously, usually within a few ms
-HANDSHAKE_MS: Final = 5_000
-# 25 s until a peer counts as lost, in place of Linux's default of more than 2 hours.
+HANDSHAKE_MS: Final = 5_000  # in place of ZeroMQ's 30 s, so that silent connections end soon
+# A peer counts as lost after 25 s, instead of Linux's default of more than 2 hours.
 KEEP_ALIVE_IDLE_S, KEEP_ALIVE_PROBE_S, KEEP_ALIVE_PROBES = 10, 5, 3
 
 
 class WakeUp:
-    """A file descriptor to poll that any thread makes readable."""
+    """A file descriptor to poll that any thread can make readable."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -58,7 +58,7 @@ class BoundSocket:
     def __init__(
         self, settings: BusSettings, key: Literal["endpoint", "control"], kind: int, max_bytes: int
     ) -> None:
-        """Makes the socket and does not bind it yet, so that its options can be set.
+        """Makes the socket without binding it, so that its options can be set first.
 
         key: the setting of the address. kind: a ZeroMQ socket type, for instance zmq.XPUB.
         max_bytes: a peer that sends a larger part is disconnected.
@@ -87,7 +87,7 @@ class BoundSocket:
             raise
 
     def wait(self, timeout_ms: int) -> bool:
-        """Waits for a message, for `wake` or for the time; true if there is a message."""
+        """Waits for a message, `wake` or the timeout; true if there is a message."""
         if self._authenticator is not None:
             timeout_ms = min(timeout_ms, round(CHECK_KEYS_S * 1000))
         ready = dict(self._poller.poll(timeout_ms))
@@ -105,7 +105,7 @@ class BoundSocket:
 
     @property
     def settling(self) -> bool:
-        """Whether it was bound again a moment ago: clients that reconnect would miss messages."""
+        """Whether it was just bound again, so that reconnecting clients would miss messages."""
         return time.monotonic() < self._settled_s
 
     def allows(self, user_id: str) -> bool:
@@ -187,17 +187,17 @@ class BoundSocket:
 
 
 def control_endpoint(settings: BusSettings) -> str:
-    """The address for commands; empty where the daemon takes none."""
+    """The address for commands; empty if the daemon takes none."""
     if settings.control == "auto":
         return f"{settings.endpoint}-control" if settings.endpoint.startswith(IPC) else ""
     return "" if settings.control == "none" else settings.control
 
 
 def keep_alive(socket: Socket) -> None:
-    """Makes TCP notice, on both sides, a peer that vanished.
+    """Lets TCP notice a peer that vanished; both sides call it.
 
-    ZeroMQ's heartbeats are not used: they take a subscriber with a full high-water mark for dead,
-    and abort its process when it reads again (libzmq issue 3937).
+    ZeroMQ's heartbeats are not used: they disconnect a subscriber with a full high-water mark, and
+    abort its process when it reads again (libzmq issue 3937).
     """
     socket.set(zmq.TCP_KEEPALIVE, 1)
     socket.set(zmq.TCP_KEEPALIVE_IDLE, KEEP_ALIVE_IDLE_S)
@@ -208,7 +208,7 @@ def keep_alive(socket: Socket) -> None:
 def _lock(key: str, path: Path) -> IO[bytes]:
     """Locks a file beside the socket, since ZeroMQ would silently take over a path in use."""
     if str(path).startswith(("@", "*")):
-        raise BusError(f"{key} ipc://{path}: a path is needed, for its permissions")
+        raise BusError(f"{key} ipc://{path}: a path is needed, which has permissions")
     if len(str(path).encode()) > IPC_PATH_BYTES:
         raise BusError(
             f"{key} ipc://{path}: the path of a socket has at most {IPC_PATH_BYTES} bytes"
@@ -225,7 +225,7 @@ def _lock(key: str, path: Path) -> IO[bytes]:
     except BlockingIOError as error:
         lock_file.close()
         raise BusError(
-            f"{key} ipc://{path}: another daemon publishes there; stop it or choose another "
+            f"{key} ipc://{path}: another daemon uses this address; stop it or choose another "
             "endpoint"
         ) from error
     return lock_file

@@ -1,4 +1,4 @@
-"""CURVE certificates in a folder, and the authenticator that admits clients by them.
+"""Reads and writes CURVE certificates in a folder, and admits clients by them.
 
     keys/server.key          the daemon's public key; its clients need it
     keys/server.key_secret   the daemon's secret key, readable by the daemon only (mode 0600)
@@ -38,14 +38,14 @@ Socket = zmq.Socket[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A public key and, for one's own pair, its secret; each is 40 characters of Z85."""
+    """A public key and, in a pair, its secret key; each is 40 characters of Z85."""
 
     public: bytes
     secret: bytes = b""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises BusError for a file that can't be read or holds no key."""
+        """Reads a certificate. Raises BusError for a file that can't be read or holds no key."""
         try:
             path.open("rb").close()  # gives the reason, which `load_certificate` doesn't
             public, secret = zmq.auth.load_certificate(path)
@@ -60,7 +60,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class ClientKeys:
-    """The keys with which a client connects: its own pair and the daemon's public key."""
+    """The keys with which a client connects: the client's pair and the daemon's public key."""
 
     client: Certificate
     server: Certificate
@@ -138,7 +138,7 @@ def allowed(folder: Path) -> dict[str, bytes]:
 
 
 def server_certificate(folder: Path) -> Certificate:
-    """The daemon's pair. Raises BusError where it is missing or other users can read it."""
+    """The daemon's pair. Raises BusError if it is missing or other users can read it."""
     path = folder / (SERVER + SECRET)
     if not path.is_file():
         raise BusError(f"bus.keys {folder}: {path.name} is missing; `edge keys new` makes it")
@@ -153,8 +153,8 @@ def server_certificate(folder: Path) -> Certificate:
 class Authenticator:
     """Admits or refuses clients of the CURVE sockets of one context.
 
-    Its owner polls `socket` and calls `answer`. A client whose key isn't in the folder at that
-    moment is refused. `admitted` holds the keys of the others until the owner clears it.
+    Its owner polls `socket` and calls `answer`. A client is refused if its key isn't in the
+    folder at that time. `admitted` holds the keys of the others until the owner clears it.
     """
 
     def __init__(self, context: zmq.Context[Socket], folder: Path) -> None:
@@ -164,7 +164,6 @@ class Authenticator:
         self.socket.set(zmq.LINGER, 0)
         self.socket.bind(ZAP_ENDPOINT)
         self.admitted: set[bytes] = set()
-        self.refused = 0
 
     def protect(self, socket: Socket) -> None:
         """Call before `socket` is bound. It admits no client without an answer from here."""
@@ -182,7 +181,6 @@ class Authenticator:
         key = zmq.utils.z85.encode(credentials[0]) if [*map(len, credentials)] == [32] else b""
         name = self._name(key)
         if name is None or mechanism != b"CURVE" or domain != ZAP_DOMAIN.encode():
-            self.refused += 1
             log.warning(
                 "refused a client from %s: its key is not allowed", address.decode(errors="replace")
             )
@@ -194,11 +192,11 @@ class Authenticator:
         self.socket.send_multipart([version, request_id, *status, user_id, b""])
 
     def allows(self, key: bytes) -> bool:
-        """Whether this key is allowed now; for messages over a connection made before."""
+        """Whether this key is still allowed, for messages over an existing connection."""
         return key in allowed(self._folder).values()
 
     def any_revoked(self) -> bool:
-        """Whether an admitted client was revoked since, so that it must be disconnected."""
+        """Whether an admitted client has been revoked, so that it must be disconnected."""
         return bool(self.admitted) and not self.admitted <= set(allowed(self._folder).values())
 
     def close(self) -> None:

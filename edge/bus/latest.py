@@ -1,4 +1,4 @@
-"""The messages that a new subscriber needs: the last health and the open tracks."""
+"""Keeps the messages that a new subscriber needs: the last health and the open tracks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Latest:
         self._tracks: dict[int, Track] = {}
 
     def note(self, message: AnyMessage) -> None:
-        """Call with every published message, in order."""
+        """Call it with every published message, in order."""
         match message:
             case Health():
                 self._health = message
@@ -33,12 +33,12 @@ class Latest:
                     del self._tracks[next(iter(self._tracks))]
 
     def repeats(self, prefixes: Iterable[bytes]) -> list[AnyMessage]:
-        """Those whose topic has one of the prefixes, by sequence, marked as repeated."""
+        """The messages whose topic has one of the prefixes, by sequence, marked as repeated."""
         known: list[AnyMessage] = [*self._tracks.values()]
         if self._health is not None:
             known.append(self._health)
-        wanted = tuple(prefixes)
-        matching = [message for message in known if _topic(message).startswith(wanted)]
+        topics = tuple(prefixes)
+        matching = [message for message in known if _topic(message).startswith(topics)]
         return sorted(map(_repeated, matching), key=_sequence)
 
 

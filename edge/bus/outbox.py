@@ -1,4 +1,4 @@
-"""The queue between the threads that publish and the one that sends: numbered and bounded."""
+"""The bounded queue of numbered messages, from the threads that publish to the one that sends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Outbox:
         self._sequence = 0
         self._topic_sequences: Counter[str] = Counter()
         self._latest = Latest()
-        self._progress_ns = 0  # when a message was taken, or was put into an empty queue
+        self._progress_ns = 0  # time of the last `take`, or of the last `put` into an empty queue
         self.dropped = 0
 
     def put(self, message: M, timestamp_ns: int, wall_ns: int, jpeg: bytes | None) -> M:
@@ -54,14 +54,14 @@ class Outbox:
             if not self._queue:
                 self._progress_ns = time.monotonic_ns()
             if len(self._queue) >= QUEUE_LENGTH:
-                self._latest.note(self._queue.popleft()[0])  # not sent, but still true
+                self._latest.note(self._queue.popleft()[0])  # for new subscribers
                 self.dropped += 1
             message = msgspec.structs.replace(message, header=header)
             self._queue.append((message, jpeg))
         return message
 
     def take(self) -> tuple[AnyMessage, bytes | None] | None:
-        """Removes the oldest message with its JPEG; None where there is none."""
+        """Removes the oldest message with its JPEG; None if there is none."""
         with self._lock:
             if not self._queue:
                 return None
@@ -81,5 +81,5 @@ class Outbox:
         return self._sequence
 
     def behind_s(self) -> float:
-        """How long messages have waited without one being taken; 0 where none waits."""
+        """How long messages have waited without one being taken; 0 if none waits."""
         return (time.monotonic_ns() - self._progress_ns) / NS_PER_S if self._queue else 0.0

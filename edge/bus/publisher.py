@@ -1,4 +1,4 @@
-"""The publisher: `publish` never waits, and one thread sends.
+"""Publishes messages: `publish` never waits, and one thread sends.
 
 A slow subscriber fills its own high-water mark and loses its own messages.
 
@@ -23,12 +23,12 @@ from edge.messages import M, encode
 IDLE_MS: Final = 1000
 MAX_SUBSCRIPTION_BYTES: Final = 1024  # the longest topic has three names of a configuration
 MAX_SUBSCRIPTIONS: Final = 1000  # read before the next message is sent
-REPEAT_EVERY_S: Final = 0.1  # shortest time between two sets of repeats, however many join
+REPEAT_EVERY_S: Final = 0.1  # shortest time between two sets of repeats
 STOP_S: Final = 5.0  # for the thread to send what is queued, besides `linger_ms`
 
 
 class Publisher:
-    """XPUB socket that sends the messages of an `Outbox`."""
+    """An XPUB socket that sends the messages of an `Outbox`."""
 
     def __init__(self, settings: BusSettings, camera: str, boot_id: str) -> None:
         self._settings = settings
@@ -41,7 +41,7 @@ class Publisher:
         """Binds and starts the thread. Raises BusError with one sentence."""
         bound = BoundSocket(self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
         bound.socket.set(zmq.SNDHWM, self._settings.high_water_mark)
-        bound.socket.set(zmq.XPUB_VERBOSE, 1)  # reports every subscriber, not only the first
+        bound.socket.set(zmq.XPUB_VERBOSE, 1)  # reports each subscriber of a topic
         bound.open()
         self._thread = SocketThread("publisher", bound, self._run)
 
@@ -71,13 +71,13 @@ class Publisher:
         return self._thread.error if self._thread is not None else None
 
     def behind_s(self) -> float:
-        """How long messages have waited without one being sent; 0 where none waits."""
+        """How long messages have waited without one being sent; 0 if none waits."""
         return self._outbox.behind_s()
 
     def stop(self) -> None:
         """Sends what is queued, waits up to `linger_ms` for subscribers, and unbinds.
 
-        Raises StuckThreadError where the thread does not end; its socket stays open then.
+        Raises StuckThreadError if the thread does not end; its socket stays open then.
         """
         if self._thread is not None:
             self._thread.stop(self._settings.linger_ms / 1000 + STOP_S)

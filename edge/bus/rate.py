@@ -1,4 +1,4 @@
-"""A limit on the rate of one peer's commands."""
+"""Limits the rate of each peer's commands, so that one peer can't occupy the daemon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class RateLimit:
         self._buckets: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # tokens, time
 
     def allows(self, peer: bytes, now_s: float) -> bool:
-        """Takes a token from the peer's bucket; False if it is empty. `now_s` never falls."""
+        """Takes a token from the peer's bucket; False if it is empty. `now_s` must not decrease."""
         tokens, then_s = self._buckets.pop(peer, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
         allowed = tokens >= 1

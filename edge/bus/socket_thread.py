@@ -1,4 +1,4 @@
-"""A bound socket with the one thread that uses it."""
+"""Joins a bound socket to the one thread that uses it, since ZeroMQ sockets are not thread-safe."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class SocketThread:
         return self._thread.error
 
     def work(self) -> AbstractContextManager[None]:
-        """Around each piece of work in `serve`, for `busy_s`."""
+        """A context for each piece of work in `serve`, so that `busy_s` can measure it."""
         return self._thread.work()
 
     def busy_s(self) -> float:
-        """How long the present piece of work has taken so far; 0 between two."""
+        """How long the present piece of work has taken so far; 0 when idle."""
         return self._thread.busy_s()
 
     def stop(self, timeout_s: float) -> None:
         """Ends the thread, then closes the socket.
 
-        Raises StuckThreadError where the thread does not end. The socket stays open then: a ZeroMQ
+        Raises StuckThreadError if the thread does not end. The socket stays open then: a ZeroMQ
         socket must not be closed by one thread while another uses it.
         """
         self._thread.stop(timeout_s)

@@ -1,1 +1,1 @@
-"""Actions of a trigger besides captures: a command, a GPIO line; and a GPIO line that captures."""
+"""Hooks: a command or GPIO line that a trigger starts, and a GPIO line that captures."""

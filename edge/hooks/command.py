@@ -20,9 +20,9 @@ from edge.config.schema import HookSettings
 from edge.errors import ConfigError
 from edge.runtime.service_thread import ServiceThread, StuckThreadError
 
-STDERR_BYTES: Final = 2048  # kept of a command's standard error: its last lines
+STDERR_BYTES: Final = 2048  # the end of a command's standard error, for the error's last line
 READ_BYTES: Final = 65536  # the capacity of a pipe on Linux
-KILLED_S: Final = 1.0  # until a process that got SIGKILL has ended
+KILLED_S: Final = 1.0  # longest wait for a process after SIGKILL
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class CommandRunner:
     """Runs up to `exec_at_once` commands at a time, and lets `exec_waiting` more wait.
 
     Commands beyond those are dropped and counted. Each command leads a process group, and all
-    processes of the group end with it. A command that fails, or is killed after `exec_limit_s`, is
-    one sentence to `on_error`.
+    processes of the group end with it. `on_error` receives one sentence for a command
+    that fails, or is killed after `exec_limit_s`.
     """
 
     def __init__(self, settings: HookSettings, on_error: Callable[[str], object]) -> None:
@@ -64,7 +64,7 @@ class CommandRunner:
         return next((thread.error for thread in self._threads if thread.error is not None), None)
 
     def submit(self, rule: str, argv: tuple[str, ...], body: bytes) -> bool:
-        """Never blocks. False where too many wait and this one was dropped.
+        """Never blocks. Returns False if too many wait, so that this one is dropped.
 
         body: for standard input; less than the 64 KiB that a pipe holds.
         """
@@ -79,7 +79,7 @@ class CommandRunner:
     def stop(self, timeout_s: float) -> None:
         """Drops waiting commands, and kills running ones that don't end within `timeout_s`.
 
-        Raises StuckThreadError where a thread does not end even then.
+        Raises StuckThreadError if a thread does not end even then.
         """
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
@@ -142,13 +142,13 @@ class CommandRunner:
 
 
 def check_program(rule: str, argv: tuple[str, ...]) -> None:
-    """Raises ConfigError where the program doesn't exist or an argument holds a NUL character."""
+    """Raises ConfigError if the program doesn't exist or an argument holds a NUL character."""
     if any("\0" in argument for argument in argv):
-        raise ConfigError(f"the rule {rule}: exec holds a NUL character, which no argument can")
+        raise ConfigError(f"the rule {rule}: exec holds a NUL character; remove it")
     if shutil.which(argv[0]) is None:
         raise ConfigError(
-            f"the rule {rule}: exec names {argv[0]!r}, which is not a program here; give its path "
-            "as the first text of the list"
+            f"the rule {rule}: exec names {argv[0]!r}, which is not a program on this machine; "
+            "give its path as the first text of the list"
         )
 
 
@@ -180,6 +180,6 @@ def _wait(process: subprocess.Popen[bytes], body: bytes, limit_s: float) -> tupl
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kills the whole group. Its number isn't reused before `wait` was called."""
+    """Kills the process group, whose number isn't reused before `wait` was called."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

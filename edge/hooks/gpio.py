@@ -1,4 +1,4 @@
-"""GPIO lines: outputs that are pulsed, and one input that captures."""
+"""GPIO lines: outputs that are pulsed, and one input that requests captures."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Outputs:
 class Input:
     """A line that calls `act`, in a thread, each time it becomes active.
 
-    All activations during one call of `act` make one more call. An EdgeError of `act` is one
-    sentence to `on_error`.
+    Activations during a call of `act` together make one more call. `on_error` receives the sentence
+    of an EdgeError that `act` raises.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Input:
         return self._thread.error
 
     def stop(self, timeout_s: float) -> None:
-        """Releases the line and waits for `act`. Raises StuckThreadError where it doesn't end."""
+        """Releases the line and waits for `act`. Raises StuckThreadError if it doesn't end."""
         if self._device is not None:
             self._device.close()
         self._thread.stop(timeout_s)

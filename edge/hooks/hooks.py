@@ -1,4 +1,4 @@
-"""All hooks of one daemon."""
+"""All hooks of one daemon, behind one object that its triggers call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STOP_S: Final = 2.0  # for commands and captures in progress when the daemon end
 
 
 class Hooks:
-    """Call it with each published trigger. Failures are sentences to `on_error`."""
+    """Call it with each published trigger. `on_error` receives a sentence for each failure."""
 
     def __init__(
         self, settings: Settings, capture: Callable[[], object], on_error: Callable[[str], object]

@@ -283,7 +283,7 @@ def test_only_owner_and_group_may_use_the_socket(endpoint: str) -> None:
 
 def test_a_second_daemon_on_the_endpoint_is_refused(endpoint: str) -> None:
     publisher = started(endpoint)
-    with pytest.raises(BusError, match="another daemon publishes there"):
+    with pytest.raises(BusError, match="another daemon uses this address"):
         started(endpoint)
     publisher.stop()
     started(endpoint).stop()

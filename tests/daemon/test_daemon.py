@@ -124,7 +124,7 @@ def test_a_second_daemon_on_the_same_endpoint_is_refused(tmp_path: Path) -> None
         second = edge("run", *source, *options, timeout_s=30)
         first.terminate()
     assert second.returncode == 1
-    assert "another daemon publishes there" in second.stderr
+    assert "another daemon uses this address" in second.stderr
 
 
 def test_replay_writes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def test_stopping_kills_running_commands_quickly(runner: Callable[..., CommandRu
 
 def test_a_missing_program_is_an_error_at_the_start() -> None:
     check_program("r", ("sh", "-c", "true"))
-    with pytest.raises(ConfigError, match="'nothing-like-it', which is not a program here"):
+    with pytest.raises(
+        ConfigError, match="'nothing-like-it', which is not a program on this machine"
+    ):
         check_program("r", ("nothing-like-it",))
     with pytest.raises(ConfigError, match="NUL character"):
         check_program("r", ("sh", "-c", "true\0"))
