@@ -147,7 +147,7 @@ def test_replay_into_a_path_that_cannot_be_written_is_one_sentence(
     others = ["--out", tmp_path / "a.mp4"] if option == "--report" else []
     done = edge("replay", "synthetic:still?duration=1", *others, option, target)
     assert done.returncode == 1, done.stderr
-    assert f"{target} could not be written: a file of that name is in the way" in done.stderr
+    assert f"{target} could not be written: a file of that name exists" in done.stderr
     assert "Traceback" not in done.stderr
 
 
