@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from edge.config.masking import masked
 from edge.messages import CaptureKind
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
@@ -101,6 +102,11 @@ class SourceSettings(Section, frozen=True):
     retry_max_s: Annotated[
         Seconds, _about("longest pause between attempts to reopen a lost source")
     ] = 30.0
+
+    @property
+    def name(self) -> str:
+        """The address without credentials: the one form of it that is shown, logged or sent."""
+        return masked(self.uri)
 
 
 class MotionSettings(Section, frozen=True):
