@@ -140,7 +140,10 @@ def test_loading_imports_nothing_that_only_explains_or_edits() -> None:
     script = "import sys, edge.config.load; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     loaded = {name for name in done.stdout.split() if name.startswith(("edge.config", "tomlkit"))}
-    needed = {"edge.config", *(f"edge.config.{n}" for n in ("load", "schema", "checks", "words"))}
+    needed = {
+        "edge.config",
+        *(f"edge.config.{n}" for n in ("load", "schema", "checks", "masking", "words")),
+    }
     assert loaded == needed
 
 
