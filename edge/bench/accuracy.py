@@ -131,7 +131,7 @@ def _play(
     finally:
         source.close()
     if played.frames == 0:
-        raise PermanentError(f"source {settings.source.uri}: no frames from {first_frame} on")
+        raise PermanentError(f"source {settings.source.name}: no frames from {first_frame} on")
     return played
 
 

@@ -102,7 +102,7 @@ def _report(
     stage_us = {name: round(clock.spent[name] / 1e3 / count, 1) for name in STAGES}
     bus_thread_us = others_s / count * 1e6
     return StagesReport(
-        source=settings.source.uri,
+        source=settings.source.name,
         model=model,
         frames=count,
         invocations_per_frame=round(invocations / count, 3),
@@ -146,7 +146,7 @@ def preload(settings: Settings) -> Footage:
         source.close()
     if len(frames) < 2 * WARM_UP_FRAMES:
         raise PermanentError(
-            f"source {fast.uri}: it has {len(frames)} frames, "
+            f"source {fast.name}: it has {len(frames)} frames, "
             f"at least {2 * WARM_UP_FRAMES} are needed"
         )
     return Footage(info, frames)

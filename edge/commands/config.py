@@ -40,13 +40,17 @@ def config_group() -> None:
 @configured
 @click.option("--commented", is_flag=True, help="Print the defaults as a commented file instead.")
 def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
-    """Print the whole configuration as TOML, defaults included."""
+    """Print the whole configuration as TOML, defaults included, without credentials."""
+    from msgspec.structs import replace
+
     from edge.config import explain
 
     if commented:
         click.echo(explain.commented(), nl=False)
     else:
-        click.echo(explain.to_toml(settings_of(config, assignments)), nl=False)
+        settings = settings_of(config, assignments)
+        shown = replace(settings, source=replace(settings.source, uri=settings.source.name))
+        click.echo(explain.to_toml(shown), nl=False)
 
 
 @config_group.command("explain")

@@ -120,7 +120,7 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
     write_file(file, text.encode(), replace=force)
     rules = ", ".join(f"rule {rule.name}" for rule in settings.triggers)
-    click.echo(f"{file} written: {answers.source}, {rules}, model {model}")
+    click.echo(f"{file} written: {settings.source.name}, {rules}, model {model}")
     if missing:
         click.echo(missing)
     return load(file)

@@ -66,7 +66,7 @@ def default_path() -> Path | None:
 def read(path: Path, newline: str | None = None) -> str:
     """The text of a file. newline: as for `open`; "" keeps line ends. Raises ConfigError."""
     try:
-        with path.open(encoding="utf-8", newline=newline) as stream:
+        with path.open(encoding="utf-8-sig", newline=newline) as stream:  # editors add a BOM
             return stream.read()
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
@@ -126,12 +126,19 @@ class _Validation:
             self._report(key, f"{_shown(value)} found, expected [[{key}]] sections")
             return None
         try:
-            return msgspec.convert(value, kind)
+            converted = msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             where = WITHIN.search(str(error))
             within = where.group(1) if where else ""
             self._report(key, f"{_shown(value)} found, expected {expected_words(kind)}", within)
             return None
+        return str(Path(converted).expanduser()) if _is_path(kind) and converted else converted
+
+
+def _is_path(kind: Any) -> bool:
+    """Whether a key is declared as `schema.PathText`."""
+    metas = (meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, msgspec.Meta))
+    return any((meta.extra or {}).get("path") for meta in metas)
 
 
 def _parsed(text: str) -> object:

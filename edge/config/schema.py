@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from edge.config.masking import masked
 from edge.messages import CaptureKind
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
@@ -27,6 +28,8 @@ GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", title="name of letters, digits, _ and -")
 ]
+# A path of this machine: `edge.config.load` replaces a leading ~ by the home folder.
+PathText = Annotated[str, Meta(title="path", extra={"path": True})]
 PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
 
 Problem = tuple[str, str]  # key within the section, and one sentence
@@ -99,6 +102,11 @@ class SourceSettings(Section, frozen=True):
     retry_max_s: Annotated[
         Seconds, _about("longest pause between attempts to reopen a lost source")
     ] = 30.0
+
+    @property
+    def name(self) -> str:
+        """The address without credentials: the one form of it that is shown, logged or sent."""
+        return masked(self.uri)
 
 
 class MotionSettings(Section, frozen=True):
@@ -202,7 +210,10 @@ class ModelSettings(Section, frozen=True):
     """The detector: any SSD-style TFLite model."""
 
     file: Annotated[
-        str, _about("a name from `edge models list`, or the path of a .tflite file")
+        PathText,
+        _about(
+            "a name from `edge models list`, or the path of a .tflite file", title="name or path"
+        ),
     ] = DEFAULT_MODEL
     runtime: Annotated[
         Literal["auto", "ai-edge-litert", "tflite-runtime"],
@@ -320,7 +331,7 @@ class CaptureSettings(Section, frozen=True):
     """Stills and clips on disk."""
 
     directory: Annotated[
-        str, _about("folder for captures; they go to its subfolders CAMERA/DATE")
+        PathText, _about("folder for captures; they go to its subfolders CAMERA/DATE")
     ] = "captures"
     pre_roll_s: Annotated[
         float, Meta(ge=0, le=60), _about("length of a clip before the trigger")
@@ -378,7 +389,8 @@ class BusSettings(Section, frozen=True):
         ),
     ] = "auto"
     keys: Annotated[
-        str, _about("folder made by `edge keys`; encrypts tcp:// and admits known clients only")
+        PathText,
+        _about("folder made by `edge keys`; encrypts tcp:// and admits known clients only"),
     ] = ""
     high_water_mark: Annotated[
         Count, _about("messages queued for a slow subscriber; later ones are lost")
@@ -492,12 +504,12 @@ class MqttSettings(Section, frozen=True):
     ] = 0
     tls: Annotated[bool, _about("encrypt, and check the broker's certificate")] = False
     ca_file: Annotated[
-        str, _about("certificate that signed the broker's; empty = the system's authorities")
+        PathText, _about("certificate that signed the broker's; empty = the system's authorities")
     ] = ""
-    cert_file: Annotated[str, _about("client certificate, if the broker asks for one")] = ""
-    key_file: Annotated[str, _about("private key of the client certificate")] = ""
+    cert_file: Annotated[PathText, _about("client certificate, if the broker asks for one")] = ""
+    key_file: Annotated[PathText, _about("private key of the client certificate")] = ""
     username: Annotated[str, _about("user name at the broker; empty = none")] = ""
-    password_file: Annotated[str, _about("file whose first line is the password")] = ""
+    password_file: Annotated[PathText, _about("file whose first line is the password")] = ""
     prefix: Annotated[
         str,
         Meta(pattern=r"^[^#+$/]+(/[^#+/]+)*$"),
@@ -514,7 +526,7 @@ class MqttSettings(Section, frozen=True):
         _about("Home Assistant: time after a trigger until the rule's sensor turns off"),
     ] = 30.0
     spool: Annotated[
-        str,
+        PathText,
         _about("file for messages not yet confirmed by the broker; empty = beside the captures"),
     ] = ""
     spool_bytes: Annotated[

@@ -39,7 +39,7 @@ class HealthReport:
         info, level = parts.acquisition.info, self._governor.level
         return Health(
             state="degraded" if state == "running" and problems else state,
-            source=info.name if info else parts.settings.source.uri,
+            source=info.name if info else parts.settings.source.name,
             model=parts.model,
             uptime_s=round((time.monotonic_ns() - self._started_ns) / NS_PER_S, 1),
             fps=round(self.rates.fps, 2),

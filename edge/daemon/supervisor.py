@@ -48,7 +48,7 @@ class Supervisor:
         parts.raise_errors()
         if not self._ready and parts.progress.frames:
             self._ready = True
-            manager.ready(f"watching {parts.settings.source.uri}")
+            manager.ready(f"watching {parts.settings.source.name}")
         self._report_picture(parts.analysis.picture)
         self._stalls()
         self._recovery(parts.analysis.picture)

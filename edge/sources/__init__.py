@@ -37,7 +37,7 @@ def open_source(
     """
     kind = kind_of(settings.uri)
     if kind is Kind.VIDEO and not Path(settings.uri).expanduser().exists():
-        raise SourceError(_unknown(settings.uri))
+        raise SourceError(_unknown(settings.name))
     if not recording and (problems := check(settings)):
         raise ConfigError(problems)
     source = _source(kind, settings, stall_s, clip_height_px)

@@ -40,9 +40,9 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
         )
     except (av.FFmpegError, OSError) as error:
         failure = SourceLostError if kind.live else SourceError
-        raise failure(f"source {settings.uri}: {reason(error)}") from error
+        raise failure(f"source {settings.name}: {reason(error)}") from error
     if not container.streams.video:
-        raise SourceError(f"source {settings.uri}: it has no video stream")
+        raise SourceError(f"source {settings.name}: it has no video stream")
     return container
 
 

@@ -56,7 +56,7 @@ def check(settings: SourceSettings) -> list[str]:
     """One sentence for each setting that the source can't follow. Opens nothing."""
     follows = kind_of(settings.uri).follows
     return [
-        f"source.{name}: only a picamera2 camera can {ability}, and {settings.uri} is not one; "
+        f"source.{name}: only a picamera2 camera can {ability}, and {settings.name} is not one; "
         "remove this setting"
         for name, ability in ABILITIES.items()
         if getattr(settings, name) and name not in follows

@@ -64,7 +64,7 @@ class Picamera2Source:
         except FAILURES as error:
             self.close()
             raise SourceLostError(
-                f"source {self._settings.uri}: the camera can't be started: {_reason(error)}"
+                f"source {self._settings.name}: the camera can't be started: {_reason(error)}"
             ) from error
         except SourceError:
             self.close()
@@ -73,7 +73,7 @@ class Picamera2Source:
         self._first_index = self._index
         encoded = self._encoder.stream if self._encoder else None
         main, lores = (size_of(self._streams[name]) for name in ("main", "lores"))
-        return SourceInfo(self._settings.uri, main, lores, fps, live=True, encoded=encoded)
+        return SourceInfo(self._settings.name, main, lores, fps, live=True, encoded=encoded)
 
     def read(self) -> Frame | None:
         """The next exposure. Raises SourceLostError if none comes within the stall time."""
@@ -90,7 +90,7 @@ class Picamera2Source:
                 if self._index > self._first_index and self._encoder is not None:
                     self._give_up_silent(self._encoder)
                 reason = f"no frame for {self._stall_s:g} s; check the camera's cable"
-            raise SourceLostError(f"source {self._settings.uri}: {reason}") from error
+            raise SourceLostError(f"source {self._settings.name}: {reason}") from error
         index, self._index = self._index, self._index + 1
         return self._frame(request, index)
 
@@ -131,7 +131,7 @@ class Picamera2Source:
         granted = self._camera.camera_configuration()
         if granted["transform"] != transform:
             raise SourceError(
-                f"source {self._settings.uri}: this camera can't rotate its picture; "
+                f"source {self._settings.name}: this camera can't rotate its picture; "
                 "remove source.upside_down"
             )
         buffers = min(stream.buffer_count for stream in self._camera.libcamera_config)
@@ -140,7 +140,7 @@ class Picamera2Source:
         for stream in self._streams.values():
             if stream["format"] not in FORMATS:
                 raise SourceError(
-                    f"source {self._settings.uri}: the camera gives {stream['format']}, but "
+                    f"source {self._settings.name}: the camera gives {stream['format']}, but "
                     f"{' or '.join(FORMATS)} is needed"
                 )
         if granted["main"]["size"][1] <= self._clip_height_px:
@@ -154,14 +154,14 @@ class Picamera2Source:
         limits = self._camera.camera_controls.get("LensPosition")
         if limits is None:
             raise SourceError(
-                f"source {self._settings.uri}: this camera's lens has no motor; focus it by "
+                f"source {self._settings.name}: this camera's lens has no motor; focus it by "
                 "hand, and remove source.focus_m"
             )
         _, nearest, _ = limits
         if distance_m * nearest < 1:
             raise SourceError(
-                f"source {self._settings.uri}: this camera's nearest focus is {1 / nearest:.2g} m, "
-                f"but source.focus_m is {distance_m:g}; raise it"
+                f"source {self._settings.name}: this camera's nearest focus is {1 / nearest:.2g} "
+                f"m, but source.focus_m is {distance_m:g}; raise it"
             )
         return {"AfMode": MANUAL_FOCUS, "LensPosition": 1 / distance_m}
 
@@ -194,7 +194,7 @@ class Picamera2Source:
             return
         self._clip_height_px = 0
         raise SourceLostError(
-            f"source {self._settings.uri}: the hardware encoder gives no packets; clips are "
+            f"source {self._settings.name}: the hardware encoder gives no packets; clips are "
             "encoded in software from now on"
         )
 
@@ -203,17 +203,17 @@ class Picamera2Source:
         cameras = self._library.Picamera2.global_camera_info()
         if not cameras:
             raise SourceError(
-                f"source {self._settings.uri}: no camera is connected; check the ribbon cable "
+                f"source {self._settings.name}: no camera is connected; check the ribbon cable "
                 "and the output of `rpicam-hello --list-cameras`"
             )
         if not text.isdigit() or int(text) >= len(cameras):
             known = "only camera 0" if len(cameras) == 1 else f"0 to {len(cameras) - 1}"
             raise SourceError(
-                f"source {self._settings.uri}: there is no camera {text}; {known} can be used"
+                f"source {self._settings.name}: there is no camera {text}; {known} can be used"
             )
         if "/usb" in cameras[int(text)]["Id"]:
             raise SourceError(
-                f"source {self._settings.uri}: camera {text} is a USB camera; use its device, as "
+                f"source {self._settings.name}: camera {text} is a USB camera; use its device, as "
                 "v4l2:/dev/video0"
             )
         return int(text)

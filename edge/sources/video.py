@@ -51,14 +51,14 @@ class VideoSource:
         if decoder.problem:
             log.warning(
                 "source %s: %s: its packets can't be recorded, so clips are encoded again",
-                self._settings.uri, decoder.problem,
+                self._settings.name, decoder.problem,
             )  # fmt: skip
         stream = decoder.stream
         self._size = (even(stream.width), even(stream.height))
         self._frames = self._sampled(self._played(decoder))
         fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         return SourceInfo(
-            self._settings.uri,
+            self._settings.name,
             self._size,
             luma_size(*self._size, self._settings.luma_width_px),
             min(fps, self._settings.fps or fps),
@@ -73,12 +73,12 @@ class VideoSource:
             decoded = next(self._frames)
         except StopIteration:
             if self._live and not self._pace.stopped:
-                raise SourceLostError(f"source {self._settings.uri} ended") from None
+                raise SourceLostError(f"source {self._settings.name} ended") from None
             return None
         except (av.FFmpegError, OSError) as error:
             if self._pace.stopped:
                 return None
-            raise SourceLostError(f"source {self._settings.uri}: {reason(error)}") from error
+            raise SourceLostError(f"source {self._settings.name}: {reason(error)}") from error
         index, self._index = self._index, self._index + 1
         if self._live:
             timestamp_ns, wall_ns = time.monotonic_ns(), time.time_ns()
@@ -100,9 +100,9 @@ class VideoSource:
     def _note_corrupt(self, error: av.FFmpegError, in_a_row: int) -> None:
         self.corrupt += 1
         if self.corrupt == 1:
-            log.warning("source %s: damaged data is skipped: %s", self._settings.uri, error)
+            log.warning("source %s: damaged data is skipped: %s", self._settings.name, error)
         if in_a_row >= MAX_CORRUPT_IN_A_ROW:
-            raise SourceLostError(f"source {self._settings.uri}: nothing in it can be decoded")
+            raise SourceLostError(f"source {self._settings.name}: nothing in it can be decoded")
 
     def _played(self, decoder: Decoder) -> Iterator[Decoded]:
         """Decoded images with the time since the start of play; with `loop`, without end."""

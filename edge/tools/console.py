@@ -67,7 +67,7 @@ def run_with_console(
 
 def _run_with_log(settings: Settings, load: Load) -> None:
     about = logs.fields(
-        camera=settings.camera, source=settings.source.uri, endpoint=settings.bus.endpoint
+        camera=settings.camera, source=settings.source.name, endpoint=settings.bus.endpoint
     )
     log.info("watching", extra=about)
     daemon = run(settings, load, _log)
@@ -85,7 +85,7 @@ def _run_for_a_person(settings: Settings, load: Load, level: int, *, live: bool)
         with lock:
             _print(console, message)
 
-    _write(console, f"camera {settings.camera}: watching {settings.source.uri}")
+    _write(console, f"camera {settings.camera}: watching {settings.source.name}")
     _write(console, f"events: {settings.bus.endpoint}, captures: {captures}")
     if live:
         with Live(status, console=console, refresh_per_second=REFRESH_PER_S, transient=True):

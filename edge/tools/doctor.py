@@ -90,8 +90,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
 
 
 def _source(settings: Settings) -> Iterator[Finding]:
-    uri = settings.source.uri
-    device = Path(uri.removeprefix("v4l2:"))
+    device = Path(settings.source.uri.removeprefix("v4l2:"))
     if device.is_char_device() and not os.access(device, os.R_OK | os.W_OK):
         fix = "sudo usermod -aG video $USER, then log in again"
         yield Finding("source", "fail", f"{device}: permission denied", fix)
@@ -101,7 +100,7 @@ def _source(settings: Settings) -> Iterator[Finding]:
         source = open_source(settings.source, settings.health.stall_s)
         info = source.open()
         size = "x".join(map(str, info.main_size))
-        yield Finding("source", "ok", f"{uri}: {size} at {info.fps:g} fps")
+        yield Finding("source", "ok", f"{info.name}: {size} at {info.fps:g} fps")
     except EdgeError as error:
         yield Finding("source", "fail", str(error), "correct source.uri or connect the camera")
     finally:

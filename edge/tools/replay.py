@@ -69,7 +69,7 @@ def replay(
     info = source.open()
     if info.live:
         source.close()
-        raise PermanentError(f"source {settings.source.uri}: a replay needs a recording")
+        raise PermanentError(f"source {settings.source.name}: a replay needs a recording")
     summary = ReplaySummary()
     pipeline = build_pipeline(settings, detector, info)
     try:

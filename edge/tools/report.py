@@ -50,7 +50,7 @@ def render(
     duration_s = samples[-1].time_s if samples else 0.0
     invocations = sum(sample.invocations for sample in samples)
     facts = {
-        "source": settings.source.uri.rpartition("/")[2],
+        "source": settings.source.name.rpartition("/")[2],
         "model": model,
         "length": f"{duration_s:.1f} s, {len(samples)} frames",
         "invocations": f"{invocations} ({invocations / max(1, len(samples)):.2f} a frame)",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from edge.config.explain import explain
 from edge.config.load import load
 from edge.config.schema import LOOKS_KEPT, Settings
 from edge.errors import ConfigError
@@ -138,5 +140,43 @@ def test_loading_imports_nothing_that_only_explains_or_edits() -> None:
     script = "import sys, edge.config.load; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     loaded = {name for name in done.stdout.split() if name.startswith(("edge.config", "tomlkit"))}
-    needed = {"edge.config", *(f"edge.config.{n}" for n in ("load", "schema", "checks", "words"))}
+    needed = {
+        "edge.config",
+        *(f"edge.config.{n}" for n in ("load", "schema", "checks", "masking", "words")),
+    }
     assert loaded == needed
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["capture.directory", "bus.keys", "model.file", "mqtt.spool", "mqtt.password_file",
+     "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file"],
+)  # fmt: skip
+def test_a_path_may_begin_with_the_home_folder(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`~/captures` once made a folder with the name `~`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    section, _, name = key.partition(".")
+    context = {"mqtt.tls": True, "mqtt.username": "u", "mqtt.cert_file": "c"}
+    for value in ("~/there", "~"):
+        settings = load(None, context | {key: value})
+        assert getattr(getattr(settings, section), name) == str(Path(value).expanduser())
+    assert getattr(getattr(load(None, context | {key: "a/b"}), section), name) == "a/b"
+
+
+def test_every_key_that_names_a_file_or_folder_is_a_path() -> None:
+    named = re.compile(r"\b(file|folder|key|certificate)\b")
+    rows = {row.key: row for row in explain() if row.key.endswith(("_file", ".file", "directory"))}
+    assert len(rows) >= 6
+    assert {key: row.type for key, row in rows.items() if "path" not in row.type} == {}
+    assert all(named.search(row.description) or "path" in row.description for row in rows.values())
+
+
+def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + b'camera = "cam7"\n[motion]\nflor = 1\n')
+    with pytest.raises(ConfigError, match=r"edge\.toml:3: motion\.flor"):
+        load(path)
+    path.write_bytes(b"\xef\xbb\xbf" + b'camera = "cam7"\n')
+    assert load(path).camera == "cam7"

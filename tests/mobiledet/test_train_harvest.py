@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -29,7 +30,7 @@ from mobiledet.dataset import DatasetError, coco, read_dataset
 from mobiledet.harvest.compare import compare, matched
 from mobiledet.harvest.footage import harvest_settings, observe
 from mobiledet.harvest.ghosts import GHOST, edge_share, fault, steady
-from mobiledet.harvest.labels import read_tracks
+from mobiledet.harvest.labels import COLUMNS, read_tracks
 from mobiledet.harvest.make import Options, harvest
 from mobiledet.harvest.sampling import choose
 from mobiledet.harvest.splits import NAMES, Shares, split_at
@@ -310,6 +311,24 @@ def test_names_become_classes_and_a_track_without_a_name_is_ignored(copy: Path) 
 def test_names_can_be_edited_in_the_table(copy: Path) -> None:
     path = copy / "tracks.csv"
     path.write_text(path.read_text().replace(",object,", ",hare,"))
+    assert run("label", copy).exit_code == 0
+    assert read_dataset(copy).labels == ("hare",)
+
+
+def test_a_table_that_a_spreadsheet_saved_with_semicolons_is_read(copy: Path) -> None:
+    """A spreadsheet does this where the decimal sign is a comma; some add a byte order mark."""
+    path = copy / "tracks.csv"
+    rows = [msgspec.structs.replace(row, to_s=row.to_s + 0.25) for row in read_tracks(path)]
+    lines = [";".join(COLUMNS)]
+    for row in rows:
+        values = msgspec.structs.asdict(row)
+        numbers = {name: str(values[name]).replace(".", ",") for name in ("from_s", "to_s")}
+        lines.append(";".join(str((values | numbers)[name]) for name in COLUMNS))
+    path.write_text("\ufeff" + "\r\n".join(lines).replace(";object;", ";hare;") + "\r\n")
+    saved = read_tracks(path)
+    assert [(row.track, row.from_s, row.to_s) for row in saved] == [
+        (row.track, row.from_s, row.to_s) for row in rows
+    ]
     assert run("label", copy).exit_code == 0
     assert read_dataset(copy).labels == ("hare",)
 

@@ -237,7 +237,7 @@ class SyntheticSource:
         options = self._options
         count = round(options.duration * options.fps) or None
         size = (options.width, options.height)
-        name = self._settings.uri
+        name = self._settings.name
         luma = luma_size(*size, self._settings.luma_width_px)
         return SourceInfo(name, size, luma, options.fps, live=False, frame_count=count)
 

@@ -58,14 +58,14 @@ def empty_scene(settings: SourceSettings) -> Luma:
     planes: list[Luma] = []
     with Recording(settings) as recording:
         if recording.info.live:
-            raise PermanentError(f"source {settings.uri}: a harvest needs a recording")
+            raise PermanentError(f"source {settings.name}: a harvest needs a recording")
         for frame, time_s in recording.frames():
             if time_s > PRIME_S:
                 break
             if time_s >= len(planes) * PRIME_EVERY_S:
                 planes.append(frame.luma.copy())
     if not planes:
-        raise PermanentError(f"source {settings.uri}: it has no frames")
+        raise PermanentError(f"source {settings.name}: it has no frames")
     return np.asarray(np.median(np.stack(planes), axis=0), np.uint8)
 
 

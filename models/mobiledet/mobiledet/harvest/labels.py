@@ -17,6 +17,7 @@ from mobiledet.dataset.base import DatasetError
 from mobiledet.dataset.coco import Annotation, Category, Coco
 
 UNNAMED, REJECTED = "", "-"
+SECONDS = ("from_s", "to_s")
 COLUMNS = ("track", "label", "source", "from_s", "to_s", "pictures", "note")
 
 
@@ -41,19 +42,28 @@ def read_tracks(path: Path) -> list[TrackRow]:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: {error}") from error
-    reader = csv.DictReader(io.StringIO(text), strict=True)
+    delimiter = _delimiter(text)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise DatasetError(f"{path}, line 1: column {missing[0]} is missing")
     try:
-        return [_row(path, reader.line_num, row) for row in reader]
+        return [_row(path, reader.line_num, row, delimiter) for row in reader]
     except csv.Error as error:
         raise DatasetError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
 
 
-def _row(path: Path, line: int, row: Mapping[str, str]) -> TrackRow:
+def _delimiter(text: str) -> str:
+    """A spreadsheet writes semicolons where its language has decimal commas."""
+    header = text.partition("\n")[0]
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _row(path: Path, line: int, row: Mapping[str, str], delimiter: str) -> TrackRow:
     try:
         cleaned = {name: (row[name] or "").strip() for name in COLUMNS}
+        if delimiter == ";":
+            cleaned |= {name: cleaned[name].replace(",", ".") for name in SECONDS}
         return msgspec.convert(cleaned, TrackRow, strict=False)
     except msgspec.ValidationError as error:
         raise DatasetError(f"{path}, line {line}: {error}") from error

@@ -1,0 +1,28 @@
+"""Hides the credentials in a source's address from everything that people and programs read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+# scheme://USER:PASSWORD@host. A password may hold a slash or an @, although it should be escaped.
+USER_INFO = re.compile(
+    r"^(?P<scheme>[a-z][a-z0-9+.-]*://)"
+    r"(?:[^/?#]*@|[^/?#@]*:(?!\d+(?:[/?#]|$))[^?#]*@)",
+    re.IGNORECASE,
+)
+# ?user=NAME&pwd=SECRET, as many cameras have it.
+QUERY = re.compile(
+    r"(?P<name>[?&;][^=&;#]*(?:user|usr|login|pass|pwd|psw|token|secret|key|auth|cred)[^=&;#]*)"
+    r"=[^&;#]+",
+    re.IGNORECASE,
+)
+
+
+def masked(uri: str) -> str:
+    """The address with `***` in place of user names, passwords, tokens and keys."""
+    uri = USER_INFO.sub(rf"\g<scheme>{MASK}@", uri)
+    if "://" not in uri:
+        return uri
+    return QUERY.sub(rf"\g<name>={MASK}", uri)
