@@ -18,6 +18,7 @@ from edge.vision.types import Luma
 
 # Enough for the shortest sensible learn_s of 1 s, at a third of the cost of updating every frame.
 UPDATES_PER_S = 5.0
+# Set by hand; how little accuracy depends on them is in "Tuning constants" in docs/BENCHMARKS.md.
 FIRST_NOISE = 2.0  # luma levels assumed before a measurement: a good sensor in daylight
 MIN_GAIN_SHIFT = 1.5  # luma levels; the average follows a smaller shift of the mean
 GAIN_GRID = 8  # every 8th pixel, both ways, determines the gain: 1,200 pixels of 320x240
@@ -25,7 +26,8 @@ GAIN_GRID = 8  # every 8th pixel, both ways, determines the gain: 1,200 pixels o
 # long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, at every 64th update.
 MIN_AVERAGE, BOUND_EVERY = 0.01, 64
 NEVER_EXCEEDED = 255  # as a threshold of 8-bit differences
-NOISE_RATE = 0.5  # the noise is learnt at this share of the rate of the brightness
+# The noise is learnt at this share of the rate of the brightness: also in "Tuning constants".
+NOISE_RATE = 0.5
 # Weights of noise and change where a place is absorbed. If the change repeats, the noise converges
 # to half of it, and the default noise_factor of 4 makes the threshold twice the change.
 KEPT_NOISE, ADDED_NOISE = 0.5, 0.25

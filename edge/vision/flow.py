@@ -14,7 +14,8 @@ import numpy.typing as npt
 from edge.vision.geometry import Boxes
 from edge.vision.types import Luma
 
-# Chosen by F1 and cost on PETS in both directions: "Accuracy" in docs/BENCHMARKS.md.
+# Chosen by F1 and cost on PETS in both directions; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 COLUMNS, ROWS = 3, 5  # points across and down a box
 INSET = 0.25  # share of a box, on every side, that is background
 MIN_POINTS = 4  # a median of fewer points is not reliable

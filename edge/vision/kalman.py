@@ -17,7 +17,8 @@ from edge.vision.geometry import Box
 POSITION_NOISE = 0.05  # standard deviation of a measured centre
 ACCELERATION = 1.0  # per s², standard deviation
 FIRST_SPEED = 1.0  # per s, standard deviation before the second detection
-# Chosen by F1 on PETS and TUD-Campus in both directions: "Accuracy" in docs/BENCHMARKS.md.
+# Chosen by F1 on PETS and TUD-Campus in both directions; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 SHIFT_GAIN = 0.3  # weight of an observed shift in the velocity
 SIZE_GAIN = 0.35  # weight of a new size
 MOVED_HEIGHTS = 0.5  # distance from its first place at which an object counts as moved

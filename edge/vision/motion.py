@@ -21,6 +21,7 @@ from edge.vision.background import Background
 from edge.vision.geometry import Boxes
 from edge.vision.types import Luma
 
+# Set by hand; how little accuracy depends on them is in "Tuning constants" in docs/BENCHMARKS.md.
 REFERENCE_AGE_S = 0.12  # activity is change since a frame at least this old: a step of a walker
 MIN_BLOB_PX = 4  # luma pixels, for any min_area: smaller blobs are noise
 MAX_BLOBS = 32  # more blobs are rain or leaves; only the largest are kept

@@ -24,6 +24,8 @@ from edge.vision.types import Luma
 CHECK_EVERY_NS = NS_PER_S
 GAP_NS = 5 * NS_PER_S  # after a longer gap the check starts again
 TILES = (4, 3)  # across, down
+# The levels and shares below are set by hand between good and bad pictures: real footage, its
+# distortions and drawn scenes in tests/vision/test_picture_check.py.
 FINE_SIGMA, COARSE_SIGMA = 1.2, 5.0  # pixels of the plane at half size
 BLACK_LEVEL = 32  # 99 of 100 pixels are darker; black is 16 in limited range
 BLACK_PERCENTILE = 99

@@ -20,7 +20,8 @@ from edge.vision.tracker import Tracker
 from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, Track
 
-# Both chosen on PETS, where empty places and objects overlap: docs/BENCHMARKS.md, "Accuracy".
+# Both chosen on PETS, where empty places and objects overlap; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 GHOST_ACTIVITY = 0.1  # an empty place that changes less than this is absorbed at once
 SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
 

@@ -21,7 +21,8 @@ from edge.vision.picture import Picture
 from edge.vision.types import Detections
 
 GREY = 127  # fills gutters and letterboxes: the middle of the model's input range
-# Chosen by F1 and invocations on PETS and TUD-Campus: "Accuracy" in docs/BENCHMARKS.md.
+# Chosen by F1 and invocations on PETS and TUD-Campus; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 MIN_INSIDE = 0.85  # share of a detection that must lie in its cell
 MAX_WITHIN = 0.75  # share of a smaller box inside a larger one, above which both are one object
 GRIDS = ((2, 2), (3, 2), (2, 3))  # columns and rows of a canvas; the first of equals is used

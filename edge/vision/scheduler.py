@@ -20,7 +20,8 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
 from edge.vision.types import Track, TrackState
 
-# Chosen by F1 and invocations a frame on PETS and TUD-Campus: "Accuracy" in docs/BENCHMARKS.md.
+# Chosen by F1 and invocations per frame on PETS and TUD-Campus; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 EXPLAINED = 0.5  # share of a blob inside tracks, above which it belongs to them
 TRACK_MARGIN = 0.15  # share of its size by which a track is grown when it explains blobs
 SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is that place

@@ -21,7 +21,8 @@ from edge.vision.geometry import Box, Boxes, covered, grown, intersection, iou
 from edge.vision.kalman import BoxFilter
 from edge.vision.types import Detections, Look, Track, TrackState
 
-# Chosen by F1 on PETS and TUD-Campus in both directions: "Accuracy" in docs/BENCHMARKS.md.
+# Chosen by F1 on PETS and TUD-Campus in both directions; their effect is in
+# "Tuning constants" in docs/BENCHMARKS.md.
 BUFFERS = (0.15, 0.5)  # shares of their size by which boxes grow in the rounds of matching
 TENTATIVE_MISSES = 2  # in a row; a track that was never confirmed ends after more
 MAX_JUMP = 0.6  # box heights per s: a larger jump while boxes overlap is the other object's shift

@@ -15,6 +15,8 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Polygon, point_in_polygon
 from edge.vision.types import Frame, Look, Track
 
+# Not tuned: a detection ends within a pixel of the edge that cuts it, and any weight well below 1
+# prefers a whole object.
 EDGE_PX = 1.0  # a box this close to the picture's edge may be cut by it
 CUT_QUALITY = 0.5  # multiplies the quality of a look that the edge may cut
 # Bounds the memory for looks of many tracks: 8 frames of 1920x1080 are 25 MB.
