@@ -6,7 +6,7 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 TEST_JOBS ?= 2
 
-.PHONY: help run test test-train lint bench fault soak install uninstall deb test-systemd \
+.PHONY: help run test test-fast test-train lint bench fault soak install uninstall deb test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
@@ -18,6 +18,12 @@ run: $(VENV)/ready ## Run on the Pi's camera; without one, on real footage
 
 test: $(VENV)/ready ## Run everything that can be tested here
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_OPTIONS)
+
+test-fast: $(VENV)/ready ## Run the tests that start no daemon and play no footage, in under 30 s
+	$(BIN)/python -m pytest -q -n $(TEST_JOBS) tests/config tests/runtime tests/test_layers.py \
+	  tests/test_house_rules.py tests/bus/test_stored.py \
+	  $(addprefix tests/vision/test_,$(addsuffix .py,geometry picture motion flow regions scheduler \
+	  tracker triggers))
 
 test-train: $(VENV)-train/ready ## Train, export and run small networks (Python 3.11)
 	$(VENV)-train/bin/python -m pytest tests/mobiledet
