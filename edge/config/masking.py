@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 MASK: Final = "***"
-# scheme://USER:PASSWORD@host. A password may hold a slash or an @, although it should be escaped.
+# scheme://USER:PASSWORD@host. A password may hold / ? # or @, although they should be escaped. With
+# credentials in front, everything up to the last @ is hidden, even if that is part of the path.
 USER_INFO = re.compile(
-    r"^(?P<scheme>[a-z][a-z0-9+.-]*://)"
-    r"(?:[^/?#]*@|[^/?#@]*:(?!\d+(?:[/?#]|$))[^?#]*@)",
-    re.IGNORECASE,
+    r"^(?P<scheme>[a-z][a-z0-9+.-]*://)(?=[^/?#]*@|[^/?#@]*:(?!\d+(?:[/?#]|$))).*@",
+    re.IGNORECASE | re.DOTALL,
 )
 # ?user=NAME&pwd=SECRET, as many cameras have it.
 QUERY = re.compile(

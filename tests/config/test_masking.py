@@ -23,6 +23,8 @@ PLAIN = "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789"
         ("http://cam/x.cgi?user=admin&pwd=s3cret&channel=1",
          "http://cam/x.cgi?user=***&pwd=***&channel=1"),
         ("https://cam/x?access_token=s3cret#t", "https://cam/x?access_token=***#t"),
+        ("rtsp://admin:p@/s?s#@cam/live", "rtsp://***@cam/live"),
+        ("http://[fe80::1]:80/x.jpg", "http://[fe80::1]:80/x.jpg"),
         ("rtsp://cam:554/live@1", "rtsp://cam:554/live@1"),
         ("rtsp://cam/live@1", "rtsp://cam/live@1"),
         ("/home/user:x/a@b.mp4", "/home/user:x/a@b.mp4"),
@@ -39,7 +41,7 @@ def test_an_address_is_shown_without_credentials(uri: str, shown: str) -> None:
 @given(
     scheme=st.sampled_from(["rtsp", "rtsps", "http", "HTTPS", "rtmp", "srt"]),
     user=st.text(PLAIN, min_size=1, max_size=8),
-    password=st.text(PLAIN + "@:/!$%+-._~", min_size=1, max_size=12),
+    password=st.text(PLAIN + "@:/?#!$%+-._~", min_size=1, max_size=12),
     port=st.sampled_from(["", ":554"]),
 )
 def test_no_password_survives(scheme: str, user: str, password: str, port: str) -> None:
