@@ -32,7 +32,9 @@ from edge.vision.types import SourceInfo
 def assemble(
     settings: Settings, listener: Listener | None = None, reload: Reload | None = None
 ) -> Daemon:
-    """Loads the model, opens the sockets, and returns a daemon that can be run.
+    """Loads the model, checks the settings, and returns a daemon that can be run.
+
+    Sockets, files and the source are opened when it runs.
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
     it may call the daemon's `stop`. Raises EdgeError.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
+from edge.cli import LazyGroup
 from edge.cli import main as run
 
 COMMANDS = {
@@ -22,27 +21,11 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A command is the function of that name in the module of that name."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"mobiledet.commands.{cmd_name}")
-        command = getattr(module, cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.group(
     cls=LazyGroup,
+    package="mobiledet.commands",
+    # Each command is the function of its name in the module of its name.
+    table={name: (f"{name}:{name}", about) for name, about in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 def commands() -> None:
