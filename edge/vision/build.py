@@ -21,9 +21,7 @@ def build_detector(settings: Settings) -> Detector:
     doesn't have.
     """
     detector = Detector(settings.model, find_model(settings.model.file))
-    problems = check_labels(settings, detector.labels)
-    if problems:
-        raise ConfigError(problems)
+    _require_labels(settings, detector)
     return detector
 
 
@@ -34,10 +32,13 @@ def build_pipeline(
 
     clock: entered around each stage's work, for benchmarks.
     """
-    problems = check_labels(settings, detector.labels)
-    if problems:
-        raise ConfigError(problems)
+    _require_labels(settings, detector)
     return Pipeline(settings, detector, info.luma_shape, info.main_size, clock)
+
+
+def _require_labels(settings: Settings, detector: DetectorLike) -> None:
+    if problems := check_labels(settings, detector.labels):
+        raise ConfigError(problems)
 
 
 def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
