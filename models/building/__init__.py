@@ -1,0 +1,1 @@
+"""Steps that the builders of the shipped models share."""

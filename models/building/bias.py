@@ -1,0 +1,121 @@
+"""Empirical bias correction of a model that was quantized to int8.
+
+Rounding shifts the mean of each channel, and the shifts add up from layer to layer. The mean error
+of each channel against the float model, over some crops, is added to the channel's int32 bias, one
+layer after another, each with the corrections of the layers before it in effect. Source: Nagel et
+al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019), section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from building.crops import Crop
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+WITH_BIAS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
+RELU, RELU_6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6
+SATURATED = 6.0  # the upper end of RELU6
+MIN_VALUES = 20  # of a channel; the mean of fewer is chance
+
+
+def corrected(quantized: bytes, floating: bytes, crops: Sequence[Crop]) -> bytes:
+    """The quantized flatbuffer with corrected biases.
+
+    floating: the same graph in float32, with its convolutions in the same order.
+    crops: (h, w, 3) uint8 RGB of the input's size.
+    """
+    ours, theirs = _unpacked(quantized), _unpacked(floating)
+    layers, twins = _convolutions(ours), _convolutions(theirs)
+    if len(layers) != len(twins):
+        raise ValueError(f"{len(layers)} quantized convolutions, but {len(twins)} in float")
+    expected = _outputs(theirs, twins, crops)
+    for number, layer in enumerate(layers):
+        got = _outputs(ours, [layer], crops)[0]
+        _correct(ours, layer, got, expected[number])
+    return _packed(ours)
+
+
+def _unpacked(flatbuffer: bytes) -> Any:
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _convolutions(model: Any) -> list[Any]:
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    operators = model.subgraphs[0].operators
+    return [operator for operator in operators if codes[operator.opcodeIndex] in WITH_BIAS]
+
+
+def _outputs(model: Any, layers: Sequence[Any], crops: Sequence[Crop]) -> list[list[Array]]:
+    """The real-valued outputs of some layers for each crop; runs no layer after the last one."""
+    graph = model.subgraphs[0]
+    operators, outputs, signatures = graph.operators, graph.outputs, model.signatureDefs
+    graph.operators = operators[: operators.index(layers[-1]) + 1]
+    graph.outputs = [layer.outputs[0] for layer in layers]
+    model.signatureDefs = None
+    try:
+        flatbuffer = _packed(model)
+    finally:
+        graph.operators, graph.outputs, model.signatureDefs = operators, outputs, signatures
+    interpreter = Interpreter(
+        model_content=flatbuffer,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    results: list[list[Array]] = [[] for _ in layers]
+    for crop in crops:
+        _feed(interpreter, crop)
+        interpreter.invoke()
+        for result, layer in zip(results, interpreter.get_output_details(), strict=True):
+            result.append(_real(interpreter.get_tensor(layer["index"]), layer))
+    return results
+
+
+def _feed(interpreter: Interpreter, crop: Crop) -> None:
+    details = interpreter.get_input_details()[0]
+    pixels = np.asarray(crop, np.float32)[None] * (2 / 255) - 1
+    if details["dtype"] == np.int8:
+        scale, zero = details["quantization"]
+        pixels = np.clip(np.round(pixels / scale + zero), -128, 127).astype(np.int8)
+    interpreter.set_tensor(details["index"], pixels)
+
+
+def _real(values: Any, details: Any) -> Array:
+    if values.dtype != np.int8:
+        return np.asarray(values, np.float16)  # half the memory; the mean needs no more digits
+    scale, zero = details["quantization"]
+    return (np.asarray(values, np.float32) - zero) * np.float32(scale)
+
+
+def _correct(model: Any, layer: Any, got: list[Array], expected: list[Array]) -> None:
+    """Adds the mean error of each channel to the layer's bias; saturated values don't count."""
+    activation = layer.builtinOptions.fusedActivationFunction
+    error = values = np.zeros(got[0].shape[-1])
+    for ours, theirs in zip(got, np.asarray(expected, np.float32), strict=True):
+        free = np.ones(theirs.shape, bool)
+        if activation in (RELU, RELU_6):
+            free = theirs > 0
+        if activation == RELU_6:
+            free &= theirs < SATURATED
+        error = error + ((theirs - ours) * free).sum((0, 1, 2))
+        values = values + free.sum((0, 1, 2))
+    mean = np.where(values < MIN_VALUES, 0, error / np.maximum(values, 1))
+    tensor = model.subgraphs[0].tensors[layer.inputs[2]]
+    buffer = model.buffers[tensor.buffer]
+    steps = np.round(mean / np.asarray(tensor.quantization.scale)).astype(np.int64)
+    bias = np.frombuffer(bytes(buffer.data), np.int32) + steps
+    bounds = np.iinfo(np.int32)
+    buffer.data = np.frombuffer(bias.clip(bounds.min, bounds.max).astype("<i4").tobytes(), np.uint8)
