@@ -181,16 +181,24 @@ def _stated_ns(image: av.VideoFrame) -> int | None:
 
 
 def fps_of(stream: av.VideoStream) -> float:
-    """The stream's frames per second.
+    """The stream's frames per second; where FFmpeg's two estimates differ, the lower one.
 
-    FFmpeg has two estimates. The average is wrong for a stream without times, and for one with a
-    long pause; the other is the rate that all times are multiples of, which may be very high.
+    The average is wrong for a stream without times, which counts as 25 fps, and far too low for
+    one with a long pause. The other is the rate that all times are multiples of, which is too high
+    for an irregular stream.
     """
-    rates = [stream.average_rate, stream.guessed_rate]
-    if stream.start_time is None or (rates[0] or 0) < 1:
-        rates.reverse()
-    usual = (float(rate) for rate in rates if rate and MIN_FPS <= rate <= MAX_FPS)
-    return next(usual, DEFAULT_FPS)
+    rates = _usual_rates(stream)
+    return rates[0] if min(rates) < 1 else min(rates)
+
+
+def period_ns_of(stream: av.VideoStream) -> int:
+    """The usual time between two frames, whatever pauses the stream has."""
+    return round(NS_PER_S / _usual_rates(stream)[0])
+
+
+def _usual_rates(stream: av.VideoStream) -> list[float]:
+    rates = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate]
+    return [rate for rate in rates if MIN_FPS <= rate <= MAX_FPS] or [DEFAULT_FPS]
 
 
 def picture_of(image: av.VideoFrame) -> Picture:

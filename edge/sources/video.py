@@ -15,7 +15,14 @@ from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
 from edge.sources.clock import SourceClock
 from edge.sources.display import shown
-from edge.sources.ffmpeg import Decoder, fps_of, open_container, picture_of, reason
+from edge.sources.ffmpeg import (
+    Decoder,
+    fps_of,
+    open_container,
+    period_ns_of,
+    picture_of,
+    reason,
+)
 from edge.sources.kinds import kind_of
 from edge.sources.pace import Pace
 from edge.sources.views import even, luma_of, luma_size
@@ -82,7 +89,7 @@ class VideoSource:
                 self._settings.name, decoder.problem,
             )  # fmt: skip
         stream, fps = decoder.stream, fps_of(decoder.stream)
-        self._clock = SourceClock(round(NS_PER_S / fps), self._clock.jumps)
+        self._clock = SourceClock(period_ns_of(stream), self._clock.jumps)
         self._frames = self._sampled(self._played(decoder))
         size = self._begin(stream)
         return SourceInfo(
