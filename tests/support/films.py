@@ -49,7 +49,8 @@ def read(uri: object, limit: int = 10_000, **settings: Any) -> tuple[SourceInfo,
     source = open_source(
         SourceSettings(uri=str(uri), **({"fast": True} | settings)), clip_height_px=height
     )
-    info, frames = source.open(), []
+    frames: list[Frame] = []
+    info = source.open()
     while len(frames) < limit and (frame := source.read()) is not None:
         frames.append(frame)
     source.close()
