@@ -42,10 +42,11 @@ def display_of(image: av.VideoFrame, stream: av.VideoStream) -> Display:
 
 def shown(picture: Picture, display: Display) -> Picture:
     """The picture as it is shown: itself if nothing is to be done, otherwise a copy."""
-    stretched = display.stretched(picture.width, picture.height)
-    if display.upright and stretched == (picture.width, picture.height):
+    if display.upright and display.sample_aspect == 1:
         return picture
-    width, height = even(stretched[0]), even(stretched[1])
+    width, height = map(even, display.stretched(picture.width, picture.height))
+    if display.upright and (width, height) == (picture.width, picture.height):
+        return picture
     luma, *chroma = picture.planes
     planes = [_shown(luma, (width, height), display)]
     planes += [_shown(plane, (width // 2, height // 2), display) for plane in chroma]

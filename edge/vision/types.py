@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ class Display:
         return a, b, c, d
 
     @staticmethod
+    @functools.lru_cache(maxsize=16)  # the same for all frames of a stream
     def nearest(linear: tuple[int, int, int, int], sample_aspect: Fraction) -> Display:
         """The display whose `linear` is nearest to the given one, of any scale."""
         choices = [Display(n, m, sample_aspect) for m in (False, True) for n in range(4)]
