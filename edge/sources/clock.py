@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from edge.runtime.times import NS_PER_S
+from edge.runtime.times import NS_PER_MS, NS_PER_S
 
 # A live source counts as lost after 5 s without a frame (default of health.stall_s), so a longer
 # step inside one stream is an error of its times, or a pause in which nothing was recorded.
 MAX_STEP_S = 5.0
 MAX_STEP_PERIODS = 3  # for time-lapse videos, whose frames are further apart than that
+# FFmpeg's muxers store a time that did not rise as one tick later: 1 ms in Matroska, less in MP4.
+REPEATED_NS = NS_PER_MS
 
 
 class SourceClock:
@@ -45,7 +47,7 @@ class SourceClock:
         if self._now_ns is None or last_ns is None:
             self._offset_ns = guess_ns - stated_ns
             return guess_ns
-        if stated_ns == last_ns:
+        if 0 <= stated_ns - last_ns <= REPEATED_NS:
             return guess_ns
         now_ns = stated_ns + self._offset_ns
         step_ns = now_ns - self._now_ns

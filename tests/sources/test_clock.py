@@ -57,7 +57,10 @@ def test_it_begins_at_0_and_rises_by_at_most_the_largest_sensible_step(first, st
     assert all(0 <= later - time <= clock.max_step_ns for time, later in pairwise(times))
 
 
-@given(st.integers(-(1 << 70), 1 << 70), st.lists(st.integers(1, 5 * NS_PER_S), max_size=40))
+@given(
+    st.integers(-(1 << 70), 1 << 70),
+    st.lists(st.integers(NS_PER_MS + 1, 5 * NS_PER_S), max_size=40),
+)
 @settings(deadline=None)
 def test_sensible_times_are_kept_exactly(first, steps):
     stated = [first, *(time for time in summed(first, steps) if time is not None)]
@@ -95,6 +98,15 @@ def test_missing_and_repeated_times_are_one_period_and_add_no_error(missing):
 def test_times_in_whole_seconds_are_spread_over_the_second():
     times, clock = clocked([n // 10 * NS_PER_S for n in range(40)])
     assert times == [n * PERIOD for n in range(40)]
+    assert clock.jumps == 0
+
+
+def test_times_that_a_muxer_made_rise_by_one_tick_are_repeats():
+    tick = NS_PER_S // 90_000
+    stated = [0, PERIOD, *(PERIOD + n * tick for n in range(1, 30)), 4 * NS_PER_S]
+    times, clock = clocked(list(stated))
+    assert times[:-1] == [n * PERIOD for n in range(len(stated) - 1)]
+    assert times[-1] == 4 * NS_PER_S
     assert clock.jumps == 0
 
 
