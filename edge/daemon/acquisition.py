@@ -73,11 +73,6 @@ class Acquisition:
         """Whether the source is open and delivers frames at its own pace."""
         return self.info is not None and self.info.live
 
-    @property
-    def time_jumps(self) -> int:
-        """How often the source's own times stepped back or leapt; 0 for a source without any."""
-        return int(getattr(self._source, "time_jumps", 0))
-
     def wait_open(self) -> SourceInfo | None:
         """Waits until the source is open. Returns None if it can't be opened or the daemon ends."""
         self._opened.wait()
