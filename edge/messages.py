@@ -235,6 +235,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     stalled: stages whose present work has taken too long.
     picture: condition of the camera's picture.
     source_restarts: how often the source was lost and opened again.
+    source_time_jumps: how often the source's own times stepped back or leapt.
     governor_level: 0 for full work, up to 3 when the machine is hot or its power is weak.
     budget_share, frame_rate_share: share of the budget and of the frame rate at that level.
     power: the firmware's present power flags.
@@ -262,6 +263,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     stalled: tuple[str, ...] = ()
     picture: Literal["good", "frozen", "black", "blocked", "blurred"] = "good"
     source_restarts: Count = 0
+    source_time_jumps: Count = 0
     governor_level: Count = 0
     budget_share: Share = 1.0
     frame_rate_share: Share = 1.0

@@ -7,19 +7,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
 import av
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from edge.capture.disk import capturing
 from edge.errors import CaptureError
 from edge.runtime.files import PartFile, part_of
 from edge.runtime.times import NS_PER_S
-from edge.vision.types import EncodedPacket, EncodedStream
+from edge.vision.types import Display, EncodedPacket, EncodedStream
 
 _TICKS_PER_S = 90_000  # the clock of MPEG streams: whole ticks for all usual frame rates
+_MATRIX_ONE, _MATRIX_LAST = 1 << 16, 1 << 30  # fixed point in the matrix of an MP4's track
 _LONE_FRAME_TICKS = _TICKS_PER_S // 25  # duration of a clip with one frame: as at 25 fps
 
 _Muxed: TypeAlias = "av.Packet[Stream]"
@@ -48,6 +51,7 @@ class ClipWriter:
         self.bytes = 0
         self.frames = 0
         self._path = path
+        self._display = stream.display
         self._wall_offset_ns = wall_offset_ns
         self._first_ns = 0
         self._last_tick = -1
@@ -58,10 +62,9 @@ class ClipWriter:
             self._container = av.open(
                 str(part_of(path.absolute())), "w", format="mp4", options={"movflags": "faststart"}
             )
-            self._video = self._container.add_mux_stream(
-                "h264", width=stream.width, height=stream.height
-            )
-            self._video.time_base = Fraction(1, _TICKS_PER_S)
+            self._video: VideoStream | None = None
+            if stream.display == Display():
+                self._video = self._plain_stream(stream)
             self._part = PartFile(path)
 
     def feed(self, packet: EncodedPacket) -> None:
@@ -71,7 +74,9 @@ class ClipWriter:
         if not self.frames:
             self._begin(packet.timestamp_ns)
         with self._failing():
-            self._container.mux_one(self._timed(av.Packet(packet.data), packet))
+            if self._video is None:
+                self._video = self._shown_stream(packet)
+            self._container.mux_one(self._timed(av.Packet(packet.data), self._video, packet))
         self.frames += 1
         self.bytes += len(packet.data)
 
@@ -103,13 +108,33 @@ class ClipWriter:
         created = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="microseconds")
         self._container.metadata["creation_time"] = created
 
-    def _timed(self, muxed: _Muxed, packet: EncodedPacket) -> _Muxed:
+    def _plain_stream(self, stream: EncodedStream) -> VideoStream:
+        video = self._container.add_mux_stream("h264", width=stream.width, height=stream.height)
+        assert isinstance(video, VideoStream)
+        video.time_base = Fraction(1, _TICKS_PER_S)
+        return video
+
+    def _shown_stream(self, packet: EncodedPacket) -> VideoStream:
+        """A stream that says how it is to be shown. packet: its first, a key frame.
+
+        PyAV can set that only on a stream with a codec, which a template has.
+        """
+        with av.open(BytesIO(packet.data), format="h264") as template:
+            video = self._container.add_stream_from_template(template.streams.video[0])
+        assert isinstance(video, VideoStream)
+        video.time_base = Fraction(1, _TICKS_PER_S)
+        video.codec_context.sample_aspect_ratio = self._display.sample_aspect
+        a, b, c, d = (_MATRIX_ONE * entry for entry in self._display.linear)
+        video.set_display_matrix((a, b, 0, c, d, 0, 0, 0, _MATRIX_LAST))
+        return video
+
+    def _timed(self, muxed: _Muxed, video: VideoStream, packet: EncodedPacket) -> _Muxed:
         elapsed = round((packet.timestamp_ns - self._first_ns) * _TICKS_PER_S / NS_PER_S)
         tick = max(self._last_tick + 1, elapsed)  # times in an MP4 must rise
         if self.frames:
             self._duration_ticks = tick - self._last_tick
         self._last_tick = tick
-        muxed.stream = self._video
+        muxed.stream = video
         muxed.time_base = Fraction(1, _TICKS_PER_S)
         muxed.pts = muxed.dts = tick
         muxed.duration = self._duration_ticks  # used for the last frame only

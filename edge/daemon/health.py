@@ -59,6 +59,7 @@ class HealthReport:
             stalled=self._stalls.stalled,
             picture=parts.analysis.picture.value,
             source_restarts=self._recovery.restarts,
+            source_time_jumps=self._recovery.time_jumps,
             governor_level=self._governor.number,
             budget_share=level.budget,
             frame_rate_share=level.frame_rate,

@@ -26,6 +26,7 @@ class SourceRecovery:
         hang_s: float,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._any_source = source
         self._source = source if isinstance(source, Reconnecting) else None
         self._stall_s = stall_s
         self._hang_s = hang_s
@@ -37,6 +38,11 @@ class SourceRecovery:
     def restarts(self) -> int:
         """Number of times that the source was lost, for any reason, and returned."""
         return self._source.reopened if self._source is not None else 0
+
+    @property
+    def time_jumps(self) -> int:
+        """How often the source's own times stepped back or leapt; 0 for a source without any."""
+        return int(getattr(self._any_source, "time_jumps", 0))
 
     def __call__(self, picture: PictureState) -> None:
         """Reopens the source if it is due. Raises StalledError if only a new process helps."""

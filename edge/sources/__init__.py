@@ -28,9 +28,10 @@ def open_source(
 
     stall_s: a live source that gives no frame for this long is lost. on_event: receives a sentence
     when a source is lost and when it is back. on_resume: receives the source's information when it
-    is back. clip_height_px: a camera that has an encoder uses it for pictures up to this height;
-    0 = never. recording: the settings are those of the camera that made this recording, so that
-    settings which only a camera follows are ignored rather than refused.
+    is back. clip_height_px: a camera that has an encoder uses it for pictures up to this height,
+    0 = never; a video gives its own packets up to this height, 0 = at any. recording: the settings
+    are those of the camera that made this recording, so that settings which only a camera follows
+    are ignored rather than refused.
 
     Raises SourceError for a URI of no known kind, and ConfigError for settings that the source
     can't follow.
@@ -60,7 +61,7 @@ def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px
         return ImagesSource(settings)
     from edge.sources.video import VideoSource
 
-    return VideoSource(settings, stall_s)
+    return VideoSource(settings, stall_s, clip_height_px)
 
 
 def _unknown(uri: str) -> str:

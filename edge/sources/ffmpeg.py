@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,17 @@ import numpy as np
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
-from edge.sources.h264 import AnnexB
+from edge.sources.display import display_of
+from edge.sources.h264 import AnnexB, is_played
 from edge.sources.kinds import Kind, kind_of
+from edge.sources.views import even
 from edge.vision.picture import Picture, PixelFormat, Plane
-from edge.vision.types import EncodedPacket, EncodedStream
+from edge.vision.types import Display, EncodedStream
 
 VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # other formats are converted
+
+DEFAULT_FPS = 25.0  # the rate of PAL, where neither container nor codec states one
+MIN_FPS, MAX_FPS = 1 / 60, 240  # from a time-lapse video with a frame a minute to slow motion
 
 OnDamage = Callable[[av.FFmpegError, int], None]
 
@@ -62,63 +68,91 @@ def _options(settings: SourceSettings, kind: Kind) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded image with the packets since the image before.
+    """A decoded image with the packets since the image before, the last of which gave it.
 
-    time_ns: presentation time in the stream; the packets' times are too.
+    display: how the image is to be shown. stated_ns: its presentation time, as the stream states
+    it; None if it does not. packets: the data of each in Annex B, and whether a decoder can begin
+    there.
     """
 
     image: av.VideoFrame
-    time_ns: int
-    packets: tuple[EncodedPacket, ...]
+    display: Display
+    stated_ns: int | None
+    packets: tuple[tuple[bytes, bool], ...]
 
 
 class Decoder:
     """Decodes the first video stream of a container, once from its start to its end.
 
     on_damage: receives the error of each packet that can't be decoded, and how many there are in
-    a row; they are skipped, unless it raises. encoded: set if the packets can be recorded without
-    encoding again. problem: the reason why they can't, if the stream is damaged.
+    a row; they are skipped, unless it raises. clip_height_px: packets are given if their picture is
+    shown at most this high; 0 = at any height. encoded: set from the first image on, if the packets
+    can be recorded without encoding again. problem: the reason why they can't, if the stream is
+    damaged.
     """
 
-    def __init__(self, container: av.container.InputContainer, on_damage: OnDamage) -> None:
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        on_damage: OnDamage,
+        clip_height_px: int = 0,
+    ) -> None:
         self._container = container
         self._on_damage = on_damage
+        self._clip_height_px = clip_height_px
         self.stream = container.streams.video[0]
         self.stream.thread_type = "SLICE"  # frame threads would delay each frame by several
+        self.stream.codec_context.copy_opaque = True  # an image says which packet it is from
         self.encoded: EncodedStream | None = None
         self.problem = ""
         self._annexb = self._converter()
 
     def __iter__(self) -> Iterator[Decoded]:
         """Raises av.FFmpegError if the container can't be read, and the errors of `on_damage`."""
-        packets: list[EncodedPacket] = []
+        waiting: deque[tuple[int, bytes, bool]] = deque()
         in_a_row = 0
-        for packet in self._container.demux(self.stream):
+        for number, packet in enumerate(self._container.demux(self.stream)):
             try:
-                images = packet.decode()
+                images = self._images(packet, number)
             except av.FFmpegError as error:
                 images = []
                 in_a_row += 1
                 self._on_damage(error, in_a_row)
-            packets += self._recorded(packet)
+            waiting.extend(self._recorded(packet, number))
             for image in images:
                 in_a_row = 0
-                yield Decoded(image, _time_ns(image), tuple(packets))
-                packets.clear()
+                display = display_of(image, self.stream)
+                self._check_height(display)
+                packets = _taken(waiting, image.opaque) if self._annexb else ()
+                yield Decoded(image, display, _stated_ns(image), packets)
 
-    def _recorded(self, packet: av.Packet[Any]) -> Iterator[EncodedPacket]:
+    def _images(self, packet: av.Packet[Any], number: int) -> list[av.VideoFrame]:
+        if packet.size:
+            packet.opaque = number
+        return packet.decode()
+
+    def _recorded(self, packet: av.Packet[Any], number: int) -> Iterator[tuple[int, bytes, bool]]:
         """The packet in the form for clips, if it can be recorded; `packet` is empty afterwards."""
-        if self._annexb is None or not packet.size or packet.pts is None:
+        if self._annexb is None or not packet.size:
             return
-        time_ns = _time_ns(packet)
         try:
             data, is_key_frame = self._annexb.take(packet)
         except av.FFmpegError:  # the decoder has reported this damage
             return
-        yield EncodedPacket(data, time_ns, is_key_frame)
+        yield number, data, is_key_frame
+
+    def _check_height(self, display: Display) -> None:
+        """Gives packets from the first image on, unless it is too high."""
+        if self._annexb is None or self.encoded is not None:
+            return
+        encoded = EncodedStream(self.stream.width, self.stream.height, display)
+        if self._clip_height_px and encoded.shown_size[1] > self._clip_height_px:
+            self._annexb = None
+        else:
+            self.encoded = encoded
 
     def _converter(self) -> AnnexB | None:
-        """None unless the stream is H.264 in presentation order, which can be recorded."""
+        """None unless the stream is H.264 in presentation order that browsers play."""
         context = self.stream.codec_context
         if context.name != "h264" or context.has_b_frames or not context.extradata:
             return None
@@ -127,26 +161,55 @@ class Decoder:
         except av.FFmpegError:
             self.problem = "its H.264 configuration record (avcC) is damaged"
             return None
-        self.encoded = EncodedStream(self.stream.width, self.stream.height)
-        return converter
+        return converter if is_played(context) else None
 
 
-def _time_ns(timed: av.VideoFrame | av.Packet[Any]) -> int:
-    """Presentation time in nanoseconds; 0 if the stream gives none."""
-    if timed.pts is None or timed.time_base is None:
-        return 0
-    return round(timed.pts * timed.time_base * NS_PER_S)
+def _taken(
+    waiting: deque[tuple[int, bytes, bool]], number: object
+) -> tuple[tuple[bytes, bool], ...]:
+    """Removes the packets up to the one with this number; all, if it is not known."""
+    taken = []
+    while waiting and (not isinstance(number, int) or waiting[0][0] <= number):
+        taken.append(waiting.popleft()[1:])
+    return tuple(taken)
 
 
-def picture_of(image: av.VideoFrame, size: tuple[int, int]) -> Picture:
+def _stated_ns(image: av.VideoFrame) -> int | None:
+    if image.pts is None or image.time_base is None:
+        return None
+    return round(image.pts * image.time_base * NS_PER_S)
+
+
+def fps_of(stream: av.VideoStream) -> float:
+    """The stream's frames per second; where FFmpeg's two estimates differ, the lower one.
+
+    The average is wrong for a stream without times, which counts as 25 fps, and far too low for
+    one with a long pause. The other is the rate that all times are multiples of, which is too high
+    for an irregular stream.
+    """
+    rates = _usual_rates(stream)
+    return rates[0] if min(rates) < 1 else min(rates)
+
+
+def period_ns_of(stream: av.VideoStream) -> int:
+    """The usual time between two frames, whatever pauses the stream has."""
+    return round(NS_PER_S / _usual_rates(stream)[0])
+
+
+def _usual_rates(stream: av.VideoStream) -> list[float]:
+    rates = [float(rate) for rate in (stream.guessed_rate, stream.average_rate) if rate]
+    return [rate for rate in rates if MIN_FPS <= rate <= MAX_FPS] or [DEFAULT_FPS]
+
+
+def picture_of(image: av.VideoFrame) -> Picture:
     """Strided views on the decoder's planes where its format allows that, otherwise a conversion.
 
-    size: (width, height), both even.
+    An odd last row or column is cut off.
     """
     if image.format.name not in VIEWED:
         image = image.reformat(format="yuv420p", dst_color_range="MPEG")
     pixel_format = VIEWED[image.format.name]
-    width, height = size
+    width, height = even(image.width), even(image.height)
     planes: list[Plane] = [_view(image.planes[0], height, width)]
     if pixel_format is PixelFormat.I420:
         planes += [_view(plane, height // 2, width // 2) for plane in image.planes[1:]]

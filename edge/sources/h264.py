@@ -9,6 +9,22 @@ from av.bitstream import BitStreamFilterContext
 
 _SEQUENCE_PARAMETER_SET = 7  # types of units, table 7-1 of the standard
 _LAST_SLICE = 5
+# Every browser and phone decodes these; the other profiles have 10 bits, 4:2:2 or 4:4:4.
+PLAYED_PROFILES = ("Baseline", "Constrained Baseline", "Main", "High")
+PLAYED_FORMATS = ("yuv420p", "yuvj420p")  # 8-bit 4:2:0, in limited and in full range
+_NOT_INTERLACED = (0, 1)  # AVFieldOrder: unknown and progressive
+
+
+def is_played(context: av.VideoCodecContext) -> bool:
+    """Whether browsers play the H.264 of this decoder. It must not be interlaced.
+
+    One picture of interlaced video may be two packets, and browsers show its lines as combs.
+    """
+    return (
+        context.pix_fmt in PLAYED_FORMATS
+        and context.profile in PLAYED_PROFILES
+        and context.field_order in _NOT_INTERLACED
+    )
 
 
 class AnnexB:

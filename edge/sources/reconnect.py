@@ -72,6 +72,10 @@ class Reconnecting:
             return None if frame is None else self._continued(frame)
         return None
 
+    @property
+    def time_jumps(self) -> int:
+        return int(getattr(self._source, "time_jumps", 0))
+
     def answering_s(self) -> float:
         """How long the present call of the source has taken so far; 0 between calls."""
         return self._call.busy_s()

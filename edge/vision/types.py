@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,11 +33,63 @@ class EncodedPacket:
 
 
 @dataclass(frozen=True, slots=True)
+class Display:
+    """How a stored picture is to be shown: stretched to square pixels, mirrored, then turned.
+
+    quarter_turns: clockwise, 0 to 3. mirrored: left to right. sample_aspect: width of a stored
+    pixel divided by its height.
+    """
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+    sample_aspect: Fraction = Fraction(1)
+
+    @property
+    def upright(self) -> bool:
+        return not self.quarter_turns and not self.mirrored
+
+    @property
+    def linear(self) -> tuple[int, int, int, int]:
+        """(a, b, c, d): a stored point (p, q) is shown at (a p + c q, b p + d q), with y down."""
+        (a, b), (c, d) = ((-1, 0) if self.mirrored else (1, 0)), (0, 1)
+        for _ in range(self.quarter_turns):
+            a, b, c, d = -b, a, -d, c
+        return a, b, c, d
+
+    @staticmethod
+    @functools.lru_cache(maxsize=16)  # the same for all frames of a stream
+    def nearest(linear: tuple[int, int, int, int], sample_aspect: Fraction) -> Display:
+        """The display whose `linear` is nearest to the given one, of any scale."""
+        choices = [Display(n, m, sample_aspect) for m in (False, True) for n in range(4)]
+        return max(choices, key=lambda choice: sum(map(int.__mul__, choice.linear, linear)))
+
+    def stretched(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) with square pixels, before any turn. One side grows, none shrinks."""
+        if self.sample_aspect >= 1:
+            return round(width * self.sample_aspect), height
+        return width, round(height / self.sample_aspect)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of a stored picture of this size when it is shown."""
+        wide, high = self.stretched(width, height)
+        return (high, wide) if self.quarter_turns % 2 else (wide, high)
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedStream:
-    """The size in pixels of a source's own H.264; the packets contain all other parameters."""
+    """The size in pixels of a source's own H.264, as it is stored, and how it is to be shown.
+
+    The packets contain all other parameters.
+    """
 
     width: int
     height: int
+    display: Display = Display()
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) in a player."""
+        return self.display.size(self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
