@@ -12,7 +12,7 @@ import av
 from edge.config.schema import SourceSettings
 from edge.errors import SourceLostError
 from edge.runtime.times import NS_PER_S
-from edge.sources.ffmpeg import Decoded, Decoder, open_container, picture_of, reason
+from edge.sources.ffmpeg import Decoded, Decoder, is_recording, open_container, picture_of, reason
 from edge.sources.kinds import kind_of
 from edge.sources.pace import Pace
 from edge.sources.views import even, luma_of, luma_size
@@ -48,6 +48,7 @@ class VideoSource:
         self._pace.start()
         self._index = 0
         decoder = self._decoder()
+        self._live = not decoder.recording
         if decoder.problem:
             log.warning(
                 "source %s: %s: its packets can't be recorded, so clips are encoded again",
@@ -95,7 +96,9 @@ class VideoSource:
         self._frames = iter(())
 
     def _decoder(self) -> Decoder:
-        return Decoder(open_container(self._settings, self._stall_s), self._note_corrupt)
+        container = open_container(self._settings, self._stall_s)
+        recording = is_recording(container, self._settings)
+        return Decoder(container, self._note_corrupt, recording=recording)
 
     def _note_corrupt(self, error: av.FFmpegError, in_a_row: int) -> None:
         self.corrupt += 1
