@@ -1,15 +1,17 @@
-"""Gets single pictures by HTTP, within limits of size and time."""
+"""Gets single pictures and files by HTTP, within limits of size and time."""
 
 from __future__ import annotations
 
 import http.client
+import shutil
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from edge.config.schema import SourceSettings
@@ -22,7 +24,7 @@ REFUSED: Final = (401, 403)
 
 
 class Fetcher:
-    """Gets the bytes of one picture each time it is called."""
+    """Gets the bytes of one picture each time it is called, or a whole file."""
 
     def __init__(self, settings: SourceSettings, timeout_s: float) -> None:
         """Raises SourceError for an impossible address."""
@@ -52,6 +54,23 @@ class Fetcher:
             raise self._lost(self._late() if late else _text(cause)) from error
         finally:
             timer.cancel()
+
+    def download(self) -> IO[bytes]:
+        """The whole answer, in a temporary file without a name. Raises SourceLostError."""
+        try:
+            with self._opener.open(self._url, timeout=self._timeout_s) as response:
+                free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
+                if int(response.headers.get("Content-Length", 0)) > free_bytes // 2:
+                    raise self._lost(
+                        "the server sends no parts of files, and the whole file is too large for "
+                        f"{tempfile.gettempdir()}"
+                    )
+                file = tempfile.TemporaryFile()  # noqa: SIM115, its reader closes it
+                shutil.copyfileobj(response, file, CHUNK_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._lost(_text(getattr(error, "reason", None) or error)) from error
+        file.seek(0)
+        return file
 
     def end(self) -> None:
         """Ends a request in progress, from another thread."""

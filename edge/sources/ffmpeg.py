@@ -15,6 +15,7 @@ import numpy as np
 from edge.config.schema import SourceSettings
 from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
+from edge.sources.fetch import Fetcher
 from edge.sources.h264 import AnnexB
 from edge.sources.kinds import Kind, kind_of
 from edge.vision.picture import Picture, PixelFormat, Plane
@@ -33,9 +34,9 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
     kind = kind_of(settings.uri)
     try:
         container = _open(_address(settings.uri), settings, kind, stall_s)
-        if kind is Kind.WEB and _needs_cache(container):
+        if kind is Kind.WEB and _index_is_out_of_reach(container):
             container.close()
-            container = _open(f"cache:{settings.uri}", settings, kind, stall_s)
+            container = av.open(Fetcher(settings, stall_s).download(), "r")
     except av.error.ProtocolNotFoundError as error:
         scheme = settings.name.partition(":")[0]
         raise SourceError(
@@ -79,10 +80,10 @@ def _open(
     )
 
 
-def _needs_cache(container: av.container.InputContainer) -> bool:
+def _index_is_out_of_reach(container: av.container.InputContainer) -> bool:
     """Whether an MP4 file has its index at its end, on a server that sends no parts of files.
 
-    FFmpeg then reads the index and fails at the first packet, unless it keeps what it has read.
+    FFmpeg then reads up to the index, and fails as it can't go back to the first packet.
     """
     if not container.format.name.startswith("mov") or not container.streams.video:
         return False

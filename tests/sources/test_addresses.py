@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from edge.config.masking import masked
@@ -222,6 +223,23 @@ def test_a_file_on_the_web_is_a_recording_that_ends(
         source = open_source(SourceSettings(uri=uri))
         assert not source.open().live
         source.close()
+
+
+def test_a_long_mp4_plays_from_a_server_that_sends_no_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(1)
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuvj420p"
+        for _ in range(6):
+            pixels = noise.integers(0, 255, (720, 1280, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert (tmp_path / "v.mp4").stat().st_size > 1_000_000
+    with served(Quiet) as address:
+        assert len(played(f"http://{address}/v.mp4")) == 6
 
 
 def test_a_recording_that_breaks_off_on_the_web_does_not_begin_again(tmp_path: Path) -> None:
