@@ -12,14 +12,14 @@ from edge.commands.progress import progress_bar
 
 @click.command(epilog="Example: edge replay garden.mp4 --set motion.sensitivity=1.5")
 @configured
-@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("video")
 @click.option("--out", type=FILE, metavar="MP4", help="Default: replay-out/VIDEO.mp4.")
 @click.option("--report", type=FILE, metavar="HTML", help="Default: replay-out/VIDEO.html.")
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
 def replay(
     config: Path | None,
     assignments: tuple[str, ...],
-    video: Path,
+    video: str,
     out: Path | None,
     report: Path | None,
     model: str | None,
@@ -32,11 +32,11 @@ def replay(
     from edge.tools.replay import replay as play
 
     settings = settings_of(
-        config, assignments, source__uri=str(video), source__fast=True, model__file=model
+        config, assignments, source__uri=video, source__fast=True, model__file=model
     )
-    folder = Path("replay-out")
-    out = out or folder / f"{video.stem}.mp4"
-    report = report or folder / f"{video.stem}.html"
+    folder, stem = Path("replay-out"), Path(settings.source.name).stem  # without credentials
+    out = out or folder / f"{stem}.mp4"
+    report = report or folder / f"{stem}.html"
     with progress_bar("frames") as update:
         summary = play(settings, out, report, update)
     click.echo(summary.sentence())

@@ -61,10 +61,7 @@ class SourceSettings(Section, frozen=True):
 
     uri: Annotated[
         str,
-        _about(
-            "picamera2:0, a video file, a folder of images, rtsp://…, v4l2:/dev/video0 "
-            "or synthetic:SCENE"
-        ),
+        _about("camera, address, video file or folder of pictures, as docs/sources.md lists them"),
     ] = "picamera2:0"
     fps: Annotated[
         float, Meta(ge=0, le=240), _about("frames per second; 0 = the rate of the source")
@@ -102,11 +99,25 @@ class SourceSettings(Section, frozen=True):
     retry_max_s: Annotated[
         Seconds, _about("longest pause between attempts to reopen a lost source")
     ] = 30.0
+    snapshot_every_s: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        _about(
+            "period at which a picture is fetched from a web address; 0 = the address gives video"
+        ),
+    ] = 0.0
 
     @property
     def name(self) -> str:
         """The address without credentials: the one form of it that is shown, logged or sent."""
         return masked(self.uri)
+
+    @property
+    def snapshot_pause_s(self) -> float:
+        """The time between two pictures of a web address; 0 for video."""
+        if not self.snapshot_every_s:
+            return 0.0
+        return max(self.snapshot_every_s, 1 / self.fps if self.fps else 0.0)
 
 
 class MotionSettings(Section, frozen=True):

@@ -143,10 +143,13 @@ def _analysis(
 
 def _supervisor(shared: _Shared, parts: Parts, outlet: Outlet, source: Source) -> Supervisor:
     stall_s, hang_s = shared.settings.health.stall_s, shared.settings.health.hang_s
+    pause_s = shared.settings.source.snapshot_pause_s  # between pictures, which is no stall
     acquisition, analysis = parts.acquisition, parts.analysis
     watched = [
         Watched("opening", acquisition.opening.busy_s, "opening the source has lasted"),
-        Watched("source", acquisition.quiet_s, "no frame has come", fatal=False),
+        Watched(
+            "source", lambda: acquisition.quiet_s() - pause_s, "no frame has come", fatal=False
+        ),
         Watched("inference", shared.detector.invocation.busy_s, "an invocation has lasted"),
         Watched("analysis", analysis.thread.busy_s, "the analysis of a frame has lasted"),
         Watched("writer", parts.recorder.busy_s, "writing captures has not progressed"),

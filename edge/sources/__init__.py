@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
+import re
+from typing import Final
 
 from edge.config.schema import SourceSettings
 from edge.errors import ConfigError, SourceError
 from edge.sources.base import Source
-from edge.sources.kinds import SCHEMES, Kind, check, kind_of
+from edge.sources.kinds import SCHEMES, Kind, check, kind_of, normalized, path_of
 from edge.sources.reconnect import OnEvent, OnResume, Reconnecting
 from edge.vision.types import SourceInfo
 
 __all__ = ["Source", "SourceInfo", "check", "open_source"]
+
+WINDOWS_PATH: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 def open_source(
@@ -36,9 +39,10 @@ def open_source(
     Raises SourceError for a URI of no known kind, and ConfigError for settings that the source
     can't follow.
     """
+    settings = normalized(settings)
     kind = kind_of(settings.uri)
-    if kind is Kind.VIDEO and not Path(settings.uri).expanduser().exists():
-        raise SourceError(_unknown(settings.name))
+    if kind is Kind.VIDEO:
+        _check_file(settings)
     if not recording and (problems := check(settings)):
         raise ConfigError(problems)
     source = _source(kind, settings, stall_s, clip_height_px)
@@ -59,15 +63,38 @@ def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px
         from edge.sources.images import ImagesSource
 
         return ImagesSource(settings)
+    if kind is Kind.WEB and settings.snapshot_every_s:
+        from edge.sources.snapshot import SnapshotSource
+
+        return SnapshotSource(settings, stall_s)
     from edge.sources.video import VideoSource
 
     return VideoSource(settings, stall_s, clip_height_px)
 
 
+def _check_file(settings: SourceSettings) -> None:
+    """Raises SourceError unless the path exists."""
+    try:
+        found = path_of(settings.uri).exists()
+    except (OSError, ValueError, RuntimeError) as error:  # no permission, or no possible path
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"source {settings.name}: {reason}") from error
+    if not found:
+        raise SourceError(f"source {settings.name}: {_unknown(settings.name)}")
+
+
 def _unknown(uri: str) -> str:
+    """The rest of a sentence about an address that is no file. uri: masked."""
+    if uri.isdecimal():
+        return f"there is no such file; a V4L2 camera is v4l2:/dev/video{uri}"
+    if WINDOWS_PATH.match(uri):
+        return "a path of Windows does not exist here; write the path on this machine, with /"
     scheme, separator, _ = uri.partition(":")
+    if "@" in uri and "://" not in uri:
+        return "there is no such file; an address of a camera begins with rtsp:// or http://"
     if not separator or "/" in scheme:
-        return f"source {uri}: there is no such file"
-    near = difflib.get_close_matches(scheme, SCHEMES, 1)
+        return "there is no such file"
+    near = difflib.get_close_matches(scheme.lower(), SCHEMES)
+    near.sort(key=lambda known: abs(len(known) - len(scheme)))  # letters are often exchanged
     meant = f"; did you mean {near[0]}:?" if near else ""
-    return f"source {uri}: neither a file nor one of {', '.join(f'{s}:' for s in SCHEMES)}{meant}"
+    return f"neither a file nor one of {', '.join(f'{s}:' for s in SCHEMES)}{meant}"

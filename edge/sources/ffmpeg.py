@@ -17,6 +17,7 @@ from edge.config.schema import SourceSettings
 from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
 from edge.sources.display import display_of
+from edge.sources.fetch import Fetcher
 from edge.sources.h264 import AnnexB, is_played
 from edge.sources.kinds import Kind, kind_of
 from edge.sources.views import even
@@ -38,18 +39,70 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
     """
     kind = kind_of(settings.uri)
     try:
-        container = av.open(
-            _address(settings.uri),
-            format="v4l2" if kind is Kind.V4L2 else None,
-            options=_options(settings, kind),
-            timeout=stall_s if kind.live else None,
-        )
+        container = _open(_address(settings.uri), settings, kind, stall_s)
+        if kind is Kind.WEB and _index_is_out_of_reach(container):
+            container.close()
+            container = av.open(Fetcher(settings, stall_s).download(), "r")
+    except av.error.ProtocolNotFoundError as error:
+        scheme = settings.name.partition(":")[0]
+        raise SourceError(
+            f"source {settings.name}: the FFmpeg inside PyAV has no {scheme}; use another address "
+            "of this camera, for example rtsp:// or http://"
+        ) from error
     except (av.FFmpegError, OSError) as error:
         failure = SourceLostError if kind.live else SourceError
         raise failure(f"source {settings.name}: {reason(error)}") from error
     if not container.streams.video:
         raise SourceError(f"source {settings.name}: it has no video stream")
+    if kind is Kind.WEB and _is_still(container):
+        raise SourceError(
+            f"source {settings.name}: the address gives one picture and no video; set "
+            "source.snapshot_every_s, for example to 2.0, to fetch a picture every 2 s"
+        )
     return container
+
+
+def is_recording(container: av.container.InputContainer, settings: SourceSettings) -> bool:
+    """Whether it ends: every file, and a web address whose answer has a length.
+
+    MJPEG cameras give any length, and that of HLS is the length of its playlist.
+    """
+    kind = kind_of(settings.uri)
+    if kind is not Kind.WEB:
+        return not kind.live
+    name = container.format.name
+    lasts = (container.duration or 0) > 0
+    return lasts if name in ("hls", "mpjpeg") else lasts or container.size > 0
+
+
+def _open(
+    address: str, settings: SourceSettings, kind: Kind, stall_s: float
+) -> av.container.InputContainer:
+    return av.open(
+        address,
+        format="v4l2" if kind is Kind.V4L2 else None,
+        options=_options(settings, kind),
+        timeout=stall_s if kind.live else None,
+    )
+
+
+def _index_is_out_of_reach(container: av.container.InputContainer) -> bool:
+    """Whether an MP4 file has its index at its end, on a server that sends no parts of files.
+
+    FFmpeg then reads up to the index, and fails as it can't go back to the first packet.
+    """
+    if not container.format.name.startswith("mov") or not container.streams.video:
+        return False
+    try:
+        next(container.demux(container.streams.video[0]), None)
+        container.seek(0)
+    except (av.FFmpegError, OSError):
+        return True
+    return False
+
+
+def _is_still(container: av.container.InputContainer) -> bool:
+    return container.format.name == "image2" or container.format.name.endswith("_pipe")
 
 
 def _address(uri: str) -> str:
@@ -60,6 +113,10 @@ def _address(uri: str) -> str:
 def _options(settings: SourceSettings, kind: Kind) -> dict[str, str]:
     if settings.uri.startswith("rtsp"):
         return {"rtsp_transport": "tcp", "fflags": "nobuffer"}
+    if settings.uri.startswith("udp"):
+        return {
+            "overrun_nonfatal": "1"
+        }  # packets that are not read in time are lost, as on any net
     if kind is not Kind.V4L2:
         return {}
     size = {"video_size": f"{settings.width_px}x{settings.height_px}"}
@@ -86,9 +143,9 @@ class Decoder:
 
     on_damage: receives the error of each packet that can't be decoded, and how many there are in
     a row; they are skipped, unless it raises. clip_height_px: packets are given if their picture is
-    shown at most this high; 0 = at any height. encoded: set from the first image on, if the packets
-    can be recorded without encoding again. problem: the reason why they can't, if the stream is
-    damaged.
+    shown at most this high; 0 = at any height. recording: whether the container ends. encoded: set
+    from the first image on, if the packets can be recorded without encoding again. problem: the
+    reason why they can't, if the stream is damaged.
     """
 
     def __init__(
@@ -96,8 +153,11 @@ class Decoder:
         container: av.container.InputContainer,
         on_damage: OnDamage,
         clip_height_px: int = 0,
+        *,
+        recording: bool,
     ) -> None:
         self._container = container
+        self.recording = recording
         self._on_damage = on_damage
         self._clip_height_px = clip_height_px
         self.stream = container.streams.video[0]
@@ -226,4 +286,6 @@ def _view(plane: Any, height: int, width: int) -> Plane:
 
 def reason(error: Exception) -> str:
     """FFmpeg's text for an error, without its number."""
+    if isinstance(error, av.error.ExitError):  # PyAV's timeout
+        return "no data came in time"
     return str(getattr(error, "strerror", None) or error)

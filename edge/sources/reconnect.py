@@ -66,6 +66,8 @@ class Reconnecting:
             except SourceLostError as error:
                 if self._closed.is_set():
                     return None
+                if self._info is not None and not self._info.live:
+                    raise  # a recording on the web would begin again
                 self._on_event(str(error))
                 self._reopen()
                 continue
@@ -77,8 +79,11 @@ class Reconnecting:
         return int(getattr(self._source, "time_jumps", 0))
 
     def answering_s(self) -> float:
-        """How long the present call of the source has taken so far; 0 between calls."""
-        return self._call.busy_s()
+        """How long the present call of the source has taken so far; 0 between calls.
+
+        A wait for the next picture that is due is no part of it.
+        """
+        return max(0.0, self._call.busy_s() - self._settings.snapshot_pause_s)
 
     def restart(self, reason: str) -> None:
         """Treats the source as lost, from another thread. reason: a sentence for `on_event`.
@@ -87,7 +92,7 @@ class Reconnecting:
         """
         self._on_event(reason)
         self._restarting.set()
-        if self.answering_s() > 0:
+        if self._call.busy_s() > 0:
             self._source.close()
 
     def close(self) -> None:

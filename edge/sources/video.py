@@ -18,6 +18,7 @@ from edge.sources.display import shown
 from edge.sources.ffmpeg import (
     Decoder,
     fps_of,
+    is_recording,
     open_container,
     period_ns_of,
     picture_of,
@@ -83,6 +84,7 @@ class VideoSource:
         self._pace.start()
         self._index = 0
         decoder = self._decoder()
+        self._live = not decoder.recording
         if decoder.problem:
             log.warning(
                 "source %s: %s: its packets can't be recorded, so clips are encoded again",
@@ -133,7 +135,8 @@ class VideoSource:
 
     def _decoder(self) -> Decoder:
         container = open_container(self._settings, self._stall_s)
-        return Decoder(container, self._note_corrupt, self._clip_height_px)
+        recording = is_recording(container, self._settings)
+        return Decoder(container, self._note_corrupt, self._clip_height_px, recording=recording)
 
     def _begin(self, stream: av.VideoStream) -> tuple[int, int]:
         """Decodes the first frame, which the next `read` returns; the size of all frames."""

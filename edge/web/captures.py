@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,9 @@ from edge.capture.naming import (
     STILL_SUFFIX,
     sanitized,
 )
-from edge.capture.sidecar import Sidecar, read_sidecar
-from edge.errors import CaptureError
+from edge.capture.sidecar import Sidecar
 from edge.messages import CaptureKind
+from edge.web.timeline import Timeline, read
 
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
 
@@ -45,11 +45,20 @@ class Captures:
 
     def __init__(self, directory: Path, camera: str) -> None:
         self._root = directory / sanitized(camera)
+        self._timeline = Timeline(self._root)
+        self._lock = threading.Lock()
+
+    @property
+    def unreadable(self) -> int:
+        """Number of files, in the days read last, that are no readable sidecars."""
+        return self._timeline.unreadable
 
     def newest(self, count: int, before: str = "") -> list[CaptureEntry]:
-        """Up to `count` captures, the newest first; with `before`, an id, those older than it."""
-        entries = (_entry(sidecar) for sidecar in self._sidecars(before))
-        return list(islice((entry for entry in entries if entry is not None), count))
+        """Up to `count` captures, the newest first by UTC; with `before`, an id, those older."""
+        with self._lock:
+            ids = self._timeline.newest_first(before)
+            entries = (_entry(self._root / f"{id_}{SIDECAR_SUFFIX}") for id_ in ids)
+            return list(islice((entry for entry in entries if entry is not None), count))
 
     def file(self, date: str, name: str) -> tuple[Path, str] | None:
         """Path and media type of a still or clip; None for other files and for invalid names."""
@@ -65,29 +74,11 @@ class Captures:
             return None
         return path, media_type
 
-    def _sidecars(self, before: str) -> Iterator[Path]:
-        """Newest first: names begin with the time, so that they sort by it."""
-        last_date, _, last_stem = before.partition("/")
-        try:
-            dates = [path.name for path in self._root.iterdir() if path.is_dir()]
-        except OSError:  # no capture yet
-            return
-        for date in sorted(filter(DATE_FOLDER.fullmatch, dates), reverse=True):
-            if before and date > last_date:
-                continue
-            stems = [path.stem for path in (self._root / date).glob(f"*{SIDECAR_SUFFIX}")]
-            for stem in sorted(stems, reverse=True):
-                if not before or date < last_date or stem < last_stem:
-                    yield self._root / date / f"{stem}{SIDECAR_SUFFIX}"
-
 
 def _entry(path: Path) -> CaptureEntry | None:
     """None for a file that is not a sidecar of the daemon, or that is being deleted."""
-    try:
-        sidecar = read_sidecar(path)
-    except CaptureError:
-        return None
-    if sidecar is None or not sidecar.events:
+    sidecar = read(path)
+    if sidecar is None:
         return None
     event = sidecar.events[0]
     clip = next((file for file in sidecar.files if file.kind == "clip"), None)

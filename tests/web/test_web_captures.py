@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry
+from edge.capture.sidecar import read_sidecar as read
 from edge.web.captures import Captures
 
 TRACK = TrackEntry(id=7, label="person", score=0.9, box_xyxy_px=(0, 0, 1, 1), box_xyxy=(0, 0, 1, 1))
@@ -119,3 +128,104 @@ def test_no_other_file_is_served(captures: Captures, tmp_path: Path, date: str, 
     (camera / "2026-01-09").symlink_to(tmp_path)
     assert captures.file(date, name) is None
     assert captures.file("2026-01-09", "secret.jpg") is None
+
+
+def put_at(root: Path, time: datetime, number: int) -> str:
+    """A capture at a time, under the local name that the daemon gives it there. Returns its id."""
+    folder = root / "gate" / f"{time:%Y-%m-%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{time:%H%M%S}.000_visitor_{number}"
+    text = time.isoformat(timespec="milliseconds")
+    event = EventEntry(event_id=stem, rule="visitor", time=text, latency_ms=1.0, track=TRACK)
+    data = msgspec.json.encode(Sidecar(camera="gate", model="m", events=[event]))
+    (folder / f"{stem}.json").write_bytes(data)
+    return f"{folder.name}/{stem}"
+
+
+def pages(captures: Captures, count: int, before: str = "") -> list[str]:
+    ids: list[str] = []
+    while page := captures.newest(count, before):
+        ids += [entry.id for entry in page]
+        before = page[-1].id
+    return ids
+
+
+def test_the_hour_that_occurs_twice_is_in_the_order_of_utc(tmp_path: Path) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    start = datetime(2026, 10, 24, 22, tzinfo=UTC)
+    ids = [
+        put_at(tmp_path, (start + timedelta(minutes=10 * step)).astimezone(berlin), step)
+        for step in range(40)
+    ]
+    names = [id_.partition("_")[0] for id_ in ids]
+    assert len(set(names)) < len(names)  # the hour is there twice
+    captures = Captures(tmp_path, "gate")
+    for count in (1, 7, 100):
+        assert pages(captures, count) == ids[::-1]
+
+
+@given(
+    steps=st.lists(st.integers(-3 * 86400, 86400), min_size=1, max_size=25),
+    zones=st.lists(st.integers(-12 * 4, 14 * 4), min_size=25, max_size=25),
+    count=st.integers(1, 9),
+)
+@settings(max_examples=30, deadline=None)
+def test_every_capture_is_listed_once_by_utc_however_clocks_and_zones_jump(
+    steps: list[int], zones: list[int], count: int
+) -> None:
+    time = datetime(2026, 3, 1, tzinfo=UTC)
+    made: list[tuple[datetime, str]] = []
+    with tempfile.TemporaryDirectory() as name:
+        for number, (step, quarters) in enumerate(zip(steps, zones, strict=False)):
+            time += timedelta(seconds=step)
+            zone = timezone(timedelta(minutes=15 * quarters))
+            made.append((time, put_at(Path(name), time.astimezone(zone), number)))
+        expected = [id_ for _, id_ in sorted(made, reverse=True)]
+        assert pages(Captures(Path(name), "gate"), count) == expected
+
+
+def test_pages_are_stable_while_captures_come_and_go(tmp_path: Path) -> None:
+    start = datetime(2026, 5, 1, 12, tzinfo=UTC).astimezone()
+    ids = [put_at(tmp_path, start + timedelta(seconds=step), step) for step in range(20)]
+    captures = Captures(tmp_path, "gate")
+    first = captures.newest(5)
+    put_at(tmp_path, start + timedelta(hours=1), 99)
+    last = first[-1].id
+    assert pages(captures, 5, last) == ids[14::-1]
+    (tmp_path / "gate" / f"{last}.json").unlink()  # retention deletes the last of the page
+    assert pages(captures, 5, last) == ids[14::-1]
+    assert captures.newest(5, "nonsense") == captures.newest(5, "2026-02-30/x") == []
+
+
+def test_files_that_are_no_sidecars_are_skipped_and_counted(tmp_path: Path) -> None:
+    good = put_at(tmp_path, datetime(2026, 5, 1, 12, tzinfo=UTC), 1)
+    folder = tmp_path / "gate" / "2026-05-01"
+    put_at(tmp_path, datetime(2026, 5, 1, 13, tzinfo=UTC), 2)
+    bad_time = next(folder.glob("130000*"))
+    bad_time.write_text(bad_time.read_text().replace('"time":"2026', '"time":"soon'))
+    os.mkfifo(folder / "pipe.json")
+    (folder / "folder.json").mkdir()
+    (folder / "dangling.json").symlink_to(folder / "nowhere")
+    (folder / "binary.json").write_bytes(bytes(range(256)))
+    with (folder / "huge.json").open("wb") as huge:
+        huge.truncate(1 << 40)
+    (tmp_path / "gate" / "2026-02-30").mkdir()
+    captures = Captures(tmp_path, "gate")
+    assert [entry.id for entry in captures.newest(10)] == [good]
+    assert captures.unreadable == 6
+
+
+def test_ten_thousand_captures_are_listed_quickly(tmp_path: Path) -> None:
+    start = datetime(2026, 5, 1, 1, tzinfo=UTC)
+    for step in range(10_000):  # one a minute, for a week
+        put_at(tmp_path, start + timedelta(seconds=60 * step), step)
+    captures = Captures(tmp_path, "gate")
+    began_s = time.monotonic()
+    newest = captures.newest(12)
+    assert time.monotonic() - began_s < 2  # it reads two days
+    reads: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.web.timeline.read_sidecar", lambda p: (reads.append(p), read(p))[1])
+        put_at(tmp_path, start + timedelta(days=6, hours=23), 10_000)
+        assert captures.newest(12)[1:] == newest[:11]
+    assert len(reads) <= 1 + 12

@@ -19,7 +19,7 @@ export async function refresh() {
 
 export function start() {
   older.addEventListener("click", async () => {
-    const last = [...listed.keys()].sort().at(0);
+    const last = list.lastElementChild?.dataset.id ?? "";
     const more = await ask(`/api/captures?count=${COUNT}&before=${encodeURIComponent(last)}`);
     older.hidden = more.length < COUNT;
     put(more);
@@ -36,14 +36,17 @@ function put(captures) {
     const created = card(capture);
     listed.set(capture.id, [text, created]);
     if (item) item.replaceWith(created);
-    else list.insertBefore(created, itemAfter(capture.id));
+    else list.insertBefore(created, itemAfter(capture));
   }
   document.getElementById("no-captures").hidden = listed.size > 0;
 }
 
-/** The item before which a new one goes: ids sort by time, and the newest come first. */
-function itemAfter(id) {
-  return [...list.children].find((item) => item.dataset.id < id) ?? null;
+/** The item before which a new one goes: the newest come first, by UTC and then by id. */
+function itemAfter(capture) {
+  const time = Date.parse(capture.time);
+  const isOlder = ({ dataset }) =>
+    Number(dataset.time) < time || (Number(dataset.time) === time && dataset.id < capture.id);
+  return [...list.children].find(isOlder) ?? null;
 }
 
 const urlOf = (name) => `/captures/${name.split("/").map(encodeURIComponent).join("/")}`;
@@ -68,7 +71,8 @@ function card(capture) {
       "aria-label": `Play the clip of ${caption}`, click: () => show("clip", capture, caption),
     })]
     : [];
-  return element("li", { "data-id": capture.id }, open, ...play,
+  const order = { "data-id": capture.id, "data-time": time.getTime() };
+  return element("li", order, open, ...play,
     element("p", {}, element("strong", { text: title })),
     element("p", { class: "about" }, element("time", { datetime: capture.time, text: when }),
       ` · ${capture.rule}`));
