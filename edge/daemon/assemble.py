@@ -24,9 +24,9 @@ from edge.daemon.supervisor import Supervisor
 from edge.hooks.hooks import Hooks
 from edge.sources import open_source
 from edge.sources.base import Source
+from edge.sources.reconnect import OnResume
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
-from edge.vision.types import SourceInfo
 
 
 def assemble(
@@ -44,7 +44,8 @@ def assemble(
     publisher = Publisher(settings.bus, settings.camera, boot_id)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
-    source = _source(shared, recorder)
+    # The source reports its return from inside a read, when all parts are made.
+    source = _source(shared, lambda info: acquisition.resume(info))
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks = _hooks(shared, remote)
     acquisition = _acquisition(shared, source, recorder)
@@ -87,20 +88,16 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
     )
 
 
-def _source(shared: _Shared, recorder: Recorder) -> Source:
-    """A source that is not open yet. After a loss the recorder starts a new stream."""
+def _source(shared: _Shared, on_resume: OnResume) -> Source:
+    """A source that is not open yet. A live one is waited for, also at the start."""
     settings = shared.settings
-
-    def restart_stream(info: SourceInfo) -> None:
-        recorder.end_stream()
-        recorder.begin_stream(info)
-
     return open_source(
         settings.source,
         settings.health.stall_s,
         shared.problems.report,
-        restart_stream,
+        on_resume,
         clip_height_px=settings.capture.clip_height_px if settings.captures_clips else 0,
+        waits=True,
     )
 
 
@@ -145,7 +142,7 @@ def _supervisor(shared: _Shared, parts: Parts, outlet: Outlet, source: Source) -
     stall_s, hang_s = shared.settings.health.stall_s, shared.settings.health.hang_s
     acquisition, analysis = parts.acquisition, parts.analysis
     watched = [
-        Watched("opening", acquisition.opening.busy_s, "opening the source has lasted"),
+        Watched("opening", acquisition.opening_s, "opening the source has lasted"),
         Watched("source", acquisition.quiet_s, "no frame has come", fatal=False),
         Watched("inference", shared.detector.invocation.busy_s, "an invocation has lasted"),
         Watched("analysis", analysis.thread.busy_s, "the analysis of a frame has lasted"),

@@ -47,7 +47,8 @@ def kind_of(uri: str) -> Kind:
         case name if name in STREAMS:
             return Kind.STREAM
     path = Path(uri).expanduser()
-    if path.is_char_device():
+    # A camera that is not plugged in has no device file.
+    if path.is_char_device() or str(path).startswith(("/dev/video", "/dev/v4l/")):
         return Kind.V4L2
     return Kind.IMAGES if path.is_dir() else Kind.VIDEO
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import av
 
 from edge.config.schema import SourceSettings
-from edge.errors import SourceLostError
+from edge.errors import SourceError, SourceLostError
 from edge.runtime.times import NS_PER_S
 from edge.sources.ffmpeg import Decoded, Decoder, open_container, picture_of, reason
 from edge.sources.kinds import kind_of
@@ -22,6 +22,7 @@ DEFAULT_FPS = 25.0  # the rate of PAL, where neither container nor codec states 
 MAX_CORRUPT_IN_A_ROW = (
     100  # packets, 4 s at 25 fps; more is not damage but something other than video
 )
+MIN_SIDE_PX = 16  # a macroblock: encoders make no smaller picture, so it is damage
 EARLY = 1 / 4  # share of the time between frames by which one may come early and is kept
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 class VideoSource:
     """A recording plays at its own pace (or `fast`); a stream or device gives frames as they come.
 
-    corrupt: packets that could not be decoded and were skipped.
+    corrupt: packets that could not be decoded, and pictures too small to show anything; both are
+    skipped.
     """
 
     def __init__(self, settings: SourceSettings, stall_s: float = 5.0) -> None:
@@ -40,7 +42,6 @@ class VideoSource:
         self._pace = Pace(fast=settings.fast)
         self._frames: Iterator[Decoded] = iter(())
         self._index = 0
-        self._size = (0, 0)
         self.corrupt = 0
 
     def open(self) -> SourceInfo:
@@ -54,13 +55,14 @@ class VideoSource:
                 self._settings.name, decoder.problem,
             )  # fmt: skip
         stream = decoder.stream
-        self._size = (even(stream.width), even(stream.height))
+        self._require_size(stream.width, stream.height)
+        size = (even(stream.width), even(stream.height))
         self._frames = self._sampled(self._played(decoder))
         fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         return SourceInfo(
             self._settings.name,
-            self._size,
-            luma_size(*self._size, self._settings.luma_width_px),
+            size,
+            luma_size(*size, self._settings.luma_width_px),
             min(fps, self._settings.fps or fps),
             live=self._live,
             frame_count=stream.frames or None,
@@ -84,7 +86,8 @@ class VideoSource:
             timestamp_ns, wall_ns = time.monotonic_ns(), time.time_ns()
         else:
             timestamp_ns, wall_ns = self._pace.wait(decoded.time_ns)
-        picture = picture_of(decoded.image, self._size)
+        image = decoded.image  # at its own size, which may change at any frame
+        picture = picture_of(image, (even(image.width), even(image.height)))
         packets = _shifted(decoded.packets, timestamp_ns - decoded.time_ns)
         luma = luma_of(picture, self._settings.luma_width_px)
         return Frame(index, timestamp_ns, wall_ns, luma, picture, packets)
@@ -96,6 +99,15 @@ class VideoSource:
 
     def _decoder(self) -> Decoder:
         return Decoder(open_container(self._settings, self._stall_s), self._note_corrupt)
+
+    def _require_size(self, width: int, height: int) -> None:
+        """Raises SourceError, or SourceLostError for a live source, if nothing can be seen."""
+        if min(width, height) < MIN_SIDE_PX:
+            failure = SourceLostError if self._live else SourceError
+            raise failure(
+                f"source {self._settings.name}: its picture has {width}x{height} pixels, but at "
+                f"least {MIN_SIDE_PX}x{MIN_SIDE_PX} are needed"
+            )
 
     def _note_corrupt(self, error: av.FFmpegError, in_a_row: int) -> None:
         self.corrupt += 1
@@ -110,6 +122,9 @@ class VideoSource:
         while True:
             last_ns, step_ns = base_ns, 0
             for decoded in decoder:
+                if min(decoded.image.width, decoded.image.height) < MIN_SIDE_PX:
+                    self.corrupt += 1
+                    continue
                 now_ns = base_ns + decoded.time_ns
                 # A file's times may be missing or go back; those of frames must rise.
                 now_ns = max(now_ns, last_ns + 1) if self._index else now_ns
