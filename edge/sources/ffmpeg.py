@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import av.container
@@ -22,6 +23,8 @@ from edge.vision.types import EncodedPacket, EncodedStream
 
 VIEWED = {"yuv420p": PixelFormat.I420, "nv12": PixelFormat.NV12}  # other formats are converted
 
+MISSING = (av.error.ProtocolNotFoundError, av.error.DemuxerNotFoundError)
+
 OnDamage = Callable[[av.FFmpegError, int], None]
 
 
@@ -31,6 +34,8 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
     Raises SourceError, or SourceLostError for a live source, which may work later.
     """
     kind = kind_of(settings.uri)
+    if kind is Kind.STREAM:
+        _require_host(settings)
     try:
         container = av.open(
             _address(settings.uri),
@@ -39,11 +44,29 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
             timeout=stall_s if kind.live else None,
         )
     except (av.FFmpegError, OSError) as error:
-        failure = SourceLostError if kind.live else SourceError
+        # Without the protocol or the format in this build of FFmpeg, waiting is of no use.
+        may_work = kind.live and not isinstance(error, MISSING)
+        failure = SourceLostError if may_work else SourceError
         raise failure(f"source {settings.name}: {reason(error)}") from error
     if not container.streams.video:
         raise SourceError(f"source {settings.name}: it has no video stream")
     return container
+
+
+def _require_host(settings: SourceSettings) -> None:
+    """Raises SourceError for an address that can never work, which would be waited for."""
+    if not settings.uri.lower().startswith(("http:", "https:", "rtsp:", "rtsps:")):
+        return
+    try:
+        parts = urlsplit(settings.uri)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise SourceError(
+            f"source {settings.name}: this address has no valid host and port; write it as "
+            "rtsp://HOST:PORT/PATH"
+        )
 
 
 def _address(uri: str) -> str:

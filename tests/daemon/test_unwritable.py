@@ -29,8 +29,8 @@ def service(folder: Path, captures: Path, listen: Callable[[AnyMessage], None]) 
         "source.uri": "synthetic:people?duration=0&width=320&height=240&fps=10",
         "capture.directory": str(captures), "capture.min_free_bytes": 0,
         "capture.post_roll_s": 0.5, "bus.endpoint": f"ipc://{folder}/e.ipc",
-        "triggers": [{"name": "person", "confirm": 1, "of_last": 1, "cooldown_s": 0.5, "once_per_track": False,
-                      "actions": ["still"]}],
+        "triggers": [{"name": "person", "confirm": 1, "of_last": 1, "cooldown_s": 0.5,
+                      "once_per_track": False, "actions": ["still"]}],
         "health.interval_s": 0.2,
     })  # fmt: skip
     return Service(settings, listener=listen)
