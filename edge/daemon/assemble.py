@@ -30,14 +30,19 @@ from edge.vision.detector import Detector
 
 
 def assemble(
-    settings: Settings, listener: Listener | None = None, reload: Reload | None = None
+    settings: Settings,
+    listener: Listener | None = None,
+    reload: Reload | None = None,
+    *,
+    waits: bool = True,
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
     Sockets, files and the source are opened when it runs.
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. Raises EdgeError.
+    it may call the daemon's `stop`. waits: whether it waits for a live source that can't be opened
+    at the start, or ends with an error. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings))
     boot_id = secrets.token_hex(8)
@@ -45,7 +50,7 @@ def assemble(
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
     # The source reports its return from inside a read, when all parts are made.
-    source = _source(shared, lambda info: acquisition.resume(info))
+    source = _source(shared, lambda info: acquisition.resume(info), waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks = _hooks(shared, remote)
     acquisition = _acquisition(shared, source, recorder)
@@ -88,8 +93,8 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
     )
 
 
-def _source(shared: _Shared, on_resume: OnResume) -> Source:
-    """A source that is not open yet. A live one is waited for, also at the start."""
+def _source(shared: _Shared, on_resume: OnResume, *, waits: bool) -> Source:
+    """A source that is not open yet."""
     settings = shared.settings
     return open_source(
         settings.source,
@@ -97,7 +102,7 @@ def _source(shared: _Shared, on_resume: OnResume) -> Source:
         shared.problems.report,
         on_resume,
         clip_height_px=settings.capture.clip_height_px if settings.captures_clips else 0,
-        waits=True,
+        waits=waits,
     )
 
 
