@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.capture.counts import Counts
 from edge.capture.cutter import ClipCutter
-from edge.capture.disk import check_directory
+from edge.capture.disk import CaptureFolder
 from edge.capture.group import CaptureGroup
 from edge.capture.intake import FrameIntake
 from edge.capture.pending import PendingCaptures
@@ -56,7 +56,7 @@ class Recorder:
         model: str = "",
         clips: bool = True,
     ) -> None:
-        self._directory = Path(settings.directory)
+        self._folder = CaptureFolder(Path(settings.directory))
         self._clips = clips
         self._on_error = on_error
         self._counts = Counts()
@@ -70,11 +70,15 @@ class Recorder:
         self._intake = FrameIntake(self._encoding, self._cutter, self._counts)
 
     def start(self) -> None:
-        """Starts the threads. Raises PermanentError if captures can't be written at all."""
-        check_directory(self._directory)
+        """Starts the threads. Raises PermanentError if a file is in the place of the folder.
+
+        A disk that can't be written yet is `trouble`: captures fail until it can.
+        """
+        writable = self._folder.check()
         self._encoding.start()
         self._writing.start()
-        self._write(self._writer.guard.scan)
+        if writable:
+            self._write(self._writer.guard.scan)
 
     def begin_stream(self, info: SourceInfo) -> None:
         """Call it each time a source has been opened, from the thread that offers its frames."""
@@ -86,6 +90,8 @@ class Recorder:
 
     def offer(self, frame: Frame, *, wait: bool = False) -> bool:
         """Never blocks, except with `wait`. Returns False if the frame was dropped."""
+        if self._folder.is_due():
+            self._write(self._check_folder)
         if time.monotonic() >= self._tidy_due_s:
             self._tidy_due_s = time.monotonic() + _TIDY_INTERVAL_S
             self._write(self._writer.guard.expire)
@@ -104,6 +110,11 @@ class Recorder:
             self._refuse(request, "recording has stopped")
             return False
         return True
+
+    @property
+    def trouble(self) -> str:
+        """The reason why nothing can be written, from the start until it can; otherwise empty."""
+        return self._folder.trouble
 
     @property
     def error(self) -> BaseException | None:
@@ -146,6 +157,11 @@ class Recorder:
         finally:
             self._write(self._writer.end_clip)  # it is still open only if the encoding failed
             self._writing.stop(max(0.0, deadline_s - time.monotonic()))
+
+    def _check_folder(self) -> None:
+        """Runs in the writing thread, while captures can't be written."""
+        if self._folder.check_again():
+            self._writer.guard.scan()
 
     def _begin(self, request: CaptureRequest) -> None:
         """Runs in the encoding thread, after all frames up to the request's."""

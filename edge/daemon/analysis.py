@@ -27,6 +27,7 @@ from edge.runtime.times import NS_PER_MS
 from edge.vision.detector import Detector
 from edge.vision.picture_check import PictureCheck, PictureState
 from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.sizes import SizeWatch
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Detections, SourceInfo
 
@@ -133,7 +134,7 @@ class AnalysisThread:
         frozen_s: float,
         budget_share: Callable[[], float],
     ) -> None:
-        """build: makes the pipeline for the open source.
+        """build: makes the pipeline for the open source; it follows changes of the size itself.
 
         picture_s, frozen_s: `bad_s` and `frozen_s` of `PictureCheck`. A recording is not checked
             for frozen pictures: it may repeat a picture, while a camera's pictures differ by noise.
@@ -155,15 +156,19 @@ class AnalysisThread:
             if info is None:
                 return
             pipeline = self._build(info)
-            frozen_s = self._frozen_s if info.live else 0.0
-            check = PictureCheck(bad_s=self._picture_s, frozen_s=frozen_s)
+            check, sizes = self._picture_check(info), SizeWatch.of(info)
             while (received := self._mailbox.take()) is not None:
                 with self.thread.work():
                     frame = received.frame
+                    if sizes.changed(frame):
+                        check = self._picture_check(info)  # sharpness depends on the size
                     self.picture = check(frame.luma, frame.timestamp_ns)
-                    self._analyse(received, pipeline, info.main_size)
+                    self._analyse(received, pipeline, sizes.main_size)
         finally:
             self._mailbox.close()
+
+    def _picture_check(self, info: SourceInfo) -> PictureCheck:
+        return PictureCheck(bad_s=self._picture_s, frozen_s=self._frozen_s if info.live else 0.0)
 
     def _analyse(self, received: Received, pipeline: Pipeline, size: Size) -> None:
         if self._remote.paused:

@@ -24,27 +24,33 @@ from edge.daemon.supervisor import Supervisor
 from edge.hooks.hooks import Hooks
 from edge.sources import open_source
 from edge.sources.base import Source
+from edge.sources.reconnect import OnResume
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
-from edge.vision.types import SourceInfo
 
 
 def assemble(
-    settings: Settings, listener: Listener | None = None, reload: Reload | None = None
+    settings: Settings,
+    listener: Listener | None = None,
+    reload: Reload | None = None,
+    *,
+    waits: bool = True,
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
     Sockets, files and the source are opened when it runs.
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. Raises EdgeError.
+    it may call the daemon's `stop`. waits: whether it waits for a live source that can't be opened
+    at the start, or ends with an error. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings))
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
-    source = _source(shared, recorder)
+    # The source reports its return from inside a read, when all parts are made.
+    source = _source(shared, lambda info: acquisition.resume(info), waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks = _hooks(shared, remote)
     acquisition = _acquisition(shared, source, recorder)
@@ -87,20 +93,16 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
     )
 
 
-def _source(shared: _Shared, recorder: Recorder) -> Source:
-    """A source that is not open yet. After a loss the recorder starts a new stream."""
+def _source(shared: _Shared, on_resume: OnResume, *, waits: bool) -> Source:
+    """A source that is not open yet."""
     settings = shared.settings
-
-    def restart_stream(info: SourceInfo) -> None:
-        recorder.end_stream()
-        recorder.begin_stream(info)
-
     return open_source(
         settings.source,
         settings.health.stall_s,
         shared.problems.report,
-        restart_stream,
+        on_resume,
         clip_height_px=settings.capture.clip_height_px if settings.captures_clips else 0,
+        waits=waits,
     )
 
 
@@ -146,7 +148,7 @@ def _supervisor(shared: _Shared, parts: Parts, outlet: Outlet, source: Source) -
     pause_s = shared.settings.source.snapshot_pause_s  # between pictures, which is no stall
     acquisition, analysis = parts.acquisition, parts.analysis
     watched = [
-        Watched("opening", acquisition.opening.busy_s, "opening the source has lasted"),
+        Watched("opening", acquisition.opening_s, "opening the source has lasted"),
         Watched(
             "source", lambda: acquisition.quiet_s() - pause_s, "no frame has come", fatal=False
         ),

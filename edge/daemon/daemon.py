@@ -56,6 +56,11 @@ class Daemon:
     def problems(self) -> Problems:
         return self._parts.problems
 
+    @property
+    def waiting(self) -> str:
+        """The reason why the source can't be opened at present; empty while it is open."""
+        return self._parts.acquisition.waiting
+
     def stop(self) -> None:
         """Makes `run` end soon; callable from a signal handler or another thread."""
         self._stop.set()

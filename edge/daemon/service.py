@@ -99,7 +99,9 @@ class Service:
                 settings = self._load()
                 changed = _changed((self._next or self._daemon).settings, settings)
                 if changed:
-                    self._next = self._assembled(settings)
+                    # With a new address that is wrong, the old configuration should return.
+                    waits = settings.source == self._daemon.settings.source
+                    self._next = self._assembled(settings, waits=waits)
             except EdgeError as error:
                 self._manager.ready("the old configuration stays: the new one has errors")
                 self._daemon.problems.report(f"the old configuration stays: {error}", "reload")
@@ -118,8 +120,8 @@ class Service:
         except EdgeError as error:
             log.error("the old configuration stays: %s", error)
 
-    def _assembled(self, settings: Settings) -> Daemon:
-        return assemble(settings, self._listener, self.reload)
+    def _assembled(self, settings: Settings, *, waits: bool = True) -> Daemon:
+        return assemble(settings, self._listener, self.reload, waits=waits)
 
     def _go_back(self, proven: Settings, error: EdgeError) -> None:
         log.error("the new configuration does not work, the previous one is used again: %s", error)

@@ -13,6 +13,7 @@ from edge.daemon.stalls import StallCheck
 from edge.runtime import machine
 from edge.runtime.machine import Readings
 from edge.runtime.notify import ServiceManager
+from edge.sources.kinds import Kind, kind_of
 from edge.vision.picture_check import SENTENCES, PictureState
 
 GOVERN_S = 2.0  # a SoC warms by less than a degree in this time
@@ -37,6 +38,7 @@ class Supervisor:
         self._health = HealthReport(parts, governor, recovery, stalls)
         self._readings = Readings()
         self._ready = False
+        self._is_found_again = kind_of(parts.settings.source.uri) is not Kind.PICAMERA2
         self._health_due_s = self._govern_due_s = 0.0
 
     def step(self, manager: ServiceManager) -> None:
@@ -46,19 +48,17 @@ class Supervisor:
         """
         parts = self._parts
         parts.raise_errors()
-        if not self._ready and parts.progress.frames:
-            self._ready = True
-            manager.ready(f"watching {parts.settings.source.name}")
+        self._report_missing()
+        self._announce(manager)
         self._report_picture(parts.analysis.picture)
         self._stalls()
         self._recovery(parts.analysis.picture)
         now_s = time.monotonic()
         self._govern(now_s)
-        if not self._stalls.stalled:
-            manager.feed(parts.progress.frames)
+        self._feed(manager)
         if now_s >= self._health_due_s:
             self._health_due_s = now_s + parts.settings.health.interval_s
-            self.publish_health("running" if self._ready else "starting")
+            self.publish_health("running" if parts.progress.frames else "starting")
             manager.status(self._status())
 
     def publish_health(self, state: State) -> None:
@@ -66,11 +66,41 @@ class Supervisor:
         self._parts.remote.health = message
         self._outlet.about_now(message)
 
-    def _report_picture(self, picture: PictureState) -> None:
-        if picture is PictureState.GOOD:
-            self._parts.problems.clear("picture")
+    def _announce(self, manager: ServiceManager) -> None:
+        """The service is ready when frames are analysed, or when only the source is missing."""
+        parts = self._parts
+        if self._ready or not (parts.progress.frames or parts.acquisition.waiting):
+            return
+        self._ready = True
+        state = "watching" if parts.progress.frames else "waiting for"
+        manager.ready(f"{state} {parts.settings.source.name}")
+
+    def _feed(self, manager: ServiceManager) -> None:
+        """While the daemon waits for its source, the source's stall is no fault of the process.
+
+        libcamera may find a camera again only in a new process, so the watchdog ends this one.
+        """
+        parts, stalled = self._parts, set(self._stalls.stalled)
+        waiting = bool(parts.acquisition.waiting) and self._is_found_again
+        if waiting:
+            stalled -= {"source"}
+        if not stalled:
+            manager.feed(parts.progress.frames, waiting=waiting)
+
+    def _report_missing(self) -> None:
+        """A source that can't be opened yet, and a disk that can't be written yet."""
+        waiting, trouble = self._parts.acquisition.waiting, self._parts.recorder.trouble
+        self._report("waiting", waiting and f"waiting for the source: {waiting}")
+        self._report("captures", trouble)
+
+    def _report(self, key: str, sentence: str) -> None:
+        if sentence:
+            self._parts.problems.report(sentence, key)
         else:
-            self._parts.problems.report(SENTENCES[picture], "picture")
+            self._parts.problems.clear(key)
+
+    def _report_picture(self, picture: PictureState) -> None:
+        self._report("picture", SENTENCES.get(picture, ""))
 
     def _govern(self, now_s: float) -> None:
         if now_s < self._govern_due_s:
@@ -87,6 +117,8 @@ class Supervisor:
             self._parts.problems.clear("governor")
 
     def _status(self) -> str:
+        if self._parts.acquisition.waiting:
+            return f"waiting for {self._parts.settings.source.name}"
         if self._stalls.stalled:
             return f"stalled: {' and '.join(self._stalls.stalled)}"
         rates = self._health.rates

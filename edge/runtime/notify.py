@@ -33,7 +33,8 @@ def notify(*lines: str) -> None:
 class ServiceManager:
     """The states of a `Type=notify-reload` service, and its watchdog.
 
-    Only progress feeds the watchdog: systemd restarts a process that runs but analyses no frames.
+    Only progress feeds the watchdog: systemd restarts a process that runs but analyses no frames,
+    unless it waits for a source that is not there.
     """
 
     def __init__(self) -> None:
@@ -55,15 +56,16 @@ class ServiceManager:
     def stopping(self) -> None:
         notify("STOPPING=1")
 
-    def feed(self, frames: int) -> None:
+    def feed(self, frames: int, *, waiting: bool = False) -> None:
         """Feeds the watchdog, if it is due and `frames` has grown since the last time.
 
-        frames: number analysed since the start. Do not call it while a stage is stalled.
+        frames: number analysed since the start. waiting: no frames can come at present.
+        Do not call it while a stage is stalled.
         """
         now_ns = time.monotonic_ns()
         if not self._feed_every_ns or now_ns - self._fed_ns < self._feed_every_ns:
             return
-        if frames != self._frames_fed:
+        if waiting or frames != self._frames_fed:
             notify("WATCHDOG=1")
             self._frames_fed = frames
             self._fed_ns = now_ns

@@ -26,6 +26,7 @@ def open_source(
     clip_height_px: int = 0,
     *,
     recording: bool = False,
+    waits: bool = False,
 ) -> Source:
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
@@ -46,7 +47,9 @@ def open_source(
     if not recording and (problems := check(settings)):
         raise ConfigError(problems)
     source = _source(kind, settings, stall_s, clip_height_px)
-    return Reconnecting(source, settings, on_event, on_resume) if kind.live else source
+    if not kind.live:
+        return source
+    return Reconnecting(source, settings, on_event, on_resume, waits=waits)
 
 
 def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import av.container
@@ -38,6 +39,8 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
     Raises SourceError, or SourceLostError for a live source, which may work later.
     """
     kind = kind_of(settings.uri)
+    if kind in (Kind.STREAM, Kind.WEB):
+        _require_host(settings)
     try:
         container = _open(_address(settings.uri), settings, kind, stall_s)
         if kind is Kind.WEB and _index_is_out_of_reach(container):
@@ -50,7 +53,9 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
             "of this camera, for example rtsp:// or http://"
         ) from error
     except (av.FFmpegError, OSError) as error:
-        failure = SourceLostError if kind.live else SourceError
+        # Without the format in this build of FFmpeg, waiting is of no use.
+        may_work = kind.live and not isinstance(error, av.error.DemuxerNotFoundError)
+        failure = SourceLostError if may_work else SourceError
         raise failure(f"source {settings.name}: {reason(error)}") from error
     if not container.streams.video:
         raise SourceError(f"source {settings.name}: it has no video stream")
@@ -103,6 +108,22 @@ def _index_is_out_of_reach(container: av.container.InputContainer) -> bool:
 
 def _is_still(container: av.container.InputContainer) -> bool:
     return container.format.name == "image2" or container.format.name.endswith("_pipe")
+
+
+def _require_host(settings: SourceSettings) -> None:
+    """Raises SourceError for an address that can never work, which would be waited for."""
+    if not settings.uri.lower().startswith(("http:", "https:", "rtsp:", "rtsps:")):
+        return
+    try:
+        parts = urlsplit(settings.uri)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise SourceError(
+            f"source {settings.name}: this address has no valid host and port; write it as "
+            "rtsp://HOST:PORT/PATH"
+        )
 
 
 def _address(uri: str) -> str:

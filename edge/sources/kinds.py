@@ -73,7 +73,8 @@ def kind_of(uri: str) -> Kind:
             return Kind.STREAM
     try:
         path = path_of(uri)
-        if path.is_char_device():
+        # A camera that is not plugged in has no device file.
+        if path.is_char_device() or str(path).startswith(("/dev/video", "/dev/v4l/")):
             return Kind.V4L2
         return Kind.IMAGES if path.is_dir() else Kind.VIDEO
     except (OSError, ValueError, RuntimeError, SourceError):  # no permission, or no possible path

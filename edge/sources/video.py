@@ -32,6 +32,7 @@ from edge.vision.types import Display, EncodedPacket, Frame, SourceInfo
 MAX_CORRUPT_IN_A_ROW = (
     100  # packets, 4 s at 25 fps; more is not damage but something other than video
 )
+MIN_SIDE_PX = 16  # a macroblock: encoders make no smaller picture, so it is damage
 EARLY = 1 / 4  # share of the time between frames by which one may come early and is kept
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class VideoSource:
     """A recording plays at its own pace (or `fast`); a stream or device gives frames as they come.
 
     clip_height_px: packets are given only if the picture, as it is shown, is at most this high;
-    0 = of any height. corrupt: packets that could not be decoded and were skipped.
+    0 = of any height. corrupt: packets that could not be decoded, and pictures too small to show
+    anything; both are skipped.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class VideoSource:
             )  # fmt: skip
         stream, fps = decoder.stream, fps_of(decoder.stream)
         self._clock = SourceClock(period_ns_of(stream), self._clock.jumps)
+        self._require_size(stream.width, stream.height)
         self._frames = self._sampled(self._played(decoder))
         size = self._begin(stream)
         return SourceInfo(
@@ -105,7 +108,11 @@ class VideoSource:
         )
 
     def read(self) -> Frame | None:
-        """The next frame, when it is due. Raises SourceLostError."""
+        """The next frame, when it is due.
+
+        Raises SourceLostError for a live source, and SourceError for a recording that can't be
+        read on: opened again, it would begin from its start.
+        """
         try:
             timed = next(self._frames)
         except StopIteration:
@@ -115,7 +122,7 @@ class VideoSource:
         except (av.FFmpegError, OSError) as error:
             if self._pace.stopped:
                 return None
-            raise SourceLostError(f"source {self._settings.name}: {reason(error)}") from error
+            raise self._failure(reason(error)) from error
         index, self._index = self._index, self._index + 1
         packets = timed.packets
         if self._live:
@@ -144,22 +151,32 @@ class VideoSource:
         try:
             first = next(frames, None)
         except (av.FFmpegError, OSError) as error:
-            failure = SourceLostError if self._live else SourceError
-            raise failure(f"source {self._settings.name}: {reason(error)}") from error
+            raise self._failure(reason(error)) from error
         if first is None:
             return even(stream.width), even(stream.height)
         self._frames = itertools.chain([first], frames)
         width, height = first.display.size(even(first.image.width), even(first.image.height))
-        if min(even(width), even(height)) < 2:
-            raise SourceError(f"source {self._settings.name}: its picture is {width}x{height}")
+        self._require_size(width, height)
         return even(width), even(height)
+
+    def _require_size(self, width: int, height: int) -> None:
+        """Raises SourceError, or SourceLostError for a live source, if nothing can be seen."""
+        if min(width, height) < MIN_SIDE_PX:
+            raise self._failure(
+                f"its picture has {width}x{height} pixels, but at least {MIN_SIDE_PX}x{MIN_SIDE_PX}"
+                " are needed"
+            )
+
+    def _failure(self, reason: str) -> SourceError | SourceLostError:
+        failure = SourceLostError if self._live else SourceError
+        return failure(f"source {self._settings.name}: {reason}")
 
     def _note_corrupt(self, error: av.FFmpegError, in_a_row: int) -> None:
         self.corrupt += 1
         if self.corrupt == 1:
             log.warning("source %s: damaged data is skipped: %s", self._settings.name, error)
         if in_a_row >= MAX_CORRUPT_IN_A_ROW:
-            raise SourceLostError(f"source {self._settings.name}: nothing in it can be decoded")
+            raise self._failure("nothing in it can be decoded")
 
     def _played(self, decoder: Decoder) -> Iterator[_Timed]:
         """Decoded images with their times; with `loop`, without end."""
@@ -167,6 +184,9 @@ class VideoSource:
         while True:
             any_image = False
             for decoded in decoder:
+                if min(decoded.image.width, decoded.image.height) < MIN_SIDE_PX:
+                    self.corrupt += 1
+                    continue
                 any_image = True
                 now_ns = self._time_ns(decoded.stated_ns)
                 packets = _timed(decoded.packets, now_ns if last_ns is None else last_ns, now_ns)

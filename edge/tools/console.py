@@ -40,6 +40,8 @@ class StatusLine:
     def __rich__(self) -> Text:
         if self._daemon is None:
             return Text("starting")
+        if self._daemon.waiting:
+            return Text(f"waiting for {self._daemon.settings.source.name}", style="dim")
         progress, rates = self._daemon.progress, self._rates
         rates.read(progress)
         return Text(
@@ -69,7 +71,7 @@ def _run_with_log(settings: Settings, load: Load) -> None:
     about = logs.fields(
         camera=settings.camera, source=settings.source.name, endpoint=settings.bus.endpoint
     )
-    log.info("watching", extra=about)
+    log.info("starting", extra=about)
     daemon = run(settings, load, _log)
     log.info("ended", extra=logs.fields(**_counts(daemon)))
 
@@ -85,7 +87,7 @@ def _run_for_a_person(settings: Settings, load: Load, level: int, *, live: bool)
         with lock:
             _print(console, message)
 
-    _write(console, f"camera {settings.camera}: watching {settings.source.name}")
+    _write(console, f"camera {settings.camera}: source {settings.source.name}")
     _write(console, f"events: {settings.bus.endpoint}, captures: {captures}")
     if live:
         with Live(status, console=console, refresh_per_second=REFRESH_PER_S, transient=True):

@@ -5,6 +5,7 @@ They show the decisions of a daemon with these settings. Nothing is published or
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from edge.tools.report import Entry, Sample, render
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.picture import Plane
 from edge.vision.pipeline import Analysis
+from edge.vision.sizes import SizeWatch
 from edge.vision.types import SourceInfo, TrackState
 
 # Blue, green and red of each, from 0 to 255.
@@ -37,6 +39,8 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 MILLISECOND = Fraction(1, 1000)  # time base of the video
 
 Progress = Callable[[int, int | None], None]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -71,12 +75,14 @@ def replay(
         source.close()
         raise PermanentError(f"source {settings.source.name}: a replay needs a recording")
     summary = ReplaySummary()
-    pipeline = build_pipeline(settings, detector, info)
+    pipeline, sizes = build_pipeline(settings, detector, info), SizeWatch.of(info)
     try:
         with _Video(out, info) if out is not None else nullcontext() as video:
             start_ns: int | None = None
             while (frame := source.read()) is not None:
                 start_ns = frame.timestamp_ns if start_ns is None else start_ns
+                if sizes.changed(frame):
+                    log.warning("%s", sizes.sentence(info.name))
                 analysis = pipeline(frame)
                 offset_ns = frame.timestamp_ns - start_ns
                 _note(summary, analysis, offset_ns / NS_PER_S)
@@ -129,8 +135,26 @@ def annotated(analysis: Analysis, settings: Settings) -> Plane:
     return image
 
 
+def fitted(image: Plane, size: tuple[int, int]) -> Plane:
+    """(h, w, 3), as large as fits into `size` (width, height), in the middle of black borders."""
+    height, width = image.shape[:2]
+    if (width, height) == size:
+        return image
+    scale = min(size[0] / width, size[1] / height)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    whole = np.zeros((size[1], size[0], 3), np.uint8)
+    whole[top : top + inner[1], left : left + inner[0]] = cv2.resize(
+        image, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return whole
+
+
 class _Video:
-    """An MP4 that gets its name when it is complete, and is deleted after an error."""
+    """An MP4 of the size of the first frame.
+
+    It gets its name when it is complete, and is deleted after an error.
+    """
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
         self._path = path
@@ -143,14 +167,14 @@ class _Video:
             "libx264", rate=Fraction(info.fps).limit_denominator(1000),
             options={"preset": "veryfast", "crf": "26"},
         )  # fmt: skip
-        self._stream.width, self._stream.height = info.main_size
+        self._size = self._stream.width, self._stream.height = info.main_size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = MILLISECOND
         self._last_ms = -1
 
     def write(self, image: Plane, offset_ns: int) -> None:
         """image: (h, w, 3) BGR. offset_ns: since the first frame."""
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = av.VideoFrame.from_ndarray(fitted(image, self._size), format="bgr24")
         self._last_ms = frame.pts = max(self._last_ms + 1, offset_ns // NS_PER_MS)
         frame.time_base = MILLISECOND
         self._container.mux(self._stream.encode(frame))

@@ -16,6 +16,7 @@ from edge.vision.geometry import Boxes, covered
 from edge.vision.motion import Motion, MotionDetector
 from edge.vision.regions import Layout, Packer, combine, merge, unpack
 from edge.vision.scheduler import MotionOutcome, Plan, Reason, Scheduler, Subject
+from edge.vision.sizes import SizeWatch
 from edge.vision.tracker import Tracker
 from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, Track
@@ -105,12 +106,12 @@ class Pipeline:
         main_size: tuple[int, int],
         clock: StageClock = untimed,
     ) -> None:
-        """luma_shape is (height, width), main_size (width, height), for all frames.
+        """luma_shape is (height, width), main_size (width, height), until a frame has others.
 
         clock: entered around each stage's work, for benchmarks.
         """
         self._settings = settings
-        self._main_size = main_size
+        self._sizes = SizeWatch(main_size, (luma_shape[1], luma_shape[0]))
         self._detector = detector
         self._clock = clock
         self._motion = MotionDetector(settings.motion, luma_shape, main_size)
@@ -124,7 +125,13 @@ class Pipeline:
         self._canvas: CanvasView | None = None
 
     def __call__(self, frame: Frame, budget_share: float = 1.0) -> Analysis:
-        """budget_share: of the configured invocations per second; less when the machine is hot."""
+        """budget_share: of the configured invocations per second; less when the machine is hot.
+
+        A frame of another size begins a new scene: the open tracks end with it, the background is
+        learnt again, and zones and masks, which are shares of the picture, apply to the new size.
+        """
+        if self._sizes.changed(frame):
+            self._begin_scene()
         motion = self._find_motion(frame)
         tracks = self._move_tracks(frame)
         plan = self._plan(frame, motion, tracks, budget_share)
@@ -153,6 +160,17 @@ class Pipeline:
             self._tracker.take_ended(),
             events,
         )
+
+    def _begin_scene(self) -> None:
+        """Makes the stages for the new size. Track ids and cooldowns of rules go on."""
+        settings, main_size = self._settings, self._sizes.main_size
+        self._motion = MotionDetector(settings.motion, self._sizes.luma_shape, main_size)
+        self._flow = Flow(self._sizes.luma_shape, main_size)
+        self._packer = Packer(settings.regions, self._detector.input_size, main_size)
+        self._scheduler = Scheduler(settings.scheduler)
+        self._tracker.begin_scene(main_size)
+        self._triggers.begin_scene(main_size)
+        self._canvas = None
 
     def _find_motion(self, frame: Frame) -> Motion:
         with self._clock("motion"):
@@ -210,7 +228,7 @@ class Pipeline:
             detections = self._detector.detect(canvas, weak_score)
         self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
         invocations.layouts.append(layout)
-        invocations.parts += unpack(layout, detections, self._main_size)
+        invocations.parts += unpack(layout, detections, self._sizes.main_size)
 
     def _update_tracks(
         self, frame: Frame, invocations: _Invocations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,14 @@ class Tracker:
         self._ended: list[Track] = []
         self._next_id = 1
         self._now_ns: int | None = None
+
+    def begin_scene(self, main_size: tuple[int, int]) -> None:
+        """Ends all tracks, as the next frame has this size. Their last boxes are in its pixels."""
+        kept = len(self._ended)
+        self._end(self._open)
+        scale = main_size[0] / self._main_size[0], main_size[1] / self._main_size[1]
+        self._ended[kept:] = [_scaled(track, scale) for track in self._ended[kept:]]
+        self._main_size = main_size
 
     def predict(self, timestamp_ns: int, shifts_xy: npt.NDArray[np.float32] | None = None) -> None:
         """Moves every track to a frame's time; ends those that left or were not detected for long.
@@ -256,3 +265,9 @@ class Tracker:
 
 def _boxes_of(tracks: Sequence[_OpenTrack]) -> Boxes:
     return np.array([track.box_xyxy for track in tracks], np.float32).reshape(-1, 4)
+
+
+def _scaled(track: Track, scale_xy: tuple[float, float]) -> Track:
+    """The same track in a picture of another size."""
+    (x, y), (x0, y0, x1, y1), (vx, vy) = scale_xy, track.box_xyxy, track.velocity_px_s
+    return replace(track, box_xyxy=(x0 * x, y0 * y, x1 * x, y1 * y), velocity_px_s=(vx * x, vy * y))

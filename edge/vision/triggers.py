@@ -48,18 +48,22 @@ class Triggers:
         self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
     ) -> None:
         """Raises KeyError if a rule names a zone that is not in `zones`."""
-        self._rules = tuple(rules)
-        width, height = main_size
-        self._main_size = main_size
-        self._zones: dict[str, Polygon] = {
-            zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones
-        }
-        self._rule_zones = {
-            rule.name: {name: self._zones[name] for name in rule.zones} for rule in rules
-        }
+        self._rules, self._all_zones = tuple(rules), tuple(zones)
+        self.begin_scene(main_size)
         self._quiet_until_ns: dict[str, int] = {}
         self._triggered: dict[str, set[int]] = {rule.name: set() for rule in rules}
         self._longest_window = max((rule.of_last for rule in rules), default=1)
+
+    def begin_scene(self, main_size: tuple[int, int]) -> None:
+        """The next frame is the first of this size, with new tracks. Cooldowns go on."""
+        width, height = self._main_size = main_size
+        self._zones: dict[str, Polygon] = {
+            zone.name: [(x * width, y * height) for x, y in zone.polygon]
+            for zone in self._all_zones
+        }
+        self._rule_zones = {
+            rule.name: {name: self._zones[name] for name in rule.zones} for rule in self._rules
+        }
         self._frames: dict[int, Frame] = {}
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:

@@ -15,12 +15,22 @@ def test_the_folder_for_captures_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["{tmp}/file", "{tmp}/file/below", "/proc/captures", "/sys/kernel/captures"]
+    ("where", "failure"),
+    [
+        ("{tmp}/file", PermanentError),
+        ("{tmp}/file/below", PermanentError),
+        ("{tmp}/link", CaptureError),  # to a disk that is not plugged in
+        ("/proc/captures", CaptureError),
+        ("/sys/kernel/captures", CaptureError),
+    ],
 )
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, where: str) -> None:
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, where: str, failure: type[Exception]
+) -> None:
     (tmp_path / "file").write_text("in the way")
+    (tmp_path / "link").symlink_to(tmp_path / "missing" / "disk")
     directory = Path(where.format(tmp=tmp_path))
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(failure) as caught:
         check_directory(directory)
     assert str(caught.value).startswith(f"captures can't be written to {directory}: ")
     assert "\n" not in str(caught.value)

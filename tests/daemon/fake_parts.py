@@ -35,6 +35,7 @@ class FakePart:
         self.name = name
         self.error: BaseException | None = None
         self.dropped = 0
+        self.trouble = ""
         self.on_start: Callable[[], object] = lambda: None
         self.on_stop: Callable[[], object] = lambda: None
         self.published: list[Any] = []
@@ -102,7 +103,12 @@ class Rig:
 
     def _parts(self, settings: Settings, live: bool) -> Parts:
         acquisition: Any = SimpleNamespace(
-            thread=self.source.thread, live=live, info=None, frames_dropped=0, frames_governed=0
+            thread=self.source.thread,
+            live=live,
+            info=None,
+            frames_dropped=0,
+            frames_governed=0,
+            waiting="",
         )
         analysis: Any = SimpleNamespace(thread=self.analysis.thread, picture=PictureState.GOOD)
         fakes: dict[str, Any] = {

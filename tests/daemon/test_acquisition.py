@@ -16,7 +16,7 @@ from edge.errors import SourceError
 from edge.vision.types import Frame, SourceInfo
 from tests.support.captures import frame
 
-INFO = SourceInfo("drawn", (320, 240), (320, 240), 10.0, live=True)
+INFO = SourceInfo("drawn", (320, 240), (160, 120), 10.0, live=True)
 
 
 class ScriptedSource:

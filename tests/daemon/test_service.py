@@ -125,11 +125,21 @@ def test_the_old_configuration_is_used_again_when_the_new_one_fails_at_the_start
     daemon: Daemon,
 ) -> None:
     daemon.wait_for("READY=1")
-    daemon.reload_with('directory = "', 'directory = "/proc')
+    daemon.reload_with("/captures", "/edge.toml")  # a file
     failed = health_of(daemon, lambda health: any("does not work" in p for p in health.problems))
-    assert "/proc" in failed.problems[0]
+    assert "edge.toml: " in failed.problems[0]
     health_of(daemon, lambda health: health.frames > 0)
     assert daemon.process.poll() is None
+
+
+def test_a_reload_with_a_source_that_is_refused_goes_back_to_the_source_that_works(
+    daemon: Daemon,
+) -> None:
+    daemon.wait_for("READY=1")
+    daemon.reload_with("synthetic:walk?duration=0&width=128&height=128", "http://127.0.0.1:9/")
+    failed = health_of(daemon, lambda health: any("does not work" in p for p in health.problems))
+    assert "refused" in failed.problems[0]
+    health_of(daemon, lambda health: health.frames > 0)
 
 
 @pytest.mark.parametrize(

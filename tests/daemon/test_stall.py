@@ -159,11 +159,12 @@ def test_a_damaged_frame_is_reported_and_not_delivered(
 ) -> None:
     events: list[str] = []
     source._on_event = events.append
+    assert source.read() is not None
     camera.damaged = True
     frame = source.read()
     assert frame is not None
     assert frame.luma.shape == (64, 64)
-    assert events[0] == "source camera gave a damaged frame"
+    assert "gave a damaged frame or changed the size of its picture" in events[0]
 
 
 def test_a_lost_source_does_not_count_as_a_call_that_hangs(

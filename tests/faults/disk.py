@@ -43,7 +43,11 @@ class Disk:
             if fault == "disk-full":
                 filler.unlink(missing_ok=True)
             else:
-                _succeeds("mount", "-o", "remount,rw", str(self._path))
+                self.make_writable()
+
+    def make_writable(self) -> None:
+        """Ends `disk-read-only`."""
+        _succeeds("mount", "-o", "remount,rw", str(self._path))
 
     def _make_read_only(self) -> None:
         """Repeats until no file is open there; until then the kernel refuses."""

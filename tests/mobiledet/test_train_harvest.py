@@ -191,10 +191,10 @@ def test_a_standing_object_gets_no_further_pictures() -> None:
     moments = [Moment(n, float(n)) for n in range(100)]
     standing = Trail([Sighting(n, float(n), (0, 0, 10, 20)) for n in range(40)])
     passing = Trail([Sighting(n, float(n), (5.0 * n, 0, 5.0 * n + 10, 20)) for n in range(10, 14)])
-    chosen = choose(Observations(100, 100, 100, moments, [standing, passing]))
+    chosen = choose(Observations(100, moments, [standing, passing]))
     # Its appearance, the other that passes, and the empty scene every 30 s.
     assert [moment.frame_index for moment in chosen] == [0, 10, 11, 12, 13, 40, 70]
-    assert len(choose(Observations(100, 100, 100, moments, [standing, passing]), limit=3)) == 3
+    assert len(choose(Observations(100, moments, [standing, passing]), limit=3)) == 3
 
 
 @given(

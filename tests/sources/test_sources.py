@@ -193,26 +193,6 @@ def test_a_stream_that_breaks_off_is_opened_again(
     assert stream.read() is None
 
 
-def test_another_size_after_a_loss_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.sources.reconnect.FIRST_PAUSE_S", 0.0)
-    sizes = iter([(640, 480), (320, 240)])
-
-    class Changing:
-        def open(self) -> SourceInfo:
-            return SourceInfo("c", next(sizes), (320, 240), 10.0, live=True)
-
-        def read(self) -> Frame | None:
-            raise SourceLostError("gone")
-
-        def close(self) -> None:
-            pass
-
-    stream = Reconnecting(Changing(), SourceSettings())
-    stream.open()
-    with pytest.raises(SourceLostError, match="320x240"):
-        stream.read()
-
-
 @pytest.mark.parametrize("name", ["still", "noise", "drift", "step", "flicker", "infrared"])
 def test_light_and_noise_are_not_motion(name: str) -> None:
     scene = SyntheticScene(name, SceneOptions())

@@ -47,7 +47,7 @@ def part_of(
     label: a name for every track that has neither a name nor a fault; may be empty. A track belongs
     to one split, and is a place to ignore in the pictures of the others.
     """
-    images = _images(coco, source, observations, picked)
+    images = _images(coco, source, picked)
     earlier = coco.annotations + coco.rejected
     first_track = max((annotation.track_id for annotation in earlier), default=0) + 1
     shown = [
@@ -68,17 +68,15 @@ def part_of(
     return Part(list(images.values()), annotations, rows, trails)
 
 
-def _images(
-    coco: Coco, source: str, observations: Observations, picked: list[Picked]
-) -> dict[int, Image]:
+def _images(coco: Coco, source: str, picked: list[Picked]) -> dict[int, Image]:
     """By frame index."""
     first = max((image.id for image in coco.images), default=0) + 1
     return {
         each.moment.frame_index: Image(
             id=number,
             file_name=each.file_name,
-            width=observations.width,
-            height=observations.height,
+            width=each.moment.size[0],
+            height=each.moment.size[1],
             split=each.split,
             source=source,
             time_s=round(each.moment.time_s, 3),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 
+import cv2
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,8 @@ from edge.errors import PermanentError
 from edge.runtime.times import NS_PER_S
 from edge.sources.base import Source
 from edge.vision.geometry import Box, Boxes, clip
-from edge.vision.types import Frame, Luma
+from edge.vision.sizes import SizeWatch
+from edge.vision.types import Frame, Luma, SourceInfo
 from mobiledet.harvest.candidates import Candidates, Moving
 from mobiledet.harvest.ghosts import BRIEF, fault, steady
 from mobiledet.harvest.teacher import Teacher
@@ -35,6 +38,8 @@ LUMA_WIDTH_PX = 480  # outlines are more exact than at the daemon's 320 px, and 
 # Chosen: each pixel must be free of objects for more than half of this time, for the median.
 PRIME_S, PRIME_EVERY_S = 20.0, 0.4
 MOSTLY = 0.5  # a trail is new if the teacher explains less than half of it
+
+log = logging.getLogger(__name__)
 
 MakeTeacher = Callable[[Source], Teacher]
 Progress = Callable[[int, int | None], None]
@@ -60,7 +65,7 @@ def empty_scene(settings: SourceSettings) -> Luma:
         if recording.info.live:
             raise PermanentError(f"source {settings.name}: a harvest needs a recording")
         for frame, time_s in recording.frames():
-            if time_s > PRIME_S:
+            if time_s > PRIME_S or (planes and frame.luma.shape != planes[0].shape):
                 break
             if time_s >= len(planes) * PRIME_EVERY_S:
                 planes.append(frame.luma.copy())
@@ -84,30 +89,67 @@ def observe(
     """
     observations = Observations()
     background = empty_scene(settings.source)
-    moving: dict[int, list[Sighting]] = defaultdict(list)
     with Recording(settings.source) as recording:
-        info = recording.info
-        observations.width, observations.height = info.main_size
-        candidates, tracks = Candidates(settings, info), None
-        if make_teacher is not None:
-            tracks = TeacherTracks(make_teacher(recording.source), settings, info, only)
-        due_s = 0.0
+        info, name = recording.info, recording.info.name
+        teacher = make_teacher(recording.source) if make_teacher is not None else None
+        sizes, due_s = SizeWatch.of(info), 0.0
+        scene: _Scene | None = None
         for frame, time_s in recording.frames():
-            if frame.index == 0:
-                candidates.prime(background, frame.timestamp_ns - NS_PER_S)
-            blobs = candidates(frame)
-            for track_id, sighting in _sightings(blobs, frame.index, time_s):
-                moving[track_id].append(sighting)
+            changed = sizes.changed(frame)
+            if changed:
+                log.warning("%s", sizes.sentence(name))
+            if scene is None or changed:
+                if scene is not None:
+                    scene.conclude(observations)
+                scene = _Scene(settings, _resized(info, sizes), teacher, only)
+                scene.prime(background, frame.timestamp_ns - NS_PER_S)
             is_due = time_s >= due_s
             if is_due:
                 due_s = max(due_s + every_s, time_s)
-                observations.moments.append(Moment(frame.index, time_s))
-            if tracks is not None:
-                tracks(frame, candidates.mask, time_s, blobs.boxes_xyxy if is_due else None)
+                observations.moments.append(Moment(frame.index, time_s, sizes.main_size))
+            scene.observe(frame, time_s, is_due=is_due)
             observations.duration_s = time_s
             progress(frame.index + 1, info.frame_count)
-    _conclude(observations, [Trail(sightings) for sightings in moving.values()], tracks)
+    if scene is not None:
+        scene.conclude(observations)
     return observations
+
+
+def _resized(info: SourceInfo, sizes: SizeWatch) -> SourceInfo:
+    return dataclasses.replace(info, main_size=sizes.main_size, luma_size=sizes.luma_size)
+
+
+class _Scene:
+    """The observations in consecutive frames of one size; no trail goes on in another size."""
+
+    def __init__(
+        self, settings: Settings, info: SourceInfo, teacher: Teacher | None, only: frozenset[str]
+    ) -> None:
+        self._info = info
+        self._candidates = Candidates(settings, info)
+        self._tracks = TeacherTracks(teacher, settings, info, only) if teacher is not None else None
+        self._moving: dict[int, list[Sighting]] = defaultdict(list)
+
+    def prime(self, background: Luma, timestamp_ns: int) -> None:
+        """background: the empty scene, in any size. timestamp_ns: a time before the first frame."""
+        if (background.shape[1], background.shape[0]) != self._info.luma_size:
+            resized = cv2.resize(background, self._info.luma_size, interpolation=cv2.INTER_AREA)
+            background = np.asarray(resized, np.uint8)
+        self._candidates.prime(background, timestamp_ns)
+
+    def observe(self, frame: Frame, time_s: float, *, is_due: bool) -> None:
+        """is_due: whether the frame may become a picture, so that the teacher looks at it."""
+        blobs = self._candidates(frame)
+        for track_id, sighting in _sightings(blobs, frame.index, time_s):
+            self._moving[track_id].append(sighting)
+        if self._tracks is not None:
+            moving_xyxy = blobs.boxes_xyxy if is_due else None
+            self._tracks(frame, self._candidates.mask, time_s, moving_xyxy)
+
+    def conclude(self, observations: Observations) -> None:
+        """Adds the trails and unclear places of these frames."""
+        moving = [Trail(sightings) for sightings in self._moving.values()]
+        _conclude(observations, moving, self._tracks, self._info.main_size)
 
 
 def _sightings(blobs: Moving, frame_index: int, time_s: float) -> Iterator[tuple[int, Sighting]]:
@@ -117,25 +159,31 @@ def _sightings(blobs: Moving, frame_index: int, time_s: float) -> Iterator[tuple
 
 
 def _conclude(
-    observations: Observations, moving: list[Trail], tracks: TeacherTracks | None
+    observations: Observations,
+    moving: list[Trail],
+    tracks: TeacherTracks | None,
+    size: tuple[int, int],
 ) -> None:
-    """Sets trails and unclear places. All frames decide about a trail; only moments are kept."""
+    """Adds trails and unclear places. All frames decide about a trail; only moments are kept.
+
+    size: (width, height) of the picture.
+    """
     moments = {moment.frame_index for moment in observations.moments}
     trails: list[Trail] = []
+    unclear: dict[int, list[Box]] = defaultdict(list)
     if tracks is not None:
-        trails, unclear = tracks.result()
-        for frame_index, box in unclear:
-            observations.unclear[frame_index].append(box)
+        trails, places_unclear = tracks.result()
+        for frame_index, box in places_unclear:
+            unclear[frame_index].append(box)
     places = places_of(trails)
     for trail in moving:
         new, stray = _sorted_out(trail, moments, places)
         if new is not None:
             trails.append(new)
         for sighting in unexplained(stray, places):
-            observations.unclear[sighting.frame_index].append(sighting.box_xyxy)
-    size = observations.width, observations.height
-    observations.trails = [_inside(trail, size) for trail in trails]
-    for frame_index, boxes in observations.unclear.items():
+            unclear[sighting.frame_index].append(sighting.box_xyxy)
+    observations.trails += [_inside(trail, size) for trail in trails]
+    for frame_index, boxes in unclear.items():
         cut = clip(boxes_of(boxes), *size)
         observations.unclear[frame_index] = [_box(box) for box in cut[_has_area(cut)]]
 

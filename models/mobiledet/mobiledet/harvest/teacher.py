@@ -53,12 +53,14 @@ class ModelTeacher:
         self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
         self._in_tiles = in_tiles
         self._packer: Packer | None = None
+        self._size = (0, 0)
         self.labels = self._detector.labels
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
         size = (frame.main.width, frame.main.height)
-        if self._packer is None:
+        if self._packer is None or size != self._size:
             self._packer = Packer(self._settings.regions, self._detector.input_size, size)
+            self._size = size
         layouts = [self._packer.whole()]
         if self._in_tiles:
             layouts += tiles(self._detector.input_size, size)

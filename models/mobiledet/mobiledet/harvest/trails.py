@@ -17,10 +17,14 @@ EXPLAINED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame that may become a picture. time_s: seconds since the footage began."""
+    """A frame that may become a picture.
+
+    time_s: seconds since the footage began. size: (width, height) of the picture.
+    """
 
     frame_index: int
     time_s: float
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,6 @@ class Observations:
     unclear: by frame index, places outside all trails where an object may be.
     """
 
-    width: int = 0
-    height: int = 0
     duration_s: float = 0.0
     moments: list[Moment] = field(default_factory=list)
     trails: list[Trail] = field(default_factory=list)
