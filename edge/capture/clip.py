@@ -62,7 +62,7 @@ class ClipWriter:
                 "h264", width=stream.width, height=stream.height
             )
             self._video.time_base = Fraction(1, _TICKS_PER_S)
-            self._part = PartFile(path)
+            self.part = PartFile(path)
 
     def feed(self, packet: EncodedPacket) -> None:
         """Adds packets in order of time; those before the first key frame are omitted."""
@@ -77,11 +77,18 @@ class ClipWriter:
 
     def finish(self) -> ClipInfo:
         """Completes the file under its name. A clip without a frame is an error."""
+        info = self.complete()
+        with self._failing():
+            self.part.publish()
+        return info
+
+    def complete(self) -> ClipInfo:
+        """Completes the file; `part` publishes it. A clip without a frame is an error."""
         if not self.frames:
             raise CaptureError(f"{self._path} was not written: no video came in its time span")
         with self._failing():
             self._container.close()
-            size = self._part.publish()
+            size = self.part.sync()
         return ClipInfo(
             self._path,
             size,
@@ -93,7 +100,7 @@ class ClipWriter:
     def abort(self) -> None:
         """Removes the unfinished file."""
         with suppress(OSError):
-            self._part.discard()
+            self.part.discard()
         with suppress(OSError, av.FFmpegError):
             self._container.close()
 

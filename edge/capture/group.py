@@ -8,6 +8,7 @@ from edge.capture.disk import capturing
 from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry
+from edge.capture.tree import refuse_links
 from edge.runtime.files import make_folder
 
 
@@ -28,8 +29,14 @@ class CaptureGroup:
         if self._base is None:
             folder = folder_of(root, self.sidecar.camera, self._wall_ns)
             with capturing(folder):
+                refuse_links(root, folder)
                 make_folder(folder)
                 self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it has a name."""
+        return self._base is not None
 
     def join(self, request: CaptureRequest) -> None:
         """Adds an event that the clip of this group also shows."""
