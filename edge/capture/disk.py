@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import CaptureError, PermanentError
-from edge.runtime.files import PART_SUFFIX, explain, write_atomic
+from edge.runtime.files import PART_SUFFIX, explain, open_regular, write_atomic
 
 _ELSEWHERE = "or set capture.directory to another folder"
 _HINTS = {
@@ -44,7 +44,7 @@ def check_directory(directory: Path) -> None:
     probe = directory / f".probe-{os.getpid()}{PART_SUFFIX}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        os.close(open_regular(probe, os.O_WRONLY | os.O_CREAT))
         probe.unlink()
     except OSError as error:
         raise PermanentError(

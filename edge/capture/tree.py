@@ -28,7 +28,8 @@ def date_folders(root: Path) -> Iterator[Path]:
 def folders(folder: Path) -> list[Path]:
     """Its subfolders by name, without links to folders. Raises OSError."""
     with os.scandir(folder) as entries:
-        return sorted(folder / e.name for e in entries if e.is_dir(follow_symlinks=False))
+        found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return sorted(folder / name for name in found if _is_text(name))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -39,7 +40,7 @@ def names_in(folder: Path) -> list[str]:
         return []
     try:
         with os.scandir(descriptor) as entries:
-            return sorted(entry.name for entry in entries)
+            return sorted(entry.name for entry in entries if _is_text(entry.name))
     except OSError:  # the disk failed
         return []
     finally:
@@ -70,3 +71,12 @@ def refuse_links(root: Path, folder: Path) -> None:
                 f"{part} is a link, and no link is followed below the folder of captures: set "
                 "capture.directory to its target"
             )
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name can be in a message or table; no name of a capture is other bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -17,8 +17,10 @@ from edge.capture.naming import (
     sanitized,
 )
 from edge.capture.sidecar import Sidecar, read_sidecar
+from edge.capture.tree import folders, names_in
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
+from edge.runtime.files import is_regular
 
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
 
@@ -61,7 +63,7 @@ class Captures:
             inside = path.resolve(strict=True).is_relative_to(self._root.resolve())
         except (OSError, ValueError):  # missing, or a name that no file can have
             return None
-        if name.startswith(".") or not inside or not path.is_file():
+        if name.startswith(".") or not inside or not is_regular(path):
             return None
         return path, media_type
 
@@ -69,13 +71,17 @@ class Captures:
         """Newest first: names begin with the time, so that they sort by it."""
         last_date, _, last_stem = before.partition("/")
         try:
-            dates = [path.name for path in self._root.iterdir() if path.is_dir()]
+            dates = [] if self._root.is_symlink() else [path.name for path in folders(self._root)]
         except OSError:  # no capture yet
             return
         for date in sorted(filter(DATE_FOLDER.fullmatch, dates), reverse=True):
             if before and date > last_date:
                 continue
-            stems = [path.stem for path in (self._root / date).glob(f"*{SIDECAR_SUFFIX}")]
+            stems = [
+                name.removesuffix(SIDECAR_SUFFIX)
+                for name in names_in(self._root / date)
+                if name.endswith(SIDECAR_SUFFIX)
+            ]
             for stem in sorted(stems, reverse=True):
                 if not before or date < last_date or stem < last_stem:
                     yield self._root / date / f"{stem}{SIDECAR_SUFFIX}"
@@ -106,5 +112,5 @@ def _entry(path: Path) -> CaptureEntry | None:
 def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> str | None:
     """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
     names = (file.name for file in sidecar.files if file.kind == kind)
-    name = next((name for name in names if (path.parent / name).is_file()), None)
+    name = next((name for name in names if is_regular(path.parent / name)), None)
     return None if name is None else f"{path.parent.name}/{name}"

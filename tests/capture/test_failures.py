@@ -197,9 +197,7 @@ def test_a_file_that_can_neither_be_listed_nor_removed_ends_no_thread(
         monkeypatch.setattr(
             Path,
             "replace",
-            lambda part, final: (
-                read_only() if final.suffix == ".json" else replace(part, final)
-            ),
+            lambda part, final: read_only() if final.suffix == ".json" else replace(part, final),
         )
         monkeypatch.setattr(Path, "unlink", read_only)
         captures.recorder.trigger(request(at(0), "a", actions=("still",), still=frame(0)))
