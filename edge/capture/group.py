@@ -27,11 +27,15 @@ class CaptureGroup:
     def claim(self, root: Path) -> None:
         """Chooses a free name and makes its folder. Raises CaptureError."""
         if self._base is None:
-            folder = folder_of(root, self.sidecar.camera, self._wall_ns)
+            folder = self.folder(root)
             with capturing(folder):
                 refuse_links(root, folder)
                 make_folder(folder)
                 self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+
+    def folder(self, root: Path) -> Path:
+        """The folder of its camera and day."""
+        return folder_of(root, self.sidecar.camera, self._wall_ns)
 
     @property
     def is_claimed(self) -> bool:

@@ -19,7 +19,7 @@ from edge.capture.sidecar import (
     read_sidecar,
     time_of,
 )
-from edge.capture.tree import date_folders, names_in
+from edge.capture.tree import date_folders, folders, names_in
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState
 from edge.runtime.files import PART_SUFFIX, abandoned, read_limited, remove_stale
@@ -98,6 +98,22 @@ def kept_of(
     sequence = sidecar.sequence if sidecar.sequence <= MAX_SEQUENCE else 0
     time_s = time_of(sidecar.events[0]).timestamp()
     return Kept(_order(path, sequence), total, len(sizes), time_s, sidecar.clock)
+
+
+def newest_beside(root: Path, folder: Path) -> int:
+    """The number of the newest capture of this day that another camera has; 0 without one.
+
+    Daemons of several cameras may share a root, and each counts by itself.
+    """
+    newest = 0
+    with suppress(OSError, CaptureError):
+        others = [camera for camera in folders(root) if camera != folder.parent]
+        for camera in others:
+            names = [n for n in names_in(camera / folder.name) if n.endswith(SIDECAR_SUFFIX)]
+            sidecar = read_sidecar(camera / folder.name / names[-1]) if names else None
+            if sidecar is not None and sidecar.sequence <= MAX_SEQUENCE:
+                newest = max(newest, sidecar.sequence)
+    return newest
 
 
 def group_files(sidecar: Path) -> list[Path]:

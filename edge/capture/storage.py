@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.capture.disk import capturing
-from edge.capture.kept import Kept, clean_up, find_captures, group_files, kept_of
+from edge.capture.kept import Kept, clean_up, find_captures, group_files, kept_of, newest_beside
 from edge.capture.sidecar import Sidecar
 from edge.capture.tree import opened
 from edge.config.schema import CaptureSettings
@@ -114,11 +114,14 @@ class StorageGuard:
                 ", ".join(str(path.relative_to(self._root)) for path in found.unreadable[:_SHOWN]),
             )  # fmt: skip
 
-    def stamp(self, sidecar: Sidecar) -> None:
-        """Gives a new capture its number and the state of the clock. Raises CaptureError."""
+    def stamp(self, sidecar: Sidecar, folder: Path) -> None:
+        """Gives a new capture its number and the state of the clock.
+
+        folder: of its camera and day. Raises CaptureError.
+        """
         if self._scanned_s == -float("inf"):  # the first scan failed: the numbers are unknown
             self.scan()
-        self._sequence += 1
+        self._sequence = max(self._sequence, newest_beside(self._root, folder)) + 1
         sidecar.sequence = self._sequence
         sidecar.clock = self._clock.state()
 

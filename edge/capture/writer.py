@@ -168,7 +168,7 @@ class CaptureWriter:
                 self.guard.admit(bytes_)
         else:
             self.guard.admit(bytes_)
-            self.guard.stamp(group.sidecar)
+            self.guard.stamp(group.sidecar, group.folder(self._root))
             group.claim(self._root)
 
     def _complete(
