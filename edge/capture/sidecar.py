@@ -91,12 +91,6 @@ class Sidecar(msgspec.Struct, kw_only=True):
         return len(data)
 
 
-class _Writer(msgspec.Struct):
-    """The part of a JSON object that says which program wrote it."""
-
-    written_by: str = ""
-
-
 def read_sidecar(path: Path) -> Sidecar | None:
     """None for a file of another program. Raises CaptureError if it can't be read or is damaged."""
     with capturing(path, "read"):
@@ -107,12 +101,13 @@ def read_sidecar(path: Path) -> Sidecar | None:
 def parse_sidecar(data: bytes, path: Path) -> Sidecar | None:
     """The sidecar in these bytes, which may be anything. path: the name it has or will have.
 
-    None for a JSON object or list of another program. Raises CaptureError for all other content.
+    None for JSON of another program. Raises CaptureError for all other content.
     """
     try:
-        if not _is_ours(data):
+        content = msgspec.json.decode(data)
+        if not (isinstance(content, dict) and content.get("written_by") == WRITER):
             return None
-        sidecar = msgspec.json.decode(data, type=Sidecar)
+        sidecar = msgspec.convert(content, Sidecar)
         _check(sidecar, path.stem)
     except Exception as error:  # damaged data also raises RecursionError, UnicodeError and others
         raise CaptureError(f"{path} is damaged: {error}") from error
@@ -122,13 +117,6 @@ def parse_sidecar(data: bytes, path: Path) -> Sidecar | None:
 def time_of(entry: EventEntry | FileEntry) -> datetime:
     """The entry's time, with its zone. Raises ValueError only for entries that nobody checked."""
     return datetime.fromisoformat(entry.time)
-
-
-def _is_ours(data: bytes) -> bool:
-    try:
-        return msgspec.json.decode(data, type=_Writer).written_by == WRITER
-    except msgspec.ValidationError:  # JSON of another form
-        return False
 
 
 def _check(sidecar: Sidecar, stem: str) -> None:

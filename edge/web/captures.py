@@ -58,14 +58,11 @@ class Captures:
         media_type = TYPES.get(Path(name).suffix)
         if not DATE_FOLDER.fullmatch(date) or media_type is None or Path(name).name != name:
             return None
-        path = self._root / date / name
-        try:
-            inside = path.resolve(strict=True).is_relative_to(self._root.resolve())
-        except (OSError, ValueError):  # missing, or a name that no file can have
+        folder = self._root / date
+        linked = self._root.is_symlink() or folder.is_symlink()
+        if name.startswith(".") or linked or not is_regular(folder / name):
             return None
-        if name.startswith(".") or not inside or not is_regular(path):
-            return None
-        return path, media_type
+        return folder / name, media_type
 
     def _sidecars(self, before: str) -> Iterator[Path]:
         """Newest first: names begin with the time, so that they sort by it."""

@@ -145,7 +145,7 @@ def test_after_a_kill_between_the_two_names_the_sidecar_follows(tmp_path: Path, 
                 os.kill(os.getpid(), signal.SIGKILL)
             real(part, final)
 
-        os.replace = replace
+        os.replace = replace  # type: ignore[assignment]
         made.capture()
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
