@@ -154,9 +154,10 @@ def _order(path: Path, sequence: int) -> Order:
 
 
 def _sizes(sidecar: Path) -> Iterator[int]:
-    for path in group_files(sidecar):
+    base = str(sidecar).removesuffix(SIDECAR_SUFFIX)
+    for suffix in SUFFIXES:
         with suppress(OSError):  # there is none
-            status = path.lstat()
+            status = os.lstat(base + suffix)
             yield status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 

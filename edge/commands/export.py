@@ -60,7 +60,7 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
             shown = ", ".join(str(path) for path in reading.unreadable[:SHOWN])
             more = ", …" if len(reading.unreadable) > SHOWN else ""
             click.echo(
-                f"left out, as they are damaged or can't be read: {len(reading.unreadable)} files "
+                f"files left out, as they are damaged or can't be read: {len(reading.unreadable)} "
                 f"({shown}{more})",
                 err=True,
             )
@@ -110,7 +110,7 @@ def camtrap_dp(
         f"{len(tables.observations)} observations"
     )
     if tables.lost:
-        click.echo(f"left out, as they were deleted meanwhile: {len(tables.lost)} files", err=True)
+        click.echo(f"files left out, as they were deleted meanwhile: {len(tables.lost)}", err=True)
 
 
 @export.command("csv")

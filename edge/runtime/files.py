@@ -81,7 +81,10 @@ def read_regular(path: Path, limit_bytes: int) -> bytes:
 
 def read_limited(stream: IO[bytes], limit_bytes: int) -> bytes:
     """The rest of an open file, if it has at most `limit_bytes`. Raises OSError if it has more."""
-    data = stream.read(limit_bytes + 1)
+    size = os.fstat(stream.fileno()).st_size
+    data = stream.read(min(size, limit_bytes) + 1)  # a buffer of the limit's size takes time
+    if len(data) > size:  # it grows, or is a file of /proc
+        data += stream.read(limit_bytes + 1 - len(data))
     if len(data) > limit_bytes:
         raise OSError(f"it is larger than {limit_bytes} bytes")
     return data

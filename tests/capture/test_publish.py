@@ -170,7 +170,9 @@ def test_a_sidecar_of_a_killed_writer_without_its_file_is_removed(tmp_path: Path
     assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: a small disk can't be mounted")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="NO ROOT: a small disk can't be mounted; this test was not run"
+)
 @pytest.mark.parametrize(
     "limits",
     ["size=16m,nr_inodes=8", "size=16m,nr_inodes=9", "size=16m,nr_inodes=24", "size=160k",
@@ -179,7 +181,7 @@ def test_a_sidecar_of_a_killed_writer_without_its_file_is_removed(tmp_path: Path
 def test_a_small_disk_keeps_the_newest_captures_whole(tmp_path: Path, limits: str) -> None:
     with small_disk(tmp_path, limits) as disk:
         if disk is None:
-            pytest.skip("NO MOUNT: this machine can't mount a tmpfs")
+            pytest.skip("NO ROOT: a small disk can't be mounted; this test was not run")
         root = tmp_path / "captures"
         made = Writer(root)
         for index in range(0, 600, 20):
@@ -193,12 +195,14 @@ def test_a_small_disk_keeps_the_newest_captures_whole(tmp_path: Path, limits: st
         assert len(made.results) == 30, made.failures[:3]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="NOT ROOT: a small disk can't be mounted")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="NO ROOT: a small disk can't be mounted; this test was not run"
+)
 def test_a_disk_that_others_fill_leaves_whole_captures(tmp_path: Path) -> None:
     """The room is gone after it was found free, byte by byte and file by file."""
     with small_disk(tmp_path, "size=512k,nr_inodes=64") as disk:
         if disk is None:
-            pytest.skip("NO MOUNT: this machine can't mount a tmpfs")
+            pytest.skip("NO ROOT: a small disk can't be mounted; this test was not run")
         root = tmp_path / "captures"
         made = Writer(root)
         made.writer.guard.admit = lambda bytes_: None  # type: ignore[method-assign]

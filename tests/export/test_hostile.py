@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_left_out_and_counted(
     kind, *rest = arguments
     done = edge("export", kind, tmp_path / "out", "--captures", captures, *rest)
     assert done.returncode == 0, done.stderr
-    assert "left out, as they are damaged or can't be read: 5 files (" in done.stderr
+    assert "files left out, as they are damaged or can't be read: 5 (" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     content = texts(tmp_path / "out")
     assert "private" not in content
@@ -94,7 +94,7 @@ def test_a_medium_that_is_no_regular_file_is_left_out_and_counted(
     done = edge("export", "camtrap-dp", tmp_path / "out", "--captures", captures, "--location",
                 "cam0=1,2")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "can't be read: 1 files" in done.stderr
+    assert "can't be read: 1 (" in done.stderr
     assert "private" not in texts(tmp_path / "out")
     assert "e1.jpg" not in texts(tmp_path / "out")
     media = [entry for entry in (tmp_path / "out" / "media").rglob("*") if not entry.is_dir()]
