@@ -12,7 +12,7 @@ from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.export.groups import read_groups
 from edge.web.captures import Captures as Listed
-from tests.capture.test_publish import Writer, listed, media, parts
+from tests.capture.test_publication import Writer, listed, media, parts
 from tests.support.captures import at, frame, request
 from tests.support.special import SPECIAL, within
 
