@@ -24,6 +24,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Programs that disturb a process, such as a clock that jumps; skips where they are absent."""
+    return _shared("cases")
+
+
+@pytest.fixture(scope="session")
 def shared_models() -> Path:
     """The official COCO model's archive; skips where it is absent."""
     return _shared("models")

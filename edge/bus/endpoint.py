@@ -6,7 +6,6 @@ configuration sets `bus.insecure`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import time
@@ -18,6 +17,7 @@ import zmq
 from edge.bus.keys import Authenticator, Socket
 from edge.config.schema import BusSettings
 from edge.errors import BusError
+from edge.runtime.files import open_lock
 
 IPC: Final = "ipc://"
 IPC_MODE: Final = 0o660
@@ -215,17 +215,13 @@ def _lock(key: str, path: Path) -> IO[bytes]:
         )
     lock_path = path.with_name(path.name + ".lock")
     try:
-        lock_file = lock_path.open("wb")
-    except OSError as error:
-        raise BusError(
-            f"{key} ipc://{path}: can't write {lock_path.name} in {path.parent}: {error.strerror}"
-        ) from error
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return open_lock(lock_path)
     except BlockingIOError as error:
-        lock_file.close()
         raise BusError(
             f"{key} ipc://{path}: another daemon uses this address; stop it or choose another "
             "endpoint"
         ) from error
-    return lock_file
+    except OSError as error:
+        raise BusError(
+            f"{key} ipc://{path}: can't write {lock_path.name} in {path.parent}: {error.strerror}"
+        ) from error

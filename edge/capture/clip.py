@@ -65,7 +65,7 @@ class ClipWriter:
             self._video: VideoStream | None = None
             if stream.display == Display():
                 self._video = self._plain_stream(stream)
-            self._part = PartFile(path)
+            self.part = PartFile(path)
 
     def feed(self, packet: EncodedPacket) -> None:
         """Adds packets in order of time; those before the first key frame are omitted."""
@@ -82,11 +82,18 @@ class ClipWriter:
 
     def finish(self) -> ClipInfo:
         """Completes the file under its name. A clip without a frame is an error."""
+        info = self.complete()
+        with self._failing():
+            self.part.publish()
+        return info
+
+    def complete(self) -> ClipInfo:
+        """Completes the file; `part` publishes it. A clip without a frame is an error."""
         if not self.frames:
             raise CaptureError(f"{self._path} was not written: no video came in its time span")
         with self._failing():
             self._container.close()
-            size = self._part.publish()
+            size = self.part.sync()
         return ClipInfo(
             self._path,
             size,
@@ -98,7 +105,7 @@ class ClipWriter:
     def abort(self) -> None:
         """Removes the unfinished file."""
         with suppress(OSError):
-            self._part.discard()
+            self.part.discard()
         with suppress(OSError, av.FFmpegError):
             self._container.close()
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import CaptureError, PermanentError
-from edge.runtime.files import PART_SUFFIX, explain, write_atomic
+from edge.runtime.files import PART_SUFFIX, explain, open_regular, write_atomic
 
 # Of the folder at the start, in seconds, while captures can't be written: soon enough for a person
 # who has just remounted the disk, and rarely enough for a card that fails.
@@ -52,7 +52,7 @@ def check_directory(directory: Path) -> None:
     probe = directory / f".probe-{os.getpid()}{PART_SUFFIX}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
+        os.close(open_regular(probe, os.O_WRONLY | os.O_CREAT))
         probe.unlink()
     except OSError as error:
         failure = PermanentError if _is_mistake(error, directory) else CaptureError

@@ -8,6 +8,7 @@ from edge.capture.disk import capturing
 from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry
+from edge.capture.tree import refuse_links
 from edge.runtime.files import make_folder
 
 
@@ -26,10 +27,20 @@ class CaptureGroup:
     def claim(self, root: Path) -> None:
         """Chooses a free name and makes its folder. Raises CaptureError."""
         if self._base is None:
-            folder = folder_of(root, self.sidecar.camera, self._wall_ns)
+            folder = self.folder(root)
             with capturing(folder):
+                refuse_links(root, folder)
                 make_folder(folder)
                 self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+
+    def folder(self, root: Path) -> Path:
+        """The folder of its camera and day."""
+        return folder_of(root, self.sidecar.camera, self._wall_ns)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it has a name."""
+        return self._base is not None
 
     def join(self, request: CaptureRequest) -> None:
         """Adds an event that the clip of this group also shows."""

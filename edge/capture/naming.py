@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from itertools import count
@@ -15,12 +16,18 @@ STILL_SUFFIX: Final = ".jpg"
 CLIP_SUFFIX: Final = ".mp4"
 SIDECAR_SUFFIX: Final = ".json"
 SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deletion
-DATE_FOLDER: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+DATE_FOLDER: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# The stems of `free_stem`.
+CAPTURE_STEM: Final = re.compile(r"[0-9]{6}\.[0-9]{3}_[A-Za-z0-9_-]+")
+_LAST_S: Final = 253_370_764_800  # 9999-01-01 UTC, the last year that a datetime has
 
 
 def local_time(wall_ns: int) -> datetime:
-    """The local time to the microsecond; exact, as no float is involved."""
-    seconds, rest_ns = divmod(wall_ns, NS_PER_S)
+    """The local time to the microsecond; exact, as no float is involved.
+
+    A time before 1970 or after 9998, which only a wrong clock has, becomes the nearest of these.
+    """
+    seconds, rest_ns = divmod(min(max(wall_ns, 0), _LAST_S * NS_PER_S), NS_PER_S)
     return datetime.fromtimestamp(seconds).astimezone().replace(microsecond=rest_ns // 1000)
 
 
@@ -46,4 +53,4 @@ def sanitized(name: str) -> str:
 
 def _is_taken(folder: Path, stem: str) -> bool:
     finals = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
-    return any(path.exists() or part_of(path).exists() for path in finals)
+    return any(os.path.lexists(name) for path in finals for name in (path, part_of(path)))

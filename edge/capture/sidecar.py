@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from edge.capture.disk import capturing, write
-from edge.capture.naming import local_time
+from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX, local_time
 from edge.capture.request import CaptureRequest
+from edge.errors import CaptureError
 from edge.messages import CaptureKind
+from edge.runtime.clock import ClockState
+from edge.runtime.files import read_regular
 
 WRITER: Final = "edge-trigger"
+# An event takes 500 bytes: a clip of an hour that is lengthened four times a second takes 7 MB.
+MAX_BYTES: Final = 8 << 20
+SUFFIX_OF: Final[dict[CaptureKind, str]] = {"still": STILL_SUFFIX, "clip": CLIP_SUFFIX}
+# Numbers of captures: one each millisecond for 34 years. A larger number is damaged.
+MAX_SEQUENCE: Final = 2**40
+_YEARS: Final = range(1900, 9999)  # with room for the duration of a clip and any zone
+
+# Bounds far above any real value, so that sums and products of what was read stay finite.
+Whole: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+Number: TypeAlias = Annotated[float, Meta(ge=-1e9, le=1e9)]
+BoxXyxy: TypeAlias = tuple[Number, Number, Number, Number]
 
 
 class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1."""
 
-    id: int
+    id: Annotated[int, Meta(ge=-(2**53), le=2**53)]
     label: str
-    score: float
-    box_xyxy_px: tuple[float, float, float, float]
-    box_xyxy: tuple[float, float, float, float]
+    score: Number
+    box_xyxy_px: BoxXyxy
+    box_xyxy: BoxXyxy
 
 
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,7 +47,7 @@ class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str
     rule: str
     time: str
-    latency_ms: float
+    latency_ms: Annotated[float, Meta(ge=-1e15, le=1e15)]
     track: TrackEntry | None = None
 
 
@@ -40,40 +56,81 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     kind: CaptureKind
-    bytes: int
-    width: int
-    height: int
+    bytes: Whole
+    width: Whole
+    height: Whole
     time: str
-    duration_s: float | None = None
-    frames: int | None = None
+    duration_s: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    frames: Whole | None = None
 
 
 class Sidecar(msgspec.Struct, kw_only=True):
-    """The contents of a sidecar. events: the first named the group, the others joined it."""
+    """The contents of a sidecar. events: the first named the group, the others joined it.
+
+    sequence: number of the capture in its folder, one more than the newest had; 0 in sidecars of
+    versions that did not count. clock: whether the times in it can be believed.
+    """
 
     written_by: str = WRITER
     schema_version: int = 1
+    sequence: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    clock: ClockState = "unknown"
     camera: str
     model: str
     events: list[EventEntry]
     files: list[FileEntry] = msgspec.field(default_factory=list)
 
+    def encode(self) -> bytes:
+        """The bytes of the file."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
     def write(self, path: Path) -> int:
         """Writes or replaces the file; returns its size in bytes. Raises CaptureError."""
-        data = msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        data = self.encode()
         write(path, data, replace=True)
         return len(data)
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
-    """None for a file that edge did not write. Raises CaptureError if it can't be read."""
+    """None for a file of another program. Raises CaptureError if it can't be read or is damaged."""
     with capturing(path, "read"):
-        data = path.read_bytes()
+        data = read_regular(path, MAX_BYTES)
+    return parse_sidecar(data, path)
+
+
+def parse_sidecar(data: bytes, path: Path) -> Sidecar | None:
+    """The sidecar in these bytes, which may be anything. path: the name it has or will have.
+
+    None for JSON of another program. Raises CaptureError for all other content.
+    """
     try:
-        sidecar = msgspec.json.decode(data, type=Sidecar)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return sidecar if sidecar.written_by == WRITER else None
+        content = msgspec.json.decode(data)
+        if not (isinstance(content, dict) and content.get("written_by") == WRITER):
+            return None
+        sidecar = msgspec.convert(content, Sidecar)
+        _check(sidecar, path.stem)
+    except Exception as error:  # damaged data also raises RecursionError, UnicodeError and others
+        raise CaptureError(f"{path} is damaged: {error}") from error
+    return sidecar
+
+
+def time_of(entry: EventEntry | FileEntry) -> datetime:
+    """The entry's time, with its zone. Raises ValueError only for entries that nobody checked."""
+    return datetime.fromisoformat(entry.time)
+
+
+def _check(sidecar: Sidecar, stem: str) -> None:
+    """Raises ValueError for times without a zone and for files that are not of this capture."""
+    if not sidecar.events:
+        raise ValueError("it lists no event")
+    for file in sidecar.files:
+        if file.name != stem + SUFFIX_OF[file.kind]:
+            raise ValueError(f"it lists the file {file.name!r}, which is not of this capture")
+    entries: list[EventEntry | FileEntry] = [*sidecar.events, *sidecar.files]
+    for entry in entries:
+        time = time_of(entry)
+        if time.tzinfo is None or time.year not in _YEARS:
+            raise ValueError(f"the time {entry.time!r} has no zone or no plausible year")
 
 
 def event_entry(request: CaptureRequest) -> EventEntry:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge.capture.clip import ClipInfo, ClipWriter
-from edge.capture.disk import write
+from edge.capture.disk import capturing
 from edge.capture.group import CaptureGroup
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
+from edge.capture.publish import publish
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, iso_time
 from edge.capture.still import encode_jpeg
@@ -19,6 +20,7 @@ from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
+from edge.runtime.files import PartFile, sync_directory
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 # A growing clip asks for room in steps: each is 4 s of video at 8 Mbit/s.
@@ -70,20 +72,18 @@ class CaptureWriter:
         with self._failing("still", group.event_id):
             picture = frame.main
             jpeg = encode_jpeg(picture, self._jpeg_quality)
-            group.claim(self._root)
+            self._claim(group, len(jpeg) + _SIDECAR_BYTES)
             path = group.path(STILL_SUFFIX)
+            entry = FileEntry(
+                name=path.name,
+                kind="still",
+                bytes=len(jpeg),
+                width=picture.width,
+                height=picture.height,
+                time=iso_time(frame.wall_ns),
+            )
             with self.guard.holding(group.sidecar_path):
-                self.guard.admit(len(jpeg) + _SIDECAR_BYTES)
-                write(path, jpeg)
-                entry = FileEntry(
-                    name=path.name,
-                    kind="still",
-                    bytes=len(jpeg),
-                    width=picture.width,
-                    height=picture.height,
-                    time=iso_time(frame.wall_ns),
-                )
-                self._complete(group, entry, frame.wall_ns)
+                self._complete(group, entry, frame.wall_ns, _written(path, jpeg))
 
     def start_clip(
         self, group: CaptureGroup, stream: EncodedStream, pre_roll: Sequence[EncodedPacket]
@@ -119,22 +119,19 @@ class CaptureWriter:
         if (clip := self._clip) is None:
             return
         try:
-            info = clip.writer.finish()
+            info = clip.writer.complete()
+            entry = _clip_entry(info, clip.stream)
+            self._complete(clip.group, entry, info.wall_ns, clip.writer.part)
         except CaptureError as error:
             self._abandon(clip, error)
             raise
         self._clip = None
-        try:
-            with self._failing("clip", *clip.group.event_ids):
-                self._complete(clip.group, _clip_entry(info, clip.stream), info.wall_ns)
-        finally:
-            self.guard.release(clip.group.sidecar_path)
+        self.guard.release(clip.group.sidecar_path)
 
     def _open_clip(self, group: CaptureGroup, stream: EncodedStream, admitted: int) -> None:
-        group.claim(self._root)
+        self._claim(group, admitted)
         self.guard.hold(group.sidecar_path)
         try:
-            self.guard.admit(admitted)
             writer = ClipWriter(group.path(CLIP_SUFFIX), stream, group.wall_offset_ns)
         except CaptureError:
             self.guard.release(group.sidecar_path)
@@ -145,7 +142,7 @@ class CaptureWriter:
         """Without room, the clip ends here, and the part that is written is kept."""
         clip.admitted = clip.writer.bytes + _STEP_BYTES
         written = clip.group.media_bytes + clip.writer.bytes
-        self.guard.record(clip.group.sidecar_path, written)
+        self.guard.record(clip.group.sidecar_path, written, clip.group.sidecar)
         try:
             self.guard.admit(_STEP_BYTES)
         except CaptureError as error:
@@ -157,23 +154,46 @@ class CaptureWriter:
         self._clip = None
         self._clip_ended = str(error)
         clip.writer.abort()
-        self.guard.record(clip.group.sidecar_path, clip.group.media_bytes)
+        self.guard.record(clip.group.sidecar_path, clip.group.media_bytes, clip.group.sidecar)
         self.guard.release(clip.group.sidecar_path)
         self._on_failure("clip", clip.group.event_ids, str(error))
 
-    def _complete(self, group: CaptureGroup, entry: FileEntry, wall_ns: int) -> None:
-        """Writes the sidecar last; a file that it can't list is removed."""
+    def _claim(self, group: CaptureGroup, bytes_: int) -> None:
+        """Makes room for a file of the group, and gives a new group its number and name.
+
+        Room comes first, as a disk without room for files has none for the folder of a new day.
+        """
+        if group.is_claimed:
+            with self.guard.holding(group.sidecar_path):
+                self.guard.admit(bytes_)
+        else:
+            self.guard.admit(bytes_)
+            self.guard.stamp(group.sidecar, group.folder(self._root))
+            group.claim(self._root)
+
+    def _complete(
+        self, group: CaptureGroup, entry: FileEntry, wall_ns: int, media: PartFile
+    ) -> None:
+        """Publishes a file with its sidecar; a file that fails is removed.
+
+        A folder that can't be synced is an error too, which is raised after the file was reported:
+        both files have their names.
+        """
+        path = group.sidecar_path
         group.sidecar.files.append(entry)
         try:
-            sidecar_bytes = group.sidecar.write(group.sidecar_path)
+            sidecar_bytes = publish(media, group.sidecar, path)
         except CaptureError:
             group.sidecar.files.pop()
-            with suppress(OSError):  # the disk may be read-only by now
-                group.sidecar_path.with_name(entry.name).unlink(missing_ok=True)
-            self.guard.record(group.sidecar_path, group.media_bytes)
+            with suppress(OSError):
+                media.discard()
             raise
-        self.guard.record(group.sidecar_path, group.media_bytes + sidecar_bytes)
-        self._on_capture(group.result(entry, wall_ns))
+        try:
+            with capturing(path.parent):
+                sync_directory(path.parent)
+        finally:
+            self.guard.record(path, group.media_bytes + sidecar_bytes, group.sidecar)
+            self._on_capture(group.result(entry, wall_ns))
 
     @contextmanager
     def _failing(self, kind: CaptureKind, *event_ids: str) -> Iterator[None]:
@@ -185,6 +205,19 @@ class CaptureWriter:
                 self._clip_ended = str(error)
             self._on_failure(kind, event_ids, str(error))
             raise
+
+
+def _written(path: Path, data: bytes) -> PartFile:
+    """The finished content of a file without its name yet. Raises CaptureError."""
+    with capturing(path):
+        part = PartFile(path)
+        try:
+            part.write(data)
+        except BaseException:
+            with suppress(OSError):
+                part.discard()
+            raise
+        return part
 
 
 def _clip_entry(info: ClipInfo, stream: EncodedStream) -> FileEntry:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from edge.commands.options import FILE, FOLDER, configured, settings_of
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.export.groups import Group
+
+SHOWN: Final = 3  # unreadable files that are named
 
 
 @click.group(epilog="Example: edge export csv events.csv --since 2025-06-01")
@@ -47,13 +50,30 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
         until: datetime | None,
         **rest: Any,
     ) -> None:
-        from edge.export.groups import Choice, groups
+        from edge.export.groups import Choice, read_groups
 
         root = captures or Path(settings_of(config, assignments).capture.directory)
-        span = [None if time is None else time.astimezone() for time in (since, until)]
-        export_to(groups(root, Choice(cameras, *span)), root=root, **rest)
+        span = [None if time is None else _zoned(time) for time in (since, until)]
+        reading = read_groups(root, Choice(cameras, *span))
+        export_to(reading.groups, root=root, **rest)
+        if reading.unreadable:
+            shown = ", ".join(str(path) for path in reading.unreadable[:SHOWN])
+            more = ", …" if len(reading.unreadable) > SHOWN else ""
+            click.echo(
+                f"files left out, as they are damaged or can't be read: {len(reading.unreadable)} "
+                f"({shown}{more})",
+                err=True,
+            )
 
     return command
+
+
+def _zoned(time: datetime) -> datetime:
+    """The local time with its zone. Raises ConfigError near the first and the last year."""
+    try:
+        return time.astimezone()
+    except (OverflowError, ValueError, OSError) as error:
+        raise ConfigError(f"--since and --until: the year {time.year} is out of range") from error
 
 
 @export.command(
@@ -65,7 +85,7 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
               help="Position of a camera in degrees; repeatable.")  # fmt: skip
 @click.option("--about", type=FILE, metavar="TOML", help="File that describes the study.")
 def camtrap_dp(
-    groups: Iterator[Group],
+    groups: Sequence[Group],
     root: Path,  # noqa: ARG001
     out: Path,
     locations: tuple[str, ...],
@@ -89,12 +109,14 @@ def camtrap_dp(
         f"{out}: {len(tables.deployments)} deployments, {len(tables.media)} media, "
         f"{len(tables.observations)} observations"
     )
+    if tables.lost:
+        click.echo(f"files left out, as they were deleted meanwhile: {len(tables.lost)}", err=True)
 
 
 @export.command("csv")
 @click.argument("out", type=FILE)
 @exporting
-def table(groups: Iterator[Group], root: Path, out: Path) -> None:
+def table(groups: Sequence[Group], root: Path, out: Path) -> None:
     """Export a CSV table with a row for each event to OUT.
 
     Give - as OUT for standard output.
@@ -117,7 +139,7 @@ def table(groups: Iterator[Group], root: Path, out: Path) -> None:
 @export.command()
 @click.argument("out", type=FILE)
 @exporting
-def coco(groups: Iterator[Group], root: Path, out: Path) -> None:
+def coco(groups: Sequence[Group], root: Path, out: Path) -> None:
     """Export stills and their boxes to OUT as COCO annotations."""
     from edge.export.coco import coco as document_of
     from edge.export.coco import encode_coco

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edge.errors import ConfigError
 from edge.export.taxa import Taxon
+from edge.runtime.files import read_regular
+
+MAX_BYTES: Final = 4 << 20  # a file that a person writes
+YEARS: Final = range(1900, 2201)
 
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
@@ -48,13 +52,13 @@ class Deployment(_Table, frozen=True):
 
     latitude: Latitude
     longitude: Longitude
-    uncertainty_m: Annotated[int, Meta(ge=1)] | None = None
+    uncertainty_m: Annotated[int, Meta(ge=1, le=40_000_000)] | None = None
     location: str | None = None
     start: Moment | None = None
     end: Moment | None = None
     set_up_by: str | None = None
     camera_model: str | None = None
-    height_m: Annotated[float, Meta(ge=0)] | None = None
+    height_m: Annotated[float, Meta(ge=0, le=100_000)] | None = None
     heading_deg: Annotated[int, Meta(ge=0, le=360)] | None = None
     habitat: str | None = None
     comments: str | None = None
@@ -75,11 +79,19 @@ class About(_Table, frozen=True):
 def read_about(path: Path) -> About:
     """Reads the file. Raises ConfigError if it is unreadable or has errors."""
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=About)
+        about = msgspec.toml.decode(read_regular(path, MAX_BYTES), type=About)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (msgspec.MsgspecError, ValueError) as error:  # ValueError: from tomllib
+        raise ConfigError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # tomllib also raises RecursionError, for tables in tables
         raise ConfigError(f"{path}: {error}") from error
+    for name, deployment in about.deployments.items():
+        for time in (deployment.start, deployment.end):
+            if time is not None and time.year not in YEARS:
+                raise ConfigError(
+                    f"{path}: deployments.{name}: the year {time.year} is not from {YEARS[0]} to "
+                    f"{YEARS[-1]}"
+                )
+    return about
 
 
 def location(text: str) -> tuple[str, Deployment]:

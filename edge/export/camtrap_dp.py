@@ -19,11 +19,11 @@ from typing import Any, Final
 import msgspec
 
 from edge import __version__
-from edge.capture.sidecar import EventEntry, TrackEntry
+from edge.capture.sidecar import EventEntry, TrackEntry, time_of
 from edge.errors import ConfigError
 from edge.export.about import About, Deployment
 from edge.export.folder import place, whole_folder
-from edge.export.groups import Group, Medium, time_of
+from edge.export.groups import Group, Medium
 from edge.export.taxa import Taxon, taxon_of
 
 VERSION: Final = "1.0.2"
@@ -56,7 +56,8 @@ Row = dict[str, object]
 class Tables:
     """Rows with the specification's column names.
 
-    taxa: by scientific name. files: path in the package to path on this machine.
+    taxa: by scientific name. files: path in the package to path on this machine. lost: paths in the
+    package of files that were deleted during the export; no row has them.
     """
 
     deployments: list[Row] = field(default_factory=list)
@@ -64,6 +65,7 @@ class Tables:
     observations: list[Row] = field(default_factory=list)
     taxa: dict[str, Taxon] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    lost: set[object] = field(default_factory=set)
 
 
 def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables:
@@ -74,8 +76,11 @@ def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables
     """
     tables = tables_of(list(groups), about)
     with whole_folder(out) as folder:
-        for path, source in tables.files.items():
-            place(source, folder / path)
+        tables.lost = {p for p, file in tables.files.items() if not place(file, folder / p)}
+        tables.media = [row for row in tables.media if row["mediaID"] not in tables.lost]
+        tables.observations = [
+            row for row in tables.observations if row.get("mediaID") not in tables.lost
+        ]
         _write(folder / "deployments.csv", DEPLOYMENTS, tables.deployments)
         _write(folder / "media.csv", MEDIA, tables.media)
         _write(folder / "observations.csv", OBSERVATIONS, tables.observations)
@@ -156,7 +161,8 @@ def _add(tables: Tables, group: Group, about: About) -> None:
         tables.observations.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
         if (shown := still.event.track) is not None:
-            row = _observation(group, taxa[shown.id], still.event, shown)
+            taxon = taxon_of(shown.label, about.labels)
+            row = _observation(group, taxon, still.event, shown)
             tables.observations.append(row | _on_still(still, shown))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import PermanentError
-from edge.runtime.files import PART_SUFFIX, file_errors, sync_directory
+from edge.runtime.files import PART_SUFFIX, file_errors, open_regular, sync_directory
 
 
 @contextmanager
@@ -36,12 +35,33 @@ def whole_folder(final: Path) -> Iterator[Path]:
         sync_directory(final.parent)
 
 
-def place(source: Path, target: Path) -> None:
-    """Makes `target` a hard link to `source` where the file system allows it, otherwise a copy."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def place(source: Path, target: Path) -> bool:
+    """Makes `target` a hard link to `source` where the file system allows it, otherwise a copy.
+
+    Returns False if the source was deleted meanwhile or is no regular file. Raises OSError if the
+    target can't be written.
+    """
     try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-            raise
-        shutil.copy2(source, target)
+        descriptor = open_regular(source)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as stream:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not _linked(source, target, descriptor):
+            with target.open("xb") as copy:
+                shutil.copyfileobj(stream, copy)
+            status = os.fstat(descriptor)
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return True
+
+
+def _linked(source: Path, target: Path, descriptor: int) -> bool:
+    """Whether `target` is a link to the open file, and not to another that took its name."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another disk, or no links there
+        return False
+    if os.path.samestat(target.lstat(), os.fstat(descriptor)):
+        return True
+    target.unlink()
+    return False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge.capture.naming import SIDECAR_SUFFIX
-from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar
-from edge.errors import PermanentError
+from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar, time_of
+from edge.capture.tree import date_folders, names_in
+from edge.errors import CaptureError, PermanentError
+from edge.runtime.files import is_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +87,49 @@ class Group:
         return list(best.values())
 
 
-def groups(root: Path, choice: Choice | None = None) -> Iterator[Group]:
-    """The groups by camera and time. Raises PermanentError if the folder has no captures."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The chosen groups by camera and time. unreadable: sidecars and media that were left out."""
+
+    groups: tuple[Group, ...]
+    unreadable: tuple[Path, ...]
+
+
+def read_groups(root: Path, choice: Choice | None = None) -> Reading:
+    """Reads all sidecars. Raises PermanentError if the folder has no captures."""
     choice = choice or Choice()
-    sidecars = list(_sidecars(root))
+    unreadable: list[Path] = []
+    sidecars = list(_sidecars(root, unreadable))
     if not sidecars:
-        raise PermanentError(f"{root} contains no captures: give their folder with --captures DIR")
-    result = [_group(parts) for parts in _sharing_events(sidecars)]
+        number = f"{len(unreadable)} that can't be read" if unreadable else "none"
+        raise PermanentError(
+            f"{root} contains no captures ({number}): give their folder with --captures DIR"
+        )
+    result = [_group(parts, unreadable) for parts in _sharing_events(sidecars)]
     result.sort(key=lambda group: (group.camera, time_of(group.events[0])))
-    yield from filter(choice.includes, result)
-
-
-def time_of(entry: EventEntry | FileEntry) -> datetime:
-    """The entry's time, with its zone."""
-    return datetime.fromisoformat(entry.time)
+    return Reading(tuple(filter(choice.includes, result)), tuple(unreadable))
 
 
 _Placed = tuple[Path, Sidecar]  # a sidecar after its folder
 
 
-def _sidecars(root: Path) -> Iterator[_Placed]:
-    for path in sorted(root.glob(f"*/*/*{SIDECAR_SUFFIX}")):
-        sidecar = read_sidecar(path)
-        if sidecar is not None and sidecar.events:
-            yield path.parent, sidecar
+def _sidecars(root: Path, unreadable: list[Path]) -> Iterator[_Placed]:
+    """Those that can be read; adds the others to `unreadable`."""
+    try:
+        folders = list(date_folders(root))
+    except OSError:  # no folder, which is reported as one without captures
+        return
+    for folder in folders:
+        for name in names_in(folder):
+            if not name.endswith(SIDECAR_SUFFIX):
+                continue
+            try:
+                sidecar = read_sidecar(folder / name)
+            except CaptureError:
+                unreadable.append(folder / name)
+                continue
+            if sidecar is not None:
+                yield folder, sidecar
 
 
 def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
@@ -128,17 +150,19 @@ def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
     return list({id(parts): parts for parts in by_event.values()}.values())
 
 
-def _group(parts: list[_Placed]) -> Group:
+def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
     events = {event.event_id: event for _, sidecar in parts for event in sidecar.events}
     media = [
         Medium(folder / file.name, file, sidecar.events[0])
         for folder, sidecar in parts
         for file in sidecar.files
-        if (folder / file.name).is_file()
     ]
+    present = [medium for medium in media if is_regular(medium.path)]
+    # A file that is gone was deleted on purpose; a link, folder or device is not a capture's file.
+    unreadable += [m.path for m in media if m not in present and os.path.lexists(m.path)]
     return Group(
         parts[0][1].camera,
         parts[0][1].model,
         tuple(sorted(events.values(), key=time_of)),
-        tuple(sorted(media, key=lambda medium: time_of(medium.file))),
+        tuple(sorted(present, key=lambda medium: time_of(medium.file))),
     )

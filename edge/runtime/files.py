@@ -1,19 +1,26 @@
-"""Writes files that appear whole or not at all, and explains the operating system's errors."""
+"""Writes files that appear whole or not at all, and reads and locks regular files only.
+
+No link is followed in the last part of a path that is opened here for writing, for locking or by
+`read_regular`, and a FIFO or device never blocks the caller.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from edge.errors import TemporaryError
 
 PART_SUFFIX: Final = ".edge-part"
 DEFAULT_MODE: Final = 0o666  # of a new file, which the umask restricts, as for `open`
+# O_NONBLOCK: opening a FIFO waits for its other end, and some devices wait for a carrier.
+_OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _MEANINGS = {
     errno.ENOSPC: "the disk is full",
@@ -28,6 +35,8 @@ _MEANINGS = {
     errno.EEXIST: "a file of that name exists already",
     errno.EAGAIN: "another process is writing it",
     errno.EIO: "the disk failed: check the card or its cable",
+    errno.ELOOP: "it is a link, which is not followed here",
+    errno.ENXIO: "it is not a regular file",
 }
 
 
@@ -49,43 +58,122 @@ def file_errors(path: Path, done: str = "written") -> Iterator[None]:
         raise FileError(f"{path} could not be {done}: {explain(error)}") from error
 
 
+def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = DEFAULT_MODE) -> int:
+    """Opens a regular file and returns its descriptor; never waits and follows no link.
+
+    flags: as for `os.open`. Raises OSError, also for a link, folder, FIFO, socket or device.
+    """
+    descriptor = os.open(path, flags | _OPEN_FLAGS, mode)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.ENXIO, "it is not a regular file", str(path))
+
+
+def read_regular(path: Path, limit_bytes: int) -> bytes:
+    """The content of a regular file of at most `limit_bytes`.
+
+    Raises OSError, also for a larger file and for a link, folder, FIFO, socket or device.
+    """
+    with open(open_regular(path), "rb") as stream:
+        return read_limited(stream, limit_bytes)
+
+
+def read_limited(stream: IO[bytes], limit_bytes: int) -> bytes:
+    """The rest of an open file, if it has at most `limit_bytes`. Raises OSError if it has more."""
+    size = os.fstat(stream.fileno()).st_size
+    data = stream.read(min(size, limit_bytes) + 1)  # a buffer of the limit's size takes time
+    if len(data) > size:  # it grows, or is a file of /proc
+        data += stream.read(limit_bytes + 1 - len(data))
+    if len(data) > limit_bytes:
+        raise OSError(f"it is larger than {limit_bytes} bytes")
+    return data
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a regular file is there, and not a link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return False
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Makes and locks a file until it is closed; nothing is written to it.
+
+    Raises BlockingIOError if another process holds the lock, and OSError, also if the path is a
+    link, folder, FIFO, socket or device.
+    """
+    stream = open(open_regular(path, os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
 class PartFile:
     """An unfinished file, under a temporary name beside its final one.
 
     `publish` makes it durable and renames it; `discard` removes it. Its writer holds a lock on it,
     so that `remove_stale` removes only files of processes that were killed. The constructor and all
-    methods raise OSError.
+    methods raise OSError. `sync` and `rename` are the steps of `publish`, for files that must
+    appear together.
     """
 
     def __init__(self, final: Path, mode: int = DEFAULT_MODE) -> None:
         self.final = final.absolute()
         self.path = part_of(self.final)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, mode)
-        _lock(self._descriptor)
-        os.ftruncate(self._descriptor, 0)  # after the lock: another process may be writing it
-        if mode != DEFAULT_MODE:  # a killed process may have left a file of another mode
-            os.fchmod(self._descriptor, mode)
+        self._descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT, mode)
+        try:
+            _lock(self._descriptor)
+            os.ftruncate(self._descriptor, 0)  # after the lock: another process may be writing it
+            if mode != DEFAULT_MODE:  # a killed process may have left a file of another mode
+                os.fchmod(self._descriptor, mode)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, data: bytes) -> None:
         with open(self._descriptor, "wb", closefd=False) as stream:
             stream.write(data)
 
+    def sync(self) -> int:
+        """Makes the content durable; returns its size in bytes."""
+        os.fsync(self._descriptor)
+        return os.fstat(self._descriptor).st_size
+
+    def rename(self, *, replace: bool = False) -> None:
+        """Gives it the final name. Without `replace`, an existing file is an error."""
+        if replace:
+            _refuse_special(self.final)
+        elif self.final.is_symlink() or self.final.exists():
+            raise FileExistsError(errno.EEXIST, "a file of that name appeared", str(self.final))
+        self.path.replace(self.final)
+        self.close()
+
     def publish(self, *, replace: bool = False) -> int:
         """Returns the file's size in bytes. Without `replace`, an existing file is an error."""
-        if not replace and self.final.exists():
-            raise FileExistsError(errno.EEXIST, "a file of that name appeared", str(self.final))
-        os.fsync(self._descriptor)
-        size = os.fstat(self._descriptor).st_size
-        self.path.replace(self.final)
+        size = self.sync()
+        self.rename(replace=replace)
         sync_directory(self.final.parent)
-        os.close(self._descriptor)
         return size
 
     def discard(self) -> None:
+        """Removes the unfinished file; does nothing once it has its final name."""
+        if self._descriptor < 0:
+            return
         try:
             self.path.unlink(missing_ok=True)
         finally:
-            os.close(self._descriptor)
+            self.close()
+
+    def close(self) -> None:
+        """Closes the file and leaves it as it is."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def write_atomic(
@@ -100,8 +188,9 @@ def write_atomic(
     try:
         part.write(data)
         part.publish(replace=replace)
-    except OSError:
-        part.discard()
+    except BaseException:
+        with suppress(OSError):  # the first error is the one that explains
+            part.discard()
         raise
 
 
@@ -116,16 +205,26 @@ def part_of(final: Path) -> Path:
     return final.with_name(f".{final.name}{PART_SUFFIX}")
 
 
+@contextmanager
+def abandoned(part: Path) -> Iterator[IO[bytes]]:
+    """Opens and locks a temporary file whose writer was killed.
+
+    Raises OSError; BlockingIOError while a process is writing it.
+    """
+    with open(open_regular(part), "rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield stream
+
+
 def remove_stale(parts: Iterable[Path]) -> int:
     """Removes the temporary files that no process is writing; returns their number."""
     removed = 0
     for path in parts:
         try:
-            with path.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with abandoned(path):
                 path.unlink()
                 removed += 1
-        except OSError:  # it is being written, or this user may not remove it
+        except OSError:  # it is being written, is no regular file, or this user may not remove it
             continue
     return removed
 
@@ -155,7 +254,16 @@ def _lock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
         raise
     except OSError:  # a file system without locks, on which `remove_stale` removes nothing
         pass
+
+
+def _refuse_special(path: Path) -> None:
+    """A rename would replace a device or FIFO by a file: /dev/null, for example."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.ENXIO, "it is not a regular file", str(path))

@@ -6,6 +6,7 @@ Each has a value for "unknown", so that its users run on machines without the se
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def free_bytes(folder: Path) -> int | None:
     except OSError:
         return None
     return disk.f_bavail * disk.f_frsize
+
+
+def free_files(folder: Path) -> int | None:
+    """Number of files that this user can still make there; None if there is no such folder.
+
+    A file system without such a limit, as btrfs is, gives a very large number.
+    """
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_favail if disk.f_files else sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)

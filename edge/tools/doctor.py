@@ -21,6 +21,7 @@ import numpy as np
 from edge.config.schema import Settings
 from edge.errors import EdgeError
 from edge.runtime import machine
+from edge.runtime.files import open_regular
 from edge.runtime.times import NS_PER_MS
 from edge.sources import open_source
 from edge.vision.detector import Detector
@@ -136,7 +137,7 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
         yield Finding("endpoint", "fail", f"{path.parent}: not writable", fix)
         return
     try:
-        with path.with_name(path.name + ".lock").open("rb") as lock:
+        with os.fdopen(open_regular(path.with_name(path.name + ".lock")), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         pass

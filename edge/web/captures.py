@@ -18,6 +18,7 @@ from edge.capture.naming import (
 )
 from edge.capture.sidecar import Sidecar
 from edge.messages import CaptureKind
+from edge.runtime.files import is_regular
 from edge.web.timeline import Timeline, read
 
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
@@ -65,14 +66,11 @@ class Captures:
         media_type = TYPES.get(Path(name).suffix)
         if not DATE_FOLDER.fullmatch(date) or media_type is None or Path(name).name != name:
             return None
-        path = self._root / date / name
-        try:
-            inside = path.resolve(strict=True).is_relative_to(self._root.resolve())
-        except (OSError, ValueError):  # missing, or a name that no file can have
+        folder = self._root / date
+        linked = self._root.is_symlink() or folder.is_symlink()
+        if name.startswith(".") or linked or not is_regular(folder / name):
             return None
-        if name.startswith(".") or not inside or not path.is_file():
-            return None
-        return path, media_type
+        return folder / name, media_type
 
 
 def _entry(path: Path) -> CaptureEntry | None:
@@ -97,5 +95,5 @@ def _entry(path: Path) -> CaptureEntry | None:
 def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> str | None:
     """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
     names = (file.name for file in sidecar.files if file.kind == kind)
-    name = next((name for name in names if (path.parent / name).is_file()), None)
+    name = next((name for name in names if is_regular(path.parent / name)), None)
     return None if name is None else f"{path.parent.name}/{name}"

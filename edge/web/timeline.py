@@ -8,24 +8,22 @@ are found without reading the older days.
 from __future__ import annotations
 
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final, TypeAlias
 
 from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX
 from edge.capture.sidecar import Sidecar, read_sidecar
+from edge.capture.tree import folders, names_in
 from edge.errors import CaptureError
 
 EAST: Final = timedelta(hours=14)  # of UTC: Kiribati; the day begins this much earlier there
 WEST: Final = timedelta(hours=12)
 DAY: Final = timedelta(days=1)
 MAX_DAYS: Final = 32  # kept in memory; an hour of captures each minute takes 10 KB
-MAX_SIDECAR_BYTES: Final = 1 << 20  # a sidecar of hundreds of events
 
 Key: TypeAlias = tuple[datetime, str]  # UTC time, and id as `<date>/<stem>`
 
@@ -68,17 +66,16 @@ class Timeline:
     def _dates(self) -> list[str]:
         """The days, newest first."""
         try:
-            with os.scandir(self._root) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            names = [] if self._root.is_symlink() else [path.name for path in folders(self._root)]
         except OSError:  # no capture yet
             return []
-        return sorted((name for name in names if _is_date(name)), reverse=True)
+        return sorted(filter(_is_date, names), reverse=True)
 
     def _day(self, date: str) -> dict[str, datetime]:
         """The time of each capture of a day, by its stem. Reads the sidecars that are new."""
         known = self._days.pop(date, {})
         try:
-            names = os.listdir(self._root / date)  # noqa: PTH208, twice as fast for 10,000 files
+            names = names_in(self._root / date)
         except OSError:  # it was deleted
             return {}
         stems = [name.removesuffix(SIDECAR_SUFFIX) for name in names
@@ -130,11 +127,8 @@ class Timeline:
 def read(path: Path) -> Sidecar | None:
     """A sidecar with an event; None for any other file, and for one that is being deleted."""
     try:
-        status = path.stat()  # first, as a pipe would be waited for
-        if not S_ISREG(status.st_mode) or status.st_size > MAX_SIDECAR_BYTES:
-            return None
         sidecar = read_sidecar(path)
-    except (OSError, CaptureError):
+    except CaptureError:
         return None
     return sidecar if sidecar is not None and sidecar.events else None
 

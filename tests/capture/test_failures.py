@@ -193,14 +193,20 @@ def test_a_file_that_can_neither_be_listed_nor_removed_ends_no_thread(
 
     with Captures(tmp_path, clips=False) as captures:
         settle(captures)
-        monkeypatch.setattr("edge.capture.sidecar.write", lambda *_, **__: refuse())
+        replace = Path.replace
+        monkeypatch.setattr(
+            Path,
+            "replace",
+            lambda part, final: read_only() if final.suffix == ".json" else replace(part, final),
+        )
         monkeypatch.setattr(Path, "unlink", read_only)
         captures.recorder.trigger(request(at(0), "a", actions=("still",), still=frame(0)))
     assert failed(captures) == [("still", ("a",))]
-
-
-def refuse() -> None:
-    raise CaptureError("the disk is mounted read-only")
+    monkeypatch.undo()
+    assert sorted(path.suffix for path in tmp_path.rglob("*.*")) == [".edge-part", ".jpg"]
+    with Captures(tmp_path, clips=False):
+        pass
+    assert sorted(path.suffix for path in tmp_path.rglob("*.*")) == [".jpg", ".json"]
 
 
 def test_stop_fails_the_captures_that_it_cannot_wait_for(tmp_path: Path) -> None:

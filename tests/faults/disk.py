@@ -13,15 +13,16 @@ PATIENCE_S = 30  # for a moment in which no file is open
 
 
 class Disk:
-    """A tmpfs under `folder`/captures."""
+    """A tmpfs under `folder`/captures. limits: options of its mount."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: str = f"size={SIZE_MB}m") -> None:
         self._path = folder / "captures"
+        self._limits = limits
         self._path.mkdir(exist_ok=True)
 
     def mount(self) -> bool:
         """Whether it was mounted, which needs root."""
-        return _succeeds("mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(self._path))
+        return _succeeds("mount", "-t", "tmpfs", "-o", self._limits, "tmpfs", str(self._path))
 
     def unmount(self) -> None:
         """Unmounts even while files are open there."""
@@ -59,9 +60,9 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Disk | None]:
-    """A mounted disk; None where mounting is not permitted."""
-    disk = Disk(folder)
+def small_disk(folder: Path, limits: str = f"size={SIZE_MB}m") -> Iterator[Disk | None]:
+    """A mounted disk; None where mounting is not permitted. limits: options of its mount."""
+    disk = Disk(folder, limits)
     if not disk.mount():
         yield None
         return

@@ -15,10 +15,14 @@ from edge.runtime.files import (
     PartFile,
     explain,
     file_errors,
+    is_regular,
+    open_lock,
+    read_regular,
     remove_stale,
     write_atomic,
     write_file,
 )
+from tests.support.special import SPECIAL, within
 
 
 def names(folder: Path) -> list[str]:
@@ -120,3 +124,59 @@ def test_a_file_that_another_process_is_writing_is_not_removed(tmp_path: Path) -
         other.wait()
     assert remove_stale([part]) == 1
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_only_a_regular_file_is_opened_and_none_blocks(tmp_path: Path, kind: str) -> None:
+    path, part = tmp_path / "x", tmp_path / ".x.edge-part"
+    SPECIAL[kind](path)
+    for opening in (lambda: read_regular(path, 100), lambda: open_lock(path)):
+        with pytest.raises(OSError) as caught:
+            within(5, opening)
+        assert explain(caught.value)
+    assert not is_regular(path)
+    SPECIAL[kind](part)
+    with pytest.raises(OSError):
+        within(5, lambda: PartFile(tmp_path / "x"))
+    assert within(5, lambda: remove_stale([part])) == 0
+    assert os.path.lexists(part)
+    if (tmp_path / "secret").exists():
+        assert (tmp_path / "secret").read_text() == "private"
+
+
+@pytest.mark.parametrize("kind", sorted(SPECIAL.keys() & {"fifo", "socket", "device"}))
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path, kind: str) -> None:
+    SPECIAL[kind](tmp_path / "null")
+    with pytest.raises(FileError, match="it is not a regular file"):
+        write_file(tmp_path / "null", b"data")
+    assert names(tmp_path) == ["null"]
+    assert not is_regular(tmp_path / "null")
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_regular(path, 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_regular(path, 4)
+    with pytest.raises(OSError, match="larger than 1000 bytes"):
+        read_regular(Path("/proc/kallsyms"), 1000)  # whose size is said to be 0
+
+
+def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:
+    with open_lock(tmp_path / "lock"), pytest.raises(BlockingIOError):
+        open_lock(tmp_path / "lock")
+    open_lock(tmp_path / "lock").close()
+
+
+def test_no_descriptor_is_lost_when_a_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".x.edge-part")
+    first = PartFile(tmp_path / "busy")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(10):
+        for final in ("x", "busy"):
+            with pytest.raises(OSError):
+                PartFile(tmp_path / final)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    first.discard()
+    first.discard()
