@@ -14,6 +14,7 @@ from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
 from edge.daemon.daemon import Daemon
 from edge.daemon.governor import Governor
+from edge.daemon.live import LiveSettings
 from edge.daemon.outlet import Listener, Outlet
 from edge.daemon.parts import Parts
 from edge.daemon.problems import Problems
@@ -30,16 +31,19 @@ from edge.vision.types import SourceInfo
 
 
 def assemble(
-    settings: Settings, listener: Listener | None = None, reload: Reload | None = None
+    settings: Settings,
+    listener: Listener | None = None,
+    reload: Reload | None = None,
+    last_events_ns: dict[str, int] | None = None,
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
     Sockets, files and the source are opened when it runs.
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. Raises EdgeError.
+    it may call the daemon's `stop`. last_events_ns: as for `Triggers`. Raises EdgeError.
     """
-    shared = _Shared(settings, build_detector(settings))
+    shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id)
     outlet = Outlet(publisher, shared.progress, listener)
@@ -61,15 +65,19 @@ def assemble(
         hooks=hooks,
         remote=remote,
     )
-    return Daemon(parts, _supervisor(shared, parts, outlet, source))
+    supervisor = _supervisor(shared, parts, outlet, source)
+    return Daemon(parts, supervisor, LiveSettings(parts, shared.governor, shared.model))
 
 
 class _Shared:
     """The parts that most other parts need."""
 
-    def __init__(self, settings: Settings, model: Detector) -> None:
+    def __init__(
+        self, settings: Settings, model: Detector, last_events_ns: dict[str, int] | None
+    ) -> None:
         self.settings = settings
         self.model = model
+        self.last_events_ns = last_events_ns
         self.problems = Problems()
         self.progress = Progress()
         self.governor = Governor(settings.governor)
@@ -132,7 +140,7 @@ def _analysis(
     settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
     return AnalysisThread(
         acquisition,
-        partial(build_pipeline, settings, shared.detector),
+        partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
         Reporter(settings, labels, outlet, hooks, recorder, shared.progress),
         remote,
         picture_s=settings.health.picture_s,

@@ -45,22 +45,40 @@ class Triggers:
     """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks."""
 
     def __init__(
-        self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
+        self,
+        rules: Sequence[TriggerRule],
+        zones: Sequence[Zone],
+        main_size: tuple[int, int],
+        last_events_ns: dict[str, int] | None = None,
     ) -> None:
-        """Raises KeyError if a rule names a zone that is not in `zones`."""
-        self._rules = tuple(rules)
-        width, height = main_size
+        """Raises KeyError if a rule names a zone that is not in `zones`.
+
+        last_events_ns: the time of each rule's last event, for its cooldown. It is kept up to date
+            here, so that the next object for the same camera can go on with it.
+        """
         self._main_size = main_size
-        self._zones: dict[str, Polygon] = {
+        self._last_events_ns = {} if last_events_ns is None else last_events_ns
+        self._triggered: dict[str, set[int]] = {}
+        self._frames: dict[int, Frame] = {}
+        self.replace(rules, zones)
+
+    def replace(self, rules: Sequence[TriggerRule], zones: Sequence[Zone]) -> None:
+        """Uses other rules and zones from the next frame on. Raises KeyError as the constructor.
+
+        A rule whose name stays keeps its cooldown and the tracks that triggered it.
+        """
+        width, height = self._main_size
+        polygons: dict[str, Polygon] = {
             zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones
         }
         self._rule_zones = {
-            rule.name: {name: self._zones[name] for name in rule.zones} for rule in rules
+            rule.name: {name: polygons[name] for name in rule.zones} for rule in rules
         }
-        self._quiet_until_ns: dict[str, int] = {}
-        self._triggered: dict[str, set[int]] = {rule.name: set() for rule in rules}
+        self._rules, self._zones = tuple(rules), polygons
+        self._triggered = {rule.name: self._triggered.get(rule.name, set()) for rule in rules}
+        for name in self._last_events_ns.keys() - self._triggered.keys():
+            del self._last_events_ns[name]
         self._longest_window = max((rule.of_last for rule in rules), default=1)
-        self._frames: dict[int, Frame] = {}
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
         """Events of a frame with an invocation; schedules are in local time.
@@ -70,7 +88,7 @@ class Triggers:
         self._keep(frame, tracks)
         events = []
         for rule in self._rules:
-            if frame.timestamp_ns < self._quiet_until_ns.get(rule.name, frame.timestamp_ns):
+            if self._is_quiet(rule, frame.timestamp_ns):
                 continue
             if rule.schedule and not _scheduled(rule.schedule, frame.wall_ns):
                 continue
@@ -98,11 +116,18 @@ class Triggers:
             if confirmed is None:
                 continue
             triggered.add(track.id)
-            self._quiet_until_ns[rule.name] = timestamp_ns + round(rule.cooldown_s * NS_PER_S)
+            self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
             return TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
         return None
+
+    def _is_quiet(self, rule: TriggerRule, timestamp_ns: int) -> bool:
+        """Whether the rule's cooldown lasts. An event in the future is of another source's time."""
+        last_ns = self._last_events_ns.get(rule.name)
+        if last_ns is None:
+            return False
+        return 0 <= timestamp_ns - last_ns < round(rule.cooldown_s * NS_PER_S)
 
     def _confirmed(
         self, rule: TriggerRule, track: Track, timestamp_ns: int
