@@ -20,6 +20,7 @@ from edge.daemon.daemon import Daemon
 from edge.daemon.live import can_be_live, changed
 from edge.daemon.outlet import Listener
 from edge.errors import EdgeError, TemporaryError
+from edge.runtime.memory import release_memory, use_one_arena
 from edge.runtime.notify import ServiceManager
 from edge.runtime.signals import Signals
 from edge.runtime.weak import weakly, without_frames
@@ -47,6 +48,7 @@ class Service:
 
         Raises EdgeError as `assemble` does.
         """
+        use_one_arena()
         self._load = load
         self._listener = listener
         self._on_start = on_start or (lambda _: None)
@@ -79,6 +81,7 @@ class Service:
                     return self._daemon
                 proven = self._daemon.settings
                 self._daemon, self._next = self._next, None
+            release_memory()
 
     def stop(self) -> None:
         """Makes `run` end soon, after the captures in progress."""
