@@ -19,6 +19,7 @@ from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.service_thread import StuckThreadError
+from edge.runtime.weak import weakly
 from edge.runtime.worker import Job, Worker
 from edge.vision.types import EncodedPacket, EncodedStream, Frame, SourceInfo
 
@@ -63,8 +64,8 @@ class Recorder:
         self._pending = PendingCaptures(on_capture, on_failure)
         self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
-        self._writer = CaptureWriter(settings, model, self._finished, self._pending.fail)
-        self._cutter = ClipCutter(settings, _Deferred(self._writer, self._write))
+        self._writer = CaptureWriter(settings, model, weakly(self._finished), self._pending.fail)
+        self._cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
         self._encoding = Worker("capture-encode", _MAX_FRAMES)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)
         self._intake = FrameIntake(self._encoding, self._cutter, self._counts)

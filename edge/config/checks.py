@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from edge.config.schema import NO_LINE, Problem, Section, Settings
+from edge.config.schema import MAX_TOTAL_CORNERS, NO_LINE, Problem, Section, Settings
 from edge.config.words import suggestion
 
 
@@ -22,6 +22,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _repeated_names([zone.name for zone in settings.zones], "zones")
     yield from _repeated_names([rule.name for rule in settings.triggers], "triggers")
     yield from _shared_line(settings)
+    yield from _too_many_corners(settings)
 
 
 def _sections(settings: Settings) -> Iterator[tuple[str, Section]]:
@@ -52,3 +53,18 @@ def _shared_line(settings: Settings) -> Iterator[Problem]:
     outputs = [rule.gpio for rule in settings.triggers if rule.gpio != NO_LINE]
     if settings.hooks.input_gpio in outputs:
         yield "hooks.input_gpio", "a trigger pulses that line; choose another one"
+
+
+def _too_many_corners(settings: Settings) -> Iterator[Problem]:
+    """The time per frame grows with the corners of all polygons."""
+    polygons = {
+        "zones": [zone.polygon for zone in settings.zones],
+        "motion.masks": list(settings.motion.masks),
+    }
+    for key, several in polygons.items():
+        if (corners := sum(map(len, several))) > MAX_TOTAL_CORNERS:
+            yield (
+                key,
+                f"the polygons have {corners} corners together, and at most {MAX_TOTAL_CORNERS} "
+                "are possible; draw simpler ones",
+            )

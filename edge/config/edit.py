@@ -20,7 +20,6 @@ from edge.errors import ConfigError, MissingExtraError
 
 try:
     import tomlkit
-    from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import AoT
 except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
@@ -84,7 +83,7 @@ def edited(text: str, change: Change, path: Path) -> str:
         for key, value in motion.items():
             _table(document, "motion")[key] = value
         new = tomlkit.dumps(document)
-    except TOMLKitError as error:
+    except Exception as error:  # TOMLKitError, or any other for TOML that tomlkit can't handle
         raise ConfigError(f"{path} can be edited only by hand: {error}") from error
     after = loads(new, path)
     if after != _expected(before, change):
@@ -195,10 +194,10 @@ def _uncommented(text: str, section: str, key: str) -> str:
     lines = text.splitlines(keepends=True)
     within = False
     for index, line in enumerate(lines):
-        if header := re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]", line):
-            within = header.group(1) == section
+        if header := re.match(r"\[+([^\[\]]+)\]", line.strip()):
+            within = header.group(1).strip() == section
         elif within and re.match(rf"{re.escape(key)}\s*=", line):
             return text
-        elif within and re.match(rf"#{re.escape(key)} = [\d.]+\s*$", line):
+        elif within and re.match(rf"#{re.escape(key)} = [0-9.]+\s*\Z", line):
             return "".join([*lines[:index], line[1:], *lines[index + 1 :]])
     return text

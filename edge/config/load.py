@@ -6,9 +6,12 @@ a file in one pass: each with file, line, key and the value that is expected.
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import stat
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,15 +19,23 @@ from typing import Any
 import msgspec
 
 from edge.config.checks import contradictions
-from edge.config.schema import Section, Settings, section_of_list
-from edge.config.words import expected_words, suggestion, toml_value
+from edge.config.schema import MAX_ROWS, Section, Settings, section_of_list
+from edge.config.words import expected_words, most_entries, suggestion, toml_value
 from edge.errors import ConfigError
 
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
-TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+TABLE = re.compile(r"(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?\Z")  # of a line without spaces around it
 KEY = re.compile(r"""^\s*([A-Za-z0-9_."'-]+)\s*=""")
 WITHIN = re.compile(r" - at `\$([^`]*)`")  # the place in a list of the value that msgspec refuses
 MAX_SHOWN = 60  # characters of a wrong value that an error quotes
+MAX_KEY = 200  # characters of a key that an error names; the longest real one has 30
+MAX_PROBLEMS = 50  # reported at once
+# The commented default file has 15 kB and 600 commas. tomllib needs 17 us per value here.
+MAX_BYTES = 128 << 10
+MAX_COMMAS = 20_000
+MAX_DOTS = 32  # between two commas or line ends; longer keys take minutes
+MAX_TEXT = 4096  # characters of one text, as the longest path of Linux
+REFUSED = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, surrogates and line separators
 
 
 def load(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -42,36 +53,71 @@ def loads(
     text: str, path: Path | None = None, overrides: Mapping[str, object] | None = None
 ) -> Settings:
     """Like `load`, from text. path: the file that errors name."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path or 'configuration'}: not valid TOML: {error}") from error
     overrides = overrides or {}
-    for key, value in overrides.items():
-        _override(document, key, _parsed(value) if isinstance(value, str) else value)
-    locate = _in_file(text, path) if path is not None else str
-    validation = _Validation(
-        lambda key: f"command line: {key}" if key in overrides else locate(key)
-    )
-    return validation.settings(document)
+    try:
+        document = _document(text, path)
+        for key, value in overrides.items():
+            _override(document, key, _parsed(value) if isinstance(value, str) else value)
+        locate = _in_file(text, path) if path is not None else str
+        validation = _Validation(
+            lambda key: f"command line: {key}" if key in overrides else locate(key)
+        )
+        return validation.settings(document)
+    except RecursionError as error:
+        raise ConfigError(f"{path or 'configuration'}: nested too deeply; simplify it") from error
 
 
 def default_path() -> Path | None:
     """The file that `load` reads without a path; None if there is none."""
     if named := os.environ.get("EDGE_CONFIG"):
         return Path(named)
-    return next((path for path in SEARCHED if path.is_file()), None)
+    return next(filter(_is_file, SEARCHED), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be entered
+        return False
 
 
 def read(path: Path, newline: str | None = None) -> str:
     """The text of a file. newline: as for `open`; "" keeps line ends. Raises ConfigError."""
     try:
-        with path.open(encoding="utf-8-sig", newline=newline) as stream:  # editors add a BOM
-            return stream.read()
+        data = io.BytesIO(_bytes(path))
+        return io.TextIOWrapper(data, "utf-8-sig", newline=newline).read()  # editors add a BOM
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"configuration {path}: not UTF-8 text") from error
+    except ValueError as error:  # a NUL character in the path
+        raise ConfigError(f"configuration {str(path)!r}: {error}") from error
+
+
+def _bytes(path: Path) -> bytes:
+    """The contents of a regular file. A device is not opened, and a pipe can't block."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ConfigError(f"configuration {path}: not a regular file; give the path of a TOML file")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ConfigError(f"configuration {path}: it was replaced while it was read; try again")
+        return stream.read(MAX_BYTES + 1)
+
+
+def _document(text: str, path: Path | None) -> dict[str, Any]:
+    """The TOML of a text whose size is bounded, as tomllib has no bounds. Raises ConfigError."""
+    name = path or "configuration"
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise ConfigError(f"{name}: larger than {MAX_BYTES >> 10} kB, which no configuration needs")
+    pieces = re.split(r"[,\n]", text)
+    dots = max((p.count(".") for p in pieces if not p.lstrip().startswith("#")), default=0)
+    if text.count(",") > MAX_COMMAS or dots > MAX_DOTS:
+        raise ConfigError(f"{name}: it has far more values than there are settings")
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, and numbers with thousands of digits
+        raise ConfigError(f"{name}: not valid TOML: {error}") from error
 
 
 class _Validation:
@@ -93,7 +139,9 @@ class _Validation:
         return settings
 
     def _report(self, key: str, sentence: str, within: str = "") -> None:
-        """within: the place in the key's value, such as `[1]`."""
+        """within: the place in the key's value, such as `[1]`. Raises ConfigError for too many."""
+        if len(self._problems) == MAX_PROBLEMS:
+            raise ConfigError([*self._problems, "there are more problems than are shown here"])
         self._problems.append(f"{self._locate(key)}{within}: {sentence}")
 
     def _section(self, kind: type[Section], value: object, key: str) -> Any:
@@ -105,11 +153,12 @@ class _Validation:
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         values = {}
         for name, inner in value.items():
-            inner_key = f"{key}.{name}" if key else name
+            shown_name = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
+            inner_key = f"{key}.{shown_name}" if key else shown_name
             if name in fields:
                 values[name] = self._value(fields[name].type, inner, inner_key)
             else:
-                self._report(inner_key, f"unknown key{_instead(name, fields, key)}")
+                self._report(inner_key, f"unknown key{_instead(shown_name, fields, key)}")
         for name, field in fields.items():
             if field.required and name not in value:
                 self._report(key, f"the key {name} is missing")
@@ -120,10 +169,9 @@ class _Validation:
         if isinstance(kind, type) and issubclass(kind, Section):
             return self._section(kind, value, key)
         if element := section_of_list(kind):
-            if isinstance(value, list):
-                rows = enumerate(value)
-                return tuple(self._section(element, row, f"{key}[{i}]") for i, row in rows)
-            self._report(key, f"{_shown(value)} found, expected [[{key}]] sections")
+            return self._rows(element, value, key)
+        if isinstance(value, list) and len(value) > (most := most_entries(kind)):
+            self._report(key, f"{len(value)} entries found, expected up to {most}")
             return None
         try:
             converted = msgspec.convert(value, kind)
@@ -132,7 +180,41 @@ class _Validation:
             within = where.group(1) if where else ""
             self._report(key, f"{_shown(value)} found, expected {expected_words(kind)}", within)
             return None
-        return str(Path(converted).expanduser()) if _is_path(kind) and converted else converted
+        if problem := next(_problems_of_text(converted), ""):
+            self._report(key, problem)
+            return None
+        return self._expanded(converted, key) if _is_path(kind) and converted else converted
+
+    def _rows(self, element: type[Section], value: object, key: str) -> Any:
+        """Converts the sections of a list; None after a problem."""
+        if not isinstance(value, list):
+            self._report(key, f"{_shown(value)} found, expected [[{key}]] sections")
+            return None
+        if len(value) > MAX_ROWS:
+            self._report(key, f"{len(value)} sections found, expected up to {MAX_ROWS}")
+            return None
+        rows = enumerate(value)
+        return tuple(self._section(element, row, f"{key}[{index}]") for index, row in rows)
+
+    def _expanded(self, path: str, key: str) -> str | None:
+        """A path with the home folder in place of ~; None after a problem."""
+        try:
+            return str(Path(path).expanduser())
+        except RuntimeError:
+            self._report(key, f"{_shown(path)} begins with the home folder of an unknown user")
+            return None
+
+
+def _problems_of_text(value: object) -> Iterator[str]:
+    """A sentence for each text that is too long or has characters that can't be shown or sent."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _problems_of_text(part)
+    elif isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            yield f"{_shown(value)} found, expected up to {MAX_TEXT} characters"
+        if any(unicodedata.category(character) in REFUSED for character in value):
+            yield f"{_shown(value)} found, expected text without control characters"
 
 
 def _is_path(kind: Any) -> bool:
@@ -143,8 +225,8 @@ def _is_path(kind: Any) -> bool:
 
 def _parsed(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _document(f"value = {text}", None)["value"]
+    except ConfigError:
         return text
 
 
@@ -173,7 +255,10 @@ def _header(key: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = "a section" if isinstance(value, dict) else toml_value(value)
+    try:
+        text = "a section" if isinstance(value, dict) else toml_value(value)
+    except (ValueError, RecursionError):  # thousands of digits; thousands of brackets
+        text = "a value"
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "…"
 
 
@@ -187,7 +272,7 @@ def _lines(text: str) -> Iterator[tuple[str, int]]:
     """Keys of a valid file with their line numbers; continued lines of a value are skipped."""
     section, counts = "", dict[str, int]()
     for number, line in enumerate(text.splitlines(), 1):
-        if table := TABLE.match(line):
+        if table := TABLE.match(line.strip()):
             section = ".".join(part.strip(" \"'") for part in table.group(2).split("."))
             if table.group(1) == "[[":
                 counts[section] = counts.get(section, -1) + 1
@@ -200,6 +285,8 @@ def _lines(text: str) -> Iterator[tuple[str, int]]:
 
 def _line_of(key: str, lines: Mapping[str, int]) -> int:
     """The line of the key, or of the nearest key or section around it; otherwise 1."""
+    if len(key) > MAX_KEY:
+        return 1
     while key not in lines:
         shorter = re.sub(r"(\.[^.\[]+|\[\d+\])$", "", key)
         if shorter == key:

@@ -20,17 +20,32 @@ DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
 LOOKS_KEPT: Final = 16  # of a track: the longest `of_last`; 4 s at the default relook_s
 NO_LINE: Final = -1  # a GPIO line that is not used
 
+# Bounds that no real camera reaches. They keep memory and time per frame small for any file.
+MAX_S: Final = 7 * 86_400  # a week
+MAX_LOOKS: Final = 1000
+MAX_BYTES: Final = 10**15  # more than any disk holds
+MAX_ROWS: Final = 32  # zones, masks, rules, and zones of a rule
+MAX_CORNERS: Final = 100  # of one polygon
+MAX_TOTAL_CORNERS: Final = 1000  # of all zones, and of all masks
+MAX_PIXELS: Final = 20_000_000  # of a camera's picture, whose source has 8 buffers: 240 MB
+MIN_FPS: Final = 0.01  # one frame in 100 s
+
 Share = Annotated[float, Meta(ge=0, le=1)]
-Seconds = Annotated[float, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=1)]
-TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_S)]
+Looks = Annotated[int, Meta(ge=1, le=MAX_LOOKS)]
+Bytes = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
+TimeSpan = Annotated[
+    str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+]
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", title="name of letters, digits, _ and -")
+    str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z", title="name of letters, digits, _ and -")
 ]
 # A path of this machine: `edge.config.load` replaces a leading ~ by the home folder.
 PathText = Annotated[str, Meta(title="path", extra={"path": True})]
-PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
+PolygonPoints = Annotated[
+    tuple[tuple[Share, Share], ...], Meta(min_length=3, max_length=MAX_CORNERS)
+]
 
 Problem = tuple[str, str]  # key within the section, and one sentence
 
@@ -82,7 +97,7 @@ class SourceSettings(Section, frozen=True):
     ] = False
     focus_m: Annotated[
         float,
-        Meta(ge=0),
+        Meta(ge=0, le=1000),
         _about("focus distance, for picamera2 cameras with a lens motor; 0 = libcamera decides"),
     ] = 0.0
     hardware_encoder: Annotated[
@@ -119,13 +134,23 @@ class SourceSettings(Section, frozen=True):
             return 0.0
         return max(self.snapshot_every_s, 1 / self.fps if self.fps else 0.0)
 
+    def problems(self) -> Iterator[Problem]:
+        if 0 < self.fps < MIN_FPS:
+            yield "fps", f"{self.fps:g} is too slow; choose 0 or a rate from {MIN_FPS:g} up"
+        if self.width_px * self.height_px > MAX_PIXELS:
+            yield (
+                "width_px",
+                f"{self.width_px} x {self.height_px} is more than {MAX_PIXELS:_} pixels, which "
+                "need too much memory; lower it or height_px",
+            )
+
 
 class MotionSettings(Section, frozen=True):
     """Frame differencing against a running background."""
 
     sensitivity: Annotated[
         float,
-        Meta(gt=0, le=10),
+        Meta(ge=0.05, le=10),
         _about("divides floor and noise_factor; raise it if objects are missed"),
     ] = 1.0
     floor: Annotated[
@@ -139,10 +164,14 @@ class MotionSettings(Section, frozen=True):
         _about("multiple of the pixel's noise that a change must exceed, at sensitivity 1"),
     ] = 4.0
     learn_s: Annotated[
-        float, Meta(gt=0), _about("time in which the background follows a slow change of light")
+        float,
+        Meta(ge=0.1, le=3600),
+        _about("time in which the background follows a slow change of light"),
     ] = 4.0
     absorb_s: Annotated[
-        float, Meta(gt=0), _about("time in which a change that stays becomes background")
+        float,
+        Meta(ge=0.1, le=MAX_S),
+        _about("time in which a change that stays becomes background"),
     ] = 60.0
     min_area: Annotated[
         Share,
@@ -154,9 +183,10 @@ class MotionSettings(Section, frozen=True):
     ] = 0.5
     masks: Annotated[
         tuple[PolygonPoints, ...],
+        Meta(max_length=MAX_ROWS),
         _about(
             "areas where motion is ignored",
-            title="list of polygons [[x, y], …] with x and y from 0 to 1",
+            title=f"list of polygons of 3 to {MAX_CORNERS} [x, y] with x and y from 0 to 1",
         ),
     ] = ()
 
@@ -252,17 +282,19 @@ class TrackerSettings(Section, frozen=True):
         _about("a detection between this score and the model's min_score may continue a track"),
     ] = 0.25
     confirm_looks: Annotated[
-        Count, _about("looks that must detect an object before its track is confirmed")
+        Looks, _about("looks that must detect an object before its track is confirmed")
     ] = 2
     sure_score: Annotated[Share, _about("score with which a single look confirms a track")] = 0.7
     max_misses: Annotated[
-        Count, _about("looks in a row that may miss an object before its track ends")
+        Looks, _about("looks in a row that may miss an object before its track ends")
     ] = 10
     max_unseen_s: Annotated[
         Seconds, _about("a track ends when its object was not detected for longer than this")
     ] = 10.0
     stationary_speed: Annotated[
-        float, Meta(ge=0), _about("box heights per second below which a track is stationary")
+        float,
+        Meta(ge=0, le=100),
+        _about("box heights per second below which a track is stationary"),
     ] = 0.1
 
 
@@ -274,7 +306,7 @@ class Zone(Section, frozen=True):
         PolygonPoints,
         _about(
             "corners as shares of the picture, x to the right and y down",
-            title="polygon of 3 or more [x, y] with x and y from 0 to 1",
+            title=f"polygon of 3 to {MAX_CORNERS} [x, y] with x and y from 0 to 1",
         ),
     ]
 
@@ -283,13 +315,20 @@ class TriggerRule(Section, frozen=True):
     """The conditions for an event, and its captures and other actions."""
 
     name: Annotated[Name, _about("name of the rule in topics and file names")]
-    labels: Annotated[tuple[str, ...], _about("labels of the model; empty = any")] = ()
+    labels: Annotated[
+        tuple[str, ...], Meta(max_length=1000), _about("labels of the model; empty = any")
+    ] = ()
     min_score: Annotated[Share, _about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
         tuple[str, ...],
+        Meta(max_length=MAX_ROWS),
         _about("zones in which the bottom centre of the box must be; empty = anywhere"),
     ] = ()
-    confirm: Annotated[Count, _about("how many of the last `of_last` looks must meet the rule")] = 2
+    confirm: Annotated[
+        int,
+        Meta(ge=1, le=LOOKS_KEPT),
+        _about("how many of the last `of_last` looks must meet the rule"),
+    ] = 2
     of_last: Annotated[
         int, Meta(ge=1, le=LOOKS_KEPT), _about("number of latest looks considered for `confirm`")
     ] = 3
@@ -304,17 +343,18 @@ class TriggerRule(Section, frozen=True):
     once_per_track: Annotated[bool, _about("a track triggers this rule only once")] = True
     schedule: Annotated[
         tuple[TimeSpan, ...],
+        Meta(max_length=100),
         _about(
             "local times at which the rule is active, also across midnight; empty = always",
             title="list of HH:MM-HH:MM",
         ),
     ] = ()
-    actions: Annotated[tuple[CaptureKind, ...], _about("captures that an event makes")] = (
-        "still",
-        "clip",
-    )
+    actions: Annotated[
+        tuple[CaptureKind, ...], Meta(max_length=2), _about("captures that an event makes")
+    ] = ("still", "clip")
     exec: Annotated[
         tuple[str, ...],
+        Meta(max_length=100),
         _about("program and arguments to run on an event, without a shell; the event is its input"),
     ] = ()
     gpio: Annotated[GpioLine, _about("GPIO line (BCM number) that an event pulses; -1 = none")] = (
@@ -358,15 +398,14 @@ class CaptureSettings(Section, frozen=True):
     ] = 720
     jpeg_quality: Annotated[int, Meta(ge=1, le=100), _about("JPEG quality of stills")] = 90
     max_bytes: Annotated[
-        int,
-        Meta(ge=0),
+        Bytes,
         _about("delete the oldest captures when all together exceed this; 0 = no limit"),
     ] = 8_000_000_000
     max_age_days: Annotated[
-        float, Meta(ge=0), _about("delete captures older than this; 0 = no limit")
+        float, Meta(ge=0, le=36_500), _about("delete captures older than this; 0 = no limit")
     ] = 0.0
     min_free_bytes: Annotated[
-        int, Meta(ge=0), _about("delete the oldest captures to keep this much of the disk free")
+        Bytes, _about("delete the oldest captures to keep this much of the disk free")
     ] = 500_000_000
 
     def problems(self) -> Iterator[Problem]:
@@ -384,7 +423,7 @@ class BusSettings(Section, frozen=True):
 
     endpoint: Annotated[
         str,
-        Meta(pattern=r"^(ipc|tcp|inproc)://.+"),
+        Meta(pattern=r"\A(ipc|tcp|inproc)://.+\Z"),
         _about(
             "address that publishes messages; tcp://HOST:PORT needs `keys`",
             title="ipc://PATH or tcp://HOST:PORT",
@@ -392,7 +431,7 @@ class BusSettings(Section, frozen=True):
     ] = "ipc:///tmp/edge-cam0.ipc"
     control: Annotated[
         str,
-        Meta(pattern=r"^(auto|none|(ipc|tcp|inproc)://.+)$"),
+        Meta(pattern=r"\A(auto|none|(ipc|tcp|inproc)://.+)\Z"),
         _about(
             "address that receives commands; auto = `-control` after an ipc:// endpoint, "
             "otherwise none",
@@ -404,7 +443,9 @@ class BusSettings(Section, frozen=True):
         _about("folder made by `edge keys`; encrypts tcp:// and admits known clients only"),
     ] = ""
     high_water_mark: Annotated[
-        Count, _about("messages queued for a slow subscriber; later ones are lost")
+        int,
+        Meta(ge=1, le=100_000),
+        _about("messages queued for a slow subscriber; later ones are lost"),
     ] = 1000
     linger_ms: Annotated[
         int,
@@ -433,15 +474,17 @@ class BusSettings(Section, frozen=True):
 class HealthSettings(Section, frozen=True):
     """Health messages, and how long a fault may last."""
 
-    interval_s: Annotated[float, Meta(gt=0), _about("time between two health messages")] = 5.0
+    interval_s: Annotated[
+        float, Meta(ge=0.1, le=3600), _about("time between two health messages")
+    ] = 5.0
     stall_s: Annotated[
         float,
-        Meta(gt=0),
+        Meta(ge=0.1, le=3600),
         _about("longest pause; after it a source is reopened, and a stalled stage is reported"),
     ] = 5.0
     hang_s: Annotated[
         float,
-        Meta(gt=0),
+        Meta(ge=0.1, le=86_400),
         _about("end the daemon when a stage makes no progress for this long"),
     ] = 30.0
     picture_s: Annotated[
@@ -463,7 +506,9 @@ class GovernorSettings(Section, frozen=True):
         _about("SoC temperature at which the daemon begins to reduce its work; 0 = never"),
     ] = 75.0
     step_c: Annotated[
-        float, Meta(gt=0, le=40), _about("further rise of temperature that reduces the work again")
+        float,
+        Meta(ge=0.1, le=40),
+        _about("further rise of temperature that reduces the work again"),
     ] = 2.5
     hysteresis_c: Annotated[
         float,
@@ -501,7 +546,7 @@ class HookSettings(Section, frozen=True):
     ] = 0.01
     input_captures: Annotated[
         tuple[CaptureKind, ...],
-        Meta(min_length=1),
+        Meta(min_length=1, max_length=2),
         _about("captures that the line makes"),
     ] = ("still",)
 
@@ -523,17 +568,17 @@ class MqttSettings(Section, frozen=True):
     password_file: Annotated[PathText, _about("file whose first line is the password")] = ""
     prefix: Annotated[
         str,
-        Meta(pattern=r"^[^#+$/]+(/[^#+/]+)*$"),
+        Meta(pattern=r"\A[^#+$/]+(/[^#+/]+)*\Z"),
         _about("topics begin with PREFIX/CAMERA/", title="topic without #, + or a leading $ or /"),
     ] = "edge"
     discovery: Annotated[
         str,
-        Meta(pattern=r"^[^#+]*$"),
+        Meta(pattern=r"\A[^#+]*\Z"),
         _about("discovery prefix of Home Assistant; empty = none", title="topic without # or +"),
     ] = "homeassistant"
     off_delay_s: Annotated[
         float,
-        Meta(ge=1),
+        Meta(ge=1, le=MAX_S),
         _about("Home Assistant: time after a trigger until the rule's sensor turns off"),
     ] = 30.0
     spool: Annotated[
@@ -541,7 +586,9 @@ class MqttSettings(Section, frozen=True):
         _about("file for messages not yet confirmed by the broker; empty = beside the captures"),
     ] = ""
     spool_bytes: Annotated[
-        int, Meta(ge=10_000), _about("largest total size of these messages; the oldest are dropped")
+        int,
+        Meta(ge=10_000, le=10**10),
+        _about("largest total size of these messages; the oldest are dropped"),
     ] = 10_000_000
 
     def problems(self) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,20 +39,39 @@ def type_words(kind: Any) -> str:
 
 
 def range_words(kind: Any) -> str:
-    """The limits of a number, such as "from 1 to 255"; empty without limits."""
+    """The limits of a number, such as "from 1 to 255", or of a list; empty without limits."""
     info = inspect.type_info(kind)
     bare = info.type if isinstance(info, inspect.Metadata) else info
+    if isinstance(bare, inspect.VarTupleType) and not isinstance(
+        bare.item_type, inspect.LiteralType | inspect.TupleType
+    ):
+        return "" if bare.max_length is None else f"up to {bare.max_length} entries"
     if not isinstance(bare, inspect.IntType | inspect.FloatType):
         return ""
     if bare.ge is not None and bare.le is not None:
-        return f"from {bare.ge:g} to {bare.le:g}"
+        return f"from {_number(bare.ge)} to {_number(bare.le)}"
     limits = (("at least", bare.ge), ("more than", bare.gt), ("at most", bare.le))
-    return " and ".join(f"{words} {limit:g}" for words, limit in limits if limit is not None)
+    return " and ".join(f"{words} {_number(limit)}" for words, limit in limits if limit is not None)
+
+
+def _number(limit: float) -> str:
+    """A limit as TOML has it: large whole numbers with _ between thousands."""
+    return f"{int(limit):_}" if limit >= 1e6 and limit == int(limit) else f"{limit:g}"
+
+
+def most_entries(kind: Any) -> float:
+    """The largest number of entries of a list; infinity for other types."""
+    info = inspect.type_info(kind)
+    bare = info.type if isinstance(info, inspect.Metadata) else info
+    most = bare.max_length if isinstance(bare, inspect.VarTupleType) else None
+    return math.inf if most is None else most
 
 
 def expected_words(kind: Any) -> str:
-    """Type and range with an article, to follow "expected" in an error."""
-    words = " ".join(filter(None, (type_words(kind), range_words(kind))))
+    """Type and range (of a number) with an article, to follow "expected" in an error."""
+    limits = range_words(kind)
+    limits = "" if limits.endswith("entries") else limits
+    words = " ".join(filter(None, (type_words(kind), limits)))
     return words if words.startswith(NO_ARTICLE) else f"a {words}"
 
 

@@ -147,8 +147,19 @@ class AnalysisThread:
         self._remote = remote
         self._picture_s, self._frozen_s = picture_s, frozen_s
         self._budget_share = budget_share
+        self._newest: Settings | None = None
         self.picture = PictureState.GOOD
         self.thread = ServiceThread("analysis", self._run, self._mailbox.close)
+
+    def apply(self, settings: Settings) -> None:
+        """Uses new settings in the pipeline from the next frame on; any thread may call it."""
+        self._newest = settings
+
+    def _take_up(self, pipeline: Pipeline) -> None:
+        """Gives the pipeline the newest settings, if it has others."""
+        newest = self._newest  # read once: another thread may replace it
+        if newest is not None and newest is not pipeline.settings:
+            pipeline.apply(newest)
 
     def _run(self) -> None:
         try:
@@ -159,6 +170,7 @@ class AnalysisThread:
             check, sizes = self._picture_check(info), SizeWatch.of(info)
             while (received := self._mailbox.take()) is not None:
                 with self.thread.work():
+                    self._take_up(pipeline)
                     frame = received.frame
                     if sizes.changed(frame):
                         check = self._picture_check(info)  # sharpness depends on the size

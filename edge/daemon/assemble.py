@@ -14,6 +14,7 @@ from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
 from edge.daemon.daemon import Daemon
 from edge.daemon.governor import Governor
+from edge.daemon.live import LiveSettings
 from edge.daemon.outlet import Listener, Outlet
 from edge.daemon.parts import Parts
 from edge.daemon.problems import Problems
@@ -22,9 +23,10 @@ from edge.daemon.recovery import SourceRecovery
 from edge.daemon.stalls import StallCheck, Watched
 from edge.daemon.supervisor import Supervisor
 from edge.hooks.hooks import Hooks
+from edge.runtime.weak import weakly
 from edge.sources import open_source
 from edge.sources.base import Source
-from edge.sources.reconnect import OnResume
+from edge.sources.reconnect import Reconnecting
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
 
@@ -33,6 +35,7 @@ def assemble(
     settings: Settings,
     listener: Listener | None = None,
     reload: Reload | None = None,
+    last_events_ns: dict[str, int] | None = None,
     *,
     waits: bool = True,
 ) -> Daemon:
@@ -41,16 +44,15 @@ def assemble(
     Sockets, files and the source are opened when it runs.
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. waits: whether it waits for a live source that can't be opened
-    at the start, or ends with an error. Raises EdgeError.
+    it may call the daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for
+    a live source that can't be opened at the start, or ends with an error. Raises EdgeError.
     """
-    shared = _Shared(settings, build_detector(settings))
+    shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
-    # The source reports its return from inside a read, when all parts are made.
-    source = _source(shared, lambda info: acquisition.resume(info), waits=waits)
+    source = _source(shared, waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks = _hooks(shared, remote)
     acquisition = _acquisition(shared, source, recorder)
@@ -67,15 +69,19 @@ def assemble(
         hooks=hooks,
         remote=remote,
     )
-    return Daemon(parts, _supervisor(shared, parts, outlet, source))
+    supervisor = _supervisor(shared, parts, outlet, source)
+    return Daemon(parts, supervisor, LiveSettings(parts, shared.governor, shared.model))
 
 
 class _Shared:
     """The parts that most other parts need."""
 
-    def __init__(self, settings: Settings, model: Detector) -> None:
+    def __init__(
+        self, settings: Settings, model: Detector, last_events_ns: dict[str, int] | None
+    ) -> None:
         self.settings = settings
         self.model = model
+        self.last_events_ns = last_events_ns
         self.problems = Problems()
         self.progress = Progress()
         self.governor = Governor(settings.governor)
@@ -93,14 +99,13 @@ def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
     )
 
 
-def _source(shared: _Shared, on_resume: OnResume, *, waits: bool) -> Source:
+def _source(shared: _Shared, *, waits: bool) -> Source:
     """A source that is not open yet."""
     settings = shared.settings
     return open_source(
         settings.source,
         settings.health.stall_s,
         shared.problems.report,
-        on_resume,
         clip_height_px=settings.capture.clip_height_px if settings.captures_clips else 0,
         waits=waits,
     )
@@ -114,13 +119,16 @@ def _hooks(shared: _Shared, remote: Remote) -> Hooks:
 
 def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisition:
     governor = shared.governor
-    return Acquisition(
+    acquisition = Acquisition(
         source,
         recorder,
         shared.progress,
         lambda: governor.level.frame_rate,
         wait=shared.settings.source.fast,
     )
+    if isinstance(source, Reconnecting):
+        source.on_resume = weakly(acquisition.resume)  # weakly, as it owns the source
+    return acquisition
 
 
 def _analysis(
@@ -134,7 +142,7 @@ def _analysis(
     settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
     return AnalysisThread(
         acquisition,
-        partial(build_pipeline, settings, shared.detector),
+        partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
         Reporter(settings, labels, outlet, hooks, recorder, shared.progress),
         remote,
         picture_s=settings.health.picture_s,

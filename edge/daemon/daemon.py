@@ -39,9 +39,13 @@ class Daemon:
     `edge.daemon.assemble.assemble` makes one.
     """
 
-    def __init__(self, parts: Parts, supervisor: Supervisor) -> None:
+    def __init__(
+        self, parts: Parts, supervisor: Supervisor, apply: Callable[[Settings], None] | None = None
+    ) -> None:
+        """apply: gives new settings to the running parts; see `edge.daemon.live.LiveSettings`."""
         self._parts = parts
         self._supervisor = supervisor
+        self._apply = apply
         self._stop = threading.Event()
 
     @property
@@ -60,6 +64,14 @@ class Daemon:
     def waiting(self) -> str:
         """The reason why the source can't be opened at present; empty while it is open."""
         return self._parts.acquisition.waiting
+
+    def apply(self, settings: Settings) -> None:
+        """Uses new settings from the next frame on; any thread may call it.
+
+        Raises an error before anything is changed.
+        """
+        assert self._apply is not None
+        self._apply(settings)
 
     def stop(self) -> None:
         """Makes `run` end soon; callable from a signal handler or another thread."""

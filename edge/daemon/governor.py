@@ -37,6 +37,10 @@ class Governor:
         self._number = 0
         self._calm_since_s: float | None = None
 
+    def apply(self, settings: GovernorSettings) -> None:
+        """Uses new settings from the next reading on; any thread may call it."""
+        self._settings = settings
+
     @property
     def number(self) -> int:
         """The level: from 0 (full work) to 3 (least work)."""

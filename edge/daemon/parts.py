@@ -16,9 +16,13 @@ from edge.daemon.progress import Progress
 from edge.hooks.hooks import Hooks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
-    """All parts that are started and stopped, and their shared state. model: the model's name."""
+    """All parts that are started and stopped, and their shared state.
+
+    settings: the present ones, which a reload replaces; read them again at each use.
+    model: the model's name.
+    """
 
     settings: Settings
     model: str

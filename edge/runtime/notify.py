@@ -7,6 +7,9 @@ import os
 import socket
 import time
 
+from edge.runtime.times import NS_PER_S
+
+RELOAD_NS = 30 * NS_PER_S  # as `health.hang_s`: a camera that opens has given a frame by then
 FEEDS_PER_INTERVAL = 4  # of the watchdog in WatchdogSec; sd_watchdog_enabled(3) asks for 2
 
 log = logging.getLogger(__name__)
@@ -42,16 +45,24 @@ class ServiceManager:
         self._feed_every_ns = interval_us * 1000 // FEEDS_PER_INTERVAL
         self._fed_ns = 0
         self._frames_fed = 0
+        self._reloading_ns: int | None = None  # since when
 
     def ready(self, status: str) -> None:
+        self._reloading_ns = None
         notify("READY=1", f"STATUS={status}")
 
     def status(self, text: str) -> None:
-        notify(f"STATUS={text}")
+        """Shows a text. Call it regularly: it also ends a reload that waits for a camera."""
+        since_ns = self._reloading_ns
+        if since_ns is not None and time.monotonic_ns() - since_ns > RELOAD_NS:
+            self.ready(f"reloaded, and waiting for frames: {text}")
+        else:
+            notify(f"STATUS={text}")
 
     def reloading(self) -> None:
         """`ready` must follow; systemd pairs the two by the time."""
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._reloading_ns = time.monotonic_ns()
+        notify("RELOADING=1", f"MONOTONIC_USEC={self._reloading_ns // 1000}")
 
     def stopping(self) -> None:
         notify("STOPPING=1")

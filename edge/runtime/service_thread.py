@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from edge.errors import EdgeError, TemporaryError
 from edge.runtime.stage import Stage
+from edge.runtime.weak import weakly, without_frames
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,10 @@ class ServiceThread:
 
     The owner checks `error` and `busy_s` from another thread, and ends the program when a thread
     has failed or is stuck. `run` returns soon once `stopping` is true. It is started at most once.
+
+    Methods of the owner are held weakly except while the thread runs, so that owner and thread are
+    freed without the garbage collector. An EdgeError is kept without its traceback for the same
+    reason; any other error ends the program, which shows the traceback.
     """
 
     def __init__(
@@ -30,11 +35,11 @@ class ServiceThread:
         """wake: ends a wait in `run`, so that it checks `stopping`; any thread may call it."""
         self.name = name
         self.error: BaseException | None = None
-        self._run: Callable[[], object] | None = run
-        self._wake = wake
+        self._run = weakly(run)
+        self._wake = None if wake is None else weakly(wake)
         self._stop = threading.Event()
         self._stage = Stage()
-        self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def stopping(self) -> bool:
@@ -44,14 +49,19 @@ class ServiceThread:
     @property
     def alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def started(self) -> bool:
         """Whether `start` was called."""
-        return self._thread.ident is not None
+        return self._thread is not None
 
     def start(self) -> None:
+        assert self._thread is None, f"the thread {self.name} was started already"
+        run, self._run = self._run, _nothing
+        self._thread = threading.Thread(
+            target=self._guarded, args=(run,), name=self.name, daemon=True
+        )
         self._thread.start()
 
     def work(self) -> contextlib.AbstractContextManager[None]:
@@ -75,7 +85,7 @@ class ServiceThread:
 
     def join(self, timeout_s: float) -> None:
         """Waits for the end of a thread that was started. Raises StuckThreadError."""
-        if self.started:
+        if self._thread is not None:
             self._thread.join(timeout_s)
         if self.alive:
             raise StuckThreadError(f"the thread {self.name} did not end within {timeout_s:g} s")
@@ -85,12 +95,16 @@ class ServiceThread:
         if self.error is not None:
             raise self.error
 
-    def _guarded(self) -> None:
-        run, self._run = self._run, None  # frees the owner's method: no reference cycle
-        assert run is not None
+    def _guarded(self, run: Callable[[], object]) -> None:
         try:
             run()
         except BaseException as error:
-            if not isinstance(error, EdgeError):
+            if isinstance(error, EdgeError):
+                without_frames(error)
+            else:
                 log.debug("thread %s ended", self.name, exc_info=True)
             self.error = error
+
+
+def _nothing() -> None:
+    """Replaces the function of a thread that was started."""

@@ -10,7 +10,7 @@ from edge.config.schema import SourceSettings
 from edge.errors import ConfigError, SourceError
 from edge.sources.base import Source
 from edge.sources.kinds import SCHEMES, Kind, check, kind_of, normalized, path_of
-from edge.sources.reconnect import OnEvent, OnResume, Reconnecting
+from edge.sources.reconnect import OnEvent, Reconnecting
 from edge.vision.types import SourceInfo
 
 __all__ = ["Source", "SourceInfo", "check", "open_source"]
@@ -22,7 +22,6 @@ def open_source(
     settings: SourceSettings,
     stall_s: float = 5.0,
     on_event: OnEvent | None = None,
-    on_resume: OnResume | None = None,
     clip_height_px: int = 0,
     *,
     recording: bool = False,
@@ -31,11 +30,10 @@ def open_source(
     """The source that `settings.uri` names, not yet opened; a live one reconnects by itself.
 
     stall_s: a live source that gives no frame for this long is lost. on_event: receives a sentence
-    when a source is lost and when it is back. on_resume: receives the source's information when it
-    is back. clip_height_px: a camera that has an encoder uses it for pictures up to this height,
-    0 = never; a video gives its own packets up to this height, 0 = at any. recording: the settings
-    are those of the camera that made this recording, so that settings which only a camera follows
-    are ignored rather than refused.
+    when a source is lost and when it is back. clip_height_px: a camera that has an encoder uses it
+    for pictures up to this height, 0 = never; a video gives its own packets up to this height, 0 =
+    at any. recording: the settings are those of the camera that made this recording, so that
+    settings which only a camera follows are ignored rather than refused.
 
     Raises SourceError for a URI of no known kind, and ConfigError for settings that the source
     can't follow.
@@ -49,7 +47,7 @@ def open_source(
     source = _source(kind, settings, stall_s, clip_height_px)
     if not kind.live:
         return source
-    return Reconnecting(source, settings, on_event, on_resume, waits=waits)
+    return Reconnecting(source, settings, on_event, waits=waits)
 
 
 def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:

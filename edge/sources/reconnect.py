@@ -51,7 +51,7 @@ class Reconnecting:
         self._source = source
         self._settings = settings
         self._on_event = on_event or (lambda _: None)
-        self._on_resume = on_resume or (lambda _: None)
+        self.on_resume = on_resume or (lambda _: None)
         self._waits = waits
         self._pauses = _Pauses(settings.retry_max_s)
         self._restarting = threading.Event()
@@ -189,7 +189,7 @@ class Reconnecting:
             break
         self._pauses.opened(keep=another_size)
         self.reopened += 1
-        self._on_resume(info)
+        self.on_resume(info)
         self._on_event(f"source {self.name} is back")
 
 

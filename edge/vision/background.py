@@ -44,16 +44,22 @@ class Background:
         """`luma_shape` is (height, width)."""
         self.luma: Luma = np.zeros(luma_shape, np.uint8)
         self.threshold: Luma = np.zeros(luma_shape, np.uint8)
-        self._settings = settings
-        self._floor = float(min(254, round(settings.floor / settings.sensitivity)))
-        self._noise_factor = settings.noise_factor / settings.sensitivity
-        self._ignored = _ignored_mask(settings, luma_shape)
         self._average = np.zeros(luma_shape, np.float32)
         self._noise = np.full(luma_shape, FIRST_NOISE, np.float32)
         self._scratch: Luma = np.zeros(luma_shape, np.uint8)
         self._mean = 0.0
         self._updates = 0
         self._updated_ns = 0
+        self.apply(settings)
+
+    def apply(self, settings: MotionSettings) -> None:
+        """Uses new settings from the next frame on; the averages stay."""
+        self._settings = settings
+        self._floor = float(min(254, round(settings.floor / settings.sensitivity)))
+        self._noise_factor = settings.noise_factor / settings.sensitivity
+        self._ignored = _ignored_mask(settings, self.luma.shape)
+        if self.learnt:
+            self._derive()
 
     @property
     def learnt(self) -> bool:
@@ -133,7 +139,7 @@ def _rate(elapsed_s: float, time_constant_s: float) -> float:
     return 1 - math.exp(-elapsed_s / time_constant_s)
 
 
-def _ignored_mask(settings: MotionSettings, luma_shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _ignored_mask(settings: MotionSettings, luma_shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     height, width = luma_shape
     mask = np.zeros(luma_shape, np.uint8)
     for polygon in settings.masks:

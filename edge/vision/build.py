@@ -26,14 +26,18 @@ def build_detector(settings: Settings) -> Detector:
 
 
 def build_pipeline(
-    settings: Settings, detector: DetectorLike, info: SourceInfo, clock: StageClock = untimed
+    settings: Settings,
+    detector: DetectorLike,
+    info: SourceInfo,
+    clock: StageClock = untimed,
+    last_events_ns: dict[str, int] | None = None,
 ) -> Pipeline:
     """A pipeline for the frames of one open source. Raises ConfigError as `build_detector`.
 
-    clock: entered around each stage's work, for benchmarks.
+    clock: entered around each stage's work, for benchmarks. last_events_ns: as for `Triggers`.
     """
     _require_labels(settings, detector)
-    return Pipeline(settings, detector, info.luma_shape, info.main_size, clock)
+    return Pipeline(settings, detector, info.luma_shape, info.main_size, clock, last_events_ns)
 
 
 def _require_labels(settings: Settings, detector: DetectorLike) -> None:

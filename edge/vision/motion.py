@@ -72,6 +72,12 @@ class MotionDetector:
         self._reference_ns = 0
         self._holds = False
 
+    def apply(self, settings: MotionSettings) -> None:
+        """Uses new settings from the next frame on; the background stays."""
+        self._max_changed = settings.scene_change
+        self._background.apply(settings)
+        self._blobs.apply(settings)
+
     def __call__(self, luma: Luma, timestamp_ns: int) -> Motion:
         """The motion in the next frame. luma: (h, w) uint8, to which no reference is kept."""
         background = self._background
@@ -159,11 +165,13 @@ class _BlobFinder:
     """Joins changed pixels to blobs. mask: (h, w) uint8, 255 in the blobs of the last call."""
 
     def __init__(self, settings: MotionSettings, luma_shape: tuple[int, int]) -> None:
-        height, width = luma_shape
-        self.min_pixels = max(MIN_BLOB_PX, round(settings.min_area * height * width))
         self.mask, self._scratch = _planes(2, luma_shape)
+        self.apply(settings)
         self._open = cv2.getStructuringElement(cv2.MORPH_RECT, OPEN_PX)
         self._close = cv2.getStructuringElement(cv2.MORPH_RECT, CLOSE_PX)
+
+    def apply(self, settings: MotionSettings) -> None:
+        self.min_pixels = max(MIN_BLOB_PX, round(settings.min_area * self.mask.size))
 
     def __call__(self, changed: Luma) -> list[tuple[int, int, int, int, float]]:
         """x, y, w, h and pixels of each blob, the largest first; holes count as filled.

@@ -105,10 +105,11 @@ class Pipeline:
         luma_shape: tuple[int, int],
         main_size: tuple[int, int],
         clock: StageClock = untimed,
+        last_events_ns: dict[str, int] | None = None,
     ) -> None:
         """luma_shape is (height, width), main_size (width, height), until a frame has others.
 
-        clock: entered around each stage's work, for benchmarks.
+        clock: entered around each stage's work, for benchmarks. last_events_ns: as for `Triggers`.
         """
         self._settings = settings
         self._sizes = SizeWatch(main_size, (luma_shape[1], luma_shape[0]))
@@ -121,8 +122,25 @@ class Pipeline:
         self._tracker = Tracker(
             settings.tracker, detector.labels, settings.model.min_score, main_size
         )
-        self._triggers = Triggers(settings.triggers, settings.zones, main_size)
+        self._triggers = Triggers(settings.triggers, settings.zones, main_size, last_events_ns)
         self._canvas: CanvasView | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def apply(self, settings: Settings) -> None:
+        """Uses new settings from the next frame on; tracks, cooldowns, budget and background stay.
+
+        The sections source and model must be the same as before. Raises KeyError as `Triggers`,
+        before anything is changed.
+        """
+        self._triggers.replace(settings.triggers, settings.zones)
+        self._motion.apply(settings.motion)
+        self._packer.apply(settings.regions)
+        self._scheduler.apply(settings.scheduler)
+        self._tracker.apply(settings.tracker)
+        self._settings = settings
 
     def __call__(self, frame: Frame, budget_share: float = 1.0) -> Analysis:
         """budget_share: of the configured invocations per second; less when the machine is hot.

@@ -131,13 +131,18 @@ class Packer:
         self, settings: RegionSettings, input_size: tuple[int, int], main_size: tuple[int, int]
     ) -> None:
         """Sizes are (width, height): of the model's input and of the main picture."""
-        self._settings = settings
         self._main_size = main_size
         width, height = input_size
         self._canvas: npt.NDArray[np.uint8] = np.empty((height, width, 3), np.uint8)
         self._slot: Slot = (0, 0, width, height)
+        self.apply(settings)
+
+    def apply(self, settings: RegionSettings) -> None:
+        """Uses new settings from the next canvas on."""
         grids = GRIDS if settings.pack else ()
-        self._grids = [_grid(*shape, input_size, settings.gutter_px) for shape in grids]
+        size = (self._slot[2], self._slot[3])
+        self._settings = settings
+        self._grids = [_grid(*shape, size, settings.gutter_px) for shape in grids]
 
     def whole(self) -> Layout:
         """The whole picture, squeezed to the shape of the model's input, as in its training."""

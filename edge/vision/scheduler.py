@@ -99,6 +99,10 @@ class Scheduler:
         self._whole_ns: int | None = None
         self._empty: list[_EmptyPlace] = []
 
+    def apply(self, settings: SchedulerSettings) -> None:
+        """Uses new settings from the next frame on; the budget that was saved stays."""
+        self._settings = settings
+
     def plan(
         self,
         timestamp_ns: int,

@@ -106,6 +106,10 @@ class Tracker:
         self._ended[kept:] = [_scaled(track, scale) for track in self._ended[kept:]]
         self._main_size = main_size
 
+    def apply(self, settings: TrackerSettings) -> None:
+        """Uses new settings from the next frame on; the tracks stay."""
+        self._settings = settings
+
     def predict(self, timestamp_ns: int, shifts_xy: npt.NDArray[np.float32] | None = None) -> None:
         """Moves every track to a frame's time; ends those that left or were not detected for long.
 

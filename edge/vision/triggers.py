@@ -45,26 +45,42 @@ class Triggers:
     """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks."""
 
     def __init__(
-        self, rules: Sequence[TriggerRule], zones: Sequence[Zone], main_size: tuple[int, int]
+        self,
+        rules: Sequence[TriggerRule],
+        zones: Sequence[Zone],
+        main_size: tuple[int, int],
+        last_events_ns: dict[str, int] | None = None,
     ) -> None:
-        """Raises KeyError if a rule names a zone that is not in `zones`."""
-        self._rules, self._all_zones = tuple(rules), tuple(zones)
-        self.begin_scene(main_size)
-        self._quiet_until_ns: dict[str, int] = {}
-        self._triggered: dict[str, set[int]] = {rule.name: set() for rule in rules}
+        """Raises KeyError if a rule names a zone that is not in `zones`.
+
+        last_events_ns: the time of each rule's last event, for its cooldown. It is kept up to date
+            here, so that the next object for the same camera can go on with it.
+        """
+        self._main_size = main_size
+        self._last_events_ns = {} if last_events_ns is None else last_events_ns
+        self._triggered: dict[str, set[int]] = {}
+        self._frames: dict[int, Frame] = {}
+        self.replace(rules, zones)
+
+    def replace(self, rules: Sequence[TriggerRule], zones: Sequence[Zone]) -> None:
+        """Uses other rules and zones from the next frame on. Raises KeyError as the constructor.
+
+        A rule whose name stays keeps its cooldown and the tracks that triggered it.
+        """
+        polygons = _polygons(zones, self._main_size)
+        rule_zones = {rule.name: {name: polygons[name] for name in rule.zones} for rule in rules}
+        self._rules, self._shares = tuple(rules), tuple(zones)
+        self._zones, self._rule_zones = polygons, rule_zones
+        self._triggered = {rule.name: self._triggered.get(rule.name, set()) for rule in rules}
+        for name in self._last_events_ns.keys() - self._triggered.keys():
+            del self._last_events_ns[name]
         self._longest_window = max((rule.of_last for rule in rules), default=1)
 
     def begin_scene(self, main_size: tuple[int, int]) -> None:
         """The next frame is the first of this size, with new tracks. Cooldowns go on."""
-        width, height = self._main_size = main_size
-        self._zones: dict[str, Polygon] = {
-            zone.name: [(x * width, y * height) for x, y in zone.polygon]
-            for zone in self._all_zones
-        }
-        self._rule_zones = {
-            rule.name: {name: self._zones[name] for name in rule.zones} for rule in self._rules
-        }
-        self._frames: dict[int, Frame] = {}
+        self._main_size = main_size
+        self._frames = {}
+        self.replace(self._rules, self._shares)
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
         """Events of a frame with an invocation; schedules are in local time.
@@ -74,7 +90,7 @@ class Triggers:
         self._keep(frame, tracks)
         events = []
         for rule in self._rules:
-            if frame.timestamp_ns < self._quiet_until_ns.get(rule.name, frame.timestamp_ns):
+            if self._is_quiet(rule, frame.timestamp_ns):
                 continue
             if rule.schedule and not _scheduled(rule.schedule, frame.wall_ns):
                 continue
@@ -102,11 +118,18 @@ class Triggers:
             if confirmed is None:
                 continue
             triggered.add(track.id)
-            self._quiet_until_ns[rule.name] = timestamp_ns + round(rule.cooldown_s * NS_PER_S)
+            self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
             return TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
         return None
+
+    def _is_quiet(self, rule: TriggerRule, timestamp_ns: int) -> bool:
+        """Whether the rule's cooldown lasts. An event in the future is of another source's time."""
+        last_ns = self._last_events_ns.get(rule.name)
+        if last_ns is None:
+            return False
+        return 0 <= timestamp_ns - last_ns < round(rule.cooldown_s * NS_PER_S)
 
     def _confirmed(
         self, rule: TriggerRule, track: Track, timestamp_ns: int
@@ -151,6 +174,12 @@ class Triggers:
         width, height = self._main_size
         inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
         return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else CUT_QUALITY)
+
+
+def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Polygon]:
+    """The corners of each zone in pixels of the main picture, by the zone's name."""
+    width, height = main_size
+    return {zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones}
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_is_shown_loads_to_the_same() -> None:
     text = '[[zones]]\nname = "z"\npolygon = [[0,0],[1,0],[1,1]]\n[[triggers]]\nname = "a"\n'
-    settings = loads(text + 'zones = ["z"]\nlabels = ["a \\"b\\"", "ü", "\\u007f"]')
+    settings = loads(text + 'zones = ["z"]\nlabels = ["a \\"b\\"", "ü", "\\u00a0"]')
     assert loads(to_toml(settings)) == settings
     assert loads(to_toml(Settings())) == Settings()
     assert loads(to_toml(loads("triggers = []"))).triggers == ()
@@ -35,13 +35,13 @@ def test_every_key_is_explained() -> None:
     [
         ("camera", "name of letters, digits, _ and -", "", '"cam0"'),
         ("motion.floor", "number", "from 1 to 255", "14.0"),
-        ("motion.learn_s", "number", "more than 0", "4.0"),
-        ("capture.max_bytes", "whole number", "at least 0", "8000000000"),
-        ("governor.step_c", "number", "more than 0 and at most 40", "2.5"),
+        ("motion.learn_s", "number", "from 0.1 to 3600", "4.0"),
+        ("capture.max_bytes", "whole number", "from 0 to 1_000_000_000_000_000", "8000000000"),
+        ("hooks.exec_limit_s", "number", "more than 0 and at most 3600", "10.0"),
         ("source.loop", "true or false", "", "false"),
-        ("zones[].polygon", "polygon of 3 or more [x, y] with x and y from 0 to 1", "", ""),
+        ("zones[].polygon", "polygon of 3 to 100 [x, y] with x and y from 0 to 1", "", ""),
         ("triggers[].of_last", "whole number", "from 1 to 16", "3"),
-        ("triggers[].schedule", "list of HH:MM-HH:MM", "", "[]"),
+        ("triggers[].schedule", "list of HH:MM-HH:MM", "up to 100 entries", "[]"),
         ("triggers[].actions", "list of clip, still", "", '["still", "clip"]'),
         ("hooks.input_captures", "non-empty list of clip, still", "", '["still"]'),
         ("hooks.input_pull", "one of down, none, up", "", '"up"'),

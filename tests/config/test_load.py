@@ -90,7 +90,7 @@ RULE = '[[triggers]]\nname = "a"\n'
          "edge.toml:2: mqtt.key_file: it has no effect without cert_file"),
         ("[motion]\nmasks = [[[0, 0], [1, 0], [2, 1]]]",
          "edge.toml:2: motion.masks[0][2][0]: [[[0, 0], [1, 0], [2, 1]]] found, expected a list of "
-         "polygons [[x, y], …] with x and y from 0 to 1"),
+         "polygons of 3 to 100 [x, y] with x and y from 0 to 1"),
         ("motion = 3", "edge.toml:1: motion: 3 found, expected a section [motion]"),
         ("zones = 3", "edge.toml:1: zones: 3 found, expected [[zones]] sections"),
         ("triggers = [3]", "edge.toml:1: triggers[0]: 3 found, expected a section [[triggers]]"),

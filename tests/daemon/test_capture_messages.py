@@ -53,8 +53,8 @@ def test_files_that_were_written_are_reported_once_for_each_event(tmp_path: Path
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        ({"capture.min_free_bytes": 2**60}, "no room for a capture"),
-        ({"capture.max_bytes": 1_000_000, "capture.min_free_bytes": 2**60}, "no room"),
+        ({"capture.min_free_bytes": 10**15}, "no room for a capture"),
+        ({"capture.max_bytes": 1_000_000, "capture.min_free_bytes": 10**15}, "no room"),
     ],
 )
 def test_captures_that_fail_are_reported_with_the_reason(

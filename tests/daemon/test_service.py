@@ -144,7 +144,7 @@ def test_a_reload_with_a_source_that_is_refused_goes_back_to_the_source_that_wor
 
 @pytest.mark.parametrize(
     ("second_version", "expected"),
-    [(0, "changed: motion"), (1, "the configuration has not changed")],
+    [(0, "changed: health"), (1, "the configuration has not changed")],
 )
 def test_a_second_reload_replaces_the_daemon_that_has_not_started_yet(
     second_version: int, expected: str, tmp_path: Path
@@ -154,9 +154,9 @@ def test_a_second_reload_replaces_the_daemon_that_has_not_started_yet(
         load(None, {
             "source.uri": "synthetic:walk?duration=1", "source.fast": True,
             "capture.directory": str(tmp_path), "bus.endpoint": f"ipc://{tmp_path}/e.ipc",
-            "motion.floor": floor,
+            "health.interval_s": interval_s,
         })
-        for floor in (14.0, 20.0)
+        for interval_s in (5.0, 2.0)
     ]  # fmt: skip
     files = iter([versions[1], versions[second_version]])
     started: list[Settings] = []
@@ -164,14 +164,14 @@ def test_a_second_reload_replaces_the_daemon_that_has_not_started_yet(
     def change_twice(daemon: InProcess) -> None:
         started.append(daemon.settings)
         if len(started) == 1:
-            assert "changed: motion" in service.reload()
+            assert "changed: health" in service.reload()
             assert expected in service.reload()
 
     service = Service(versions[0], lambda: next(files), on_start=change_twice)
     last = service.run()
-    assert [settings.motion.floor for settings in started] == [
-        14.0,
-        versions[second_version].motion.floor,
+    assert [settings.health.interval_s for settings in started] == [
+        5.0,
+        versions[second_version].health.interval_s,
     ]
     assert last.progress.frames == 25
 

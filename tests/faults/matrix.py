@@ -110,7 +110,7 @@ def model_gone(host: Host) -> None:
     hidden = model.rename(host.folder / "hidden")
     try:
         text = host.config.read_text()
-        host.config.write_text(text.replace("cooldown_s = 0.5", "cooldown_s = 0.6"))
+        host.config.write_text(text.replace("[model]", "[model]\nmax_iou = 0.5"))
         host.kill(signal.SIGHUP)
         assert host.wait_for(lambda h: any("old configuration stays" in p for p in h.problems))
         host.config.write_text(text)

@@ -180,8 +180,9 @@ def test_a_stream_that_breaks_off_is_opened_again(
     events: list[str] = []
     settings = SourceSettings(uri=f"http://127.0.0.1:{server.server_port}/v.ts")
     resumed: list[SourceInfo] = []
-    stream = open_source(settings, 5.0, events.append, resumed.append)
+    stream = open_source(settings, 5.0, events.append)
     assert isinstance(stream, Reconnecting)
+    stream.on_resume = resumed.append
     assert stream.open().live
     read = [stream.read() for _ in range(70)]
     stream.close()
