@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from edge.config.schema import MqttSettings
 from edge.errors import ConfigError, MissingExtraError, PermanentError
+from edge.runtime.files import read_regular
 
 try:
     import paho.mqtt.client as paho
@@ -23,6 +24,7 @@ RECONNECT_MAX_S: Final = 30  # longest pause between attempts
 WINDOW: Final = 20  # messages sent and not confirmed; also the default limit of paho
 MAX_QUEUED: Final = 10 * WINDOW  # messages that paho holds: the window, and room for states
 MAX_COMMANDS: Final = 16  # waiting for the bridge; a person sends one at a time
+MAX_PASSWORD_BYTES: Final = 65_536  # the longest password of MQTT
 LAST_MESSAGE_S: Final = 2.0  # longest wait for the confirmation of `offline` at the end
 PORT, TLS_PORT = 1883, 8883  # as registered for MQTT
 DENIED: Final = ("Not authorized", "Bad user name or password")  # as paho words them
@@ -172,7 +174,7 @@ def _password(name: str) -> str:
     try:
         if path.stat().st_mode & 0o007:
             raise ConfigError(f"{path}: every user can read this password: chmod 640 {path}")
-        return path.read_text(encoding="utf-8").splitlines()[0]
+        return read_regular(path, MAX_PASSWORD_BYTES).decode().splitlines()[0]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: {error}") from error
     except IndexError as error:

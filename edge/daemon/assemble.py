@@ -41,7 +41,7 @@ def assemble(
     """
     shared = _Shared(settings, build_detector(settings))
     boot_id = secrets.token_hex(8)
-    publisher = Publisher(settings.bus, settings.camera, boot_id)
+    publisher = Publisher(settings.bus, settings.camera, boot_id, shared.problems.report)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
     source = _source(shared, recorder)
@@ -57,7 +57,7 @@ def assemble(
         analysis=_analysis(shared, acquisition, outlet, hooks, recorder, remote),
         recorder=recorder,
         publisher=publisher,
-        control=ControlServer(settings.bus, remote),
+        control=ControlServer(settings.bus, remote, shared.problems.report),
         hooks=hooks,
         remote=remote,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from edge.errors import TemporaryError
 
@@ -109,6 +110,32 @@ def write_file(path: Path, data: bytes, *, replace: bool = True) -> None:
     """Like `write_atomic`, but raises FileError, whose sentence a program can show."""
     with file_errors(path):
         write_atomic(path, data, replace=replace)
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes.
+
+    Raises OSError, also for a larger file and for a pipe, device or folder, which it doesn't open
+    for reading: a pipe without a writer would never answer.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+    return data
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """Opens or creates a file for a lock, without changing it. Raises OSError, also for a link."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    stream = os.fdopen(os.open(path, flags, DEFAULT_MODE), "r+b", buffering=0)
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return stream
 
 
 def part_of(final: Path) -> Path:
