@@ -30,7 +30,10 @@ Name = Annotated[
 ]
 # A path of this machine: `edge.config.load` replaces a leading ~ by the home folder.
 PathText = Annotated[str, Meta(title="path", extra={"path": True})]
-PolygonPoints = Annotated[tuple[tuple[Share, Share], ...], Meta(min_length=3)]
+MAX_CORNERS: Final = 512  # of a polygon: more than a person draws; the work grows faster than them
+PolygonPoints = Annotated[
+    tuple[tuple[Share, Share], ...], Meta(min_length=3, max_length=MAX_CORNERS)
+]
 
 Problem = tuple[str, str]  # key within the section, and one sentence
 

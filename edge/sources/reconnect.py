@@ -119,7 +119,8 @@ class Reconnecting:
             try:
                 with self._call.work():
                     info = self._source.open()
-            except EdgeError:  # permanent errors too, as it has worked before
+            except EdgeError as error:  # permanent errors too, as it has worked before
+                self._on_event(str(error))  # again and again, so that it stays in `health`
                 pause_s = min(2 * pause_s, self._settings.retry_max_s)
                 continue
             break
