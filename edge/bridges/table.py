@@ -61,7 +61,7 @@ class Table:
             rows = self._db.execute(
                 "SELECT id, topic, body FROM kept ORDER BY id LIMIT ?", (count + len(without),)
             )
-            return [_row(row) for row in rows if row[0] not in without][:count]
+            return [Row(*row) for row in rows if row[0] not in without][:count]
 
     def remove(self, *ids: int) -> None:
         """Removes messages by id in one transaction; ignores unknown ids."""
@@ -87,6 +87,12 @@ class Table:
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, topic TEXT, body BLOB)"
             )
+            self._db.text_factory = lambda text: text.decode(errors="replace")
+            foreign = self._db.execute(
+                "SELECT count(*) FROM kept WHERE typeof(topic) != 'text' OR typeof(body) != 'blob'"
+            )
+            if foreign.fetchone()[0]:
+                raise ValueError("some rows are not messages")
             row = self._db.execute(
                 "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(max(id), 0) FROM kept"
             )
@@ -106,22 +112,13 @@ class Table:
                 raise
 
 
-def _row(columns: tuple[object, ...]) -> Row:
-    """Raises ValueError for types that this program doesn't write."""
-    match columns:
-        case (int() as number, str() as topic, bytes() as body):
-            return Row(number, topic, body)
-    raise ValueError("a row is not a message")
-
-
 @contextmanager
 def _guard() -> Iterator[None]:
     """Turns every failure of SQLite into an error of this module."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        damaged = "decode" in str(error)  # of a text that is not UTF-8
-        raise (DamagedError if damaged else TableError)(str(error)) from error
+        raise TableError(str(error)) from error
     except sqlite3.DatabaseError as error:
         raise DamagedError(str(error)) from error
     except sqlite3.Error as error:
