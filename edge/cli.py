@@ -16,6 +16,7 @@ import click
 
 from edge import __version__
 from edge.errors import EdgeError
+from edge.runtime.printable import printable
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -89,14 +90,14 @@ def main(program: click.Command = commands) -> None:
         sys.exit(error.exit_code)
     except EdgeError as error:
         for line in str(error).splitlines():
-            print(f"edge: {line}", file=sys.stderr)
+            print(f"edge: {printable(line)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         if os.environ.get("EDGE_DEBUG"):
             raise
-        text = f"{type(error).__name__}: {error}"
+        text = printable(f"{type(error).__name__}: {error}")
         hint = "set EDGE_DEBUG=1 for a traceback"
         print(f"edge: internal error: {text} ({hint})", file=sys.stderr)
         sys.exit(EXIT_INTERNAL)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,6 +65,8 @@ __all__ = [
 ]
 
 DEFAULT_HIGH_WATER_MARK: Final = 10_000
+MAX_PART_BYTES: Final = 32 * 1024 * 1024  # a part; the largest is a picture of 8192 pixels width
+MAX_TOPICS: Final = 4096  # counted at a time; a daemon has tens, and a false one any number
 WARNED_CAUSES: Final = 32  # bounds the log: a faulty publisher may send any number of kinds
 
 log = logging.getLogger(__name__)
@@ -116,11 +119,12 @@ class GapCounter:
     """Finds gaps in the sequence of each topic; a new boot id starts the sequence again.
 
     Messages published before the first one received of a topic are not counted. Repeats for new
-    subscribers neither fill a gap nor make one. `missing` is the sum of all gaps.
+    subscribers neither fill a gap nor make one. `missing` is the sum of all gaps. Only the newest
+    4096 topics are remembered.
     """
 
     def __init__(self) -> None:
-        self._topics: dict[str, _Newest] = {}
+        self._topics: OrderedDict[str, _Newest] = OrderedDict()
         self.missing = 0
 
     def is_known(self, event: Event) -> bool:
@@ -140,6 +144,9 @@ class GapCounter:
         newest = self._topics.get(event.topic)
         if newest is None or newest.boot_id != header.boot_id:
             newest = self._topics[event.topic] = _Newest(header.boot_id)
+        self._topics.move_to_end(event.topic)
+        if len(self._topics) > MAX_TOPICS:
+            self._topics.popitem(last=False)
         newest.any = max(newest.any, header.topic_sequence)
         if header.repeated:
             return None
@@ -189,11 +196,12 @@ class Subscriber:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, high_water_mark)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         self._socket.set(zmq.LINGER, 0)
         self._async_socket: zmq.asyncio.Socket | None = None
-        for topic in topics:
-            self._socket.subscribe(topic)
         try:
+            for topic in topics:
+                self._socket.subscribe(topic.encode(errors="surrogateescape"))
             _connect(self._socket, [endpoints] if isinstance(endpoints, str) else endpoints, keys)
         except BusError:
             self.close()
@@ -284,6 +292,7 @@ class Control:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REQ)
         self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         self._socket.set(zmq.REQ_RELAXED, 1)  # the next command may follow one without a reply
         self._socket.set(zmq.REQ_CORRELATE, 1)  # and a late reply is ignored
         try:
@@ -367,10 +376,13 @@ def _connect(socket: Socket, endpoints: Iterable[str], keys: ClientKeys | None) 
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.startswith("tcp://")):
         if keys is not None and endpoint.startswith("tcp://"):
             keys.apply(socket)
+        if "\0" in endpoint:
+            raise BusError(f"can't connect to {endpoint!r}: an endpoint has no NUL character")
         try:
             socket.connect(endpoint.replace("tcp://*:", "tcp://127.0.0.1:"))
-        except zmq.ZMQError as error:
-            raise BusError(f"can't connect to {endpoint}: {error.strerror or error}") from error
+        except (zmq.ZMQError, ValueError, TypeError) as error:  # a NUL, half a surrogate pair
+            reason = getattr(error, "strerror", None) or error
+            raise BusError(f"can't connect to {endpoint}: {reason}") from error
 
 
 def _header(event: Event) -> Header:

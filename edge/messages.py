@@ -78,7 +78,7 @@ __all__ = [
 SCHEMA_VERSION: Final = 1
 ACCEPTED: Final = (SCHEMA_VERSION - 1, SCHEMA_VERSION)
 
-_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_MALFORMED = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 _KIND_LENGTH = 40  # characters of an unknown kind that an error quotes, as it may be long
 
 CaptureKind = Literal["still", "clip"]

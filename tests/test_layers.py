@@ -35,7 +35,7 @@ IMPORTERS = {
     "paho": {"bridges/mqtt.py"},
     "prometheus_client": {"bridges/prometheus.py"},
     "starlette": {"web/server.py"},
-    "uvicorn": {"web/server.py"},
+    "uvicorn": {"web/server.py", "web/connections.py"},
     "tomlkit": {"config/edit.py"},
 }
 WITHOUT_CV2 = (

@@ -43,11 +43,11 @@ def test_a_unit_has_no_key_that_systemd_does_not_know(unit: Path, tmp_path: Path
 
 @needs_systemd
 def test_exposure_is_low(tmp_path: Path) -> None:
-    done = analyze("security", "--offline=true", "--threshold=20", UNIT)
+    done = analyze("security", "--offline=true", "--threshold=15", UNIT)
     assert done.returncode == 0, done.stdout[-200:]
     weak = tmp_path / "edge@.service"
     weak.write_text(re.sub(r"(?m)^(Protect|Restrict|SystemCall|Capab).*$", "", UNIT.read_text()))
-    assert analyze("security", "--offline=true", "--threshold=20", weak).returncode != 0
+    assert analyze("security", "--offline=true", "--threshold=15", weak).returncode != 0
 
 
 def test_an_instances_configuration_is_valid_and_in_folders_the_service_may_write(

@@ -24,6 +24,7 @@ IDLE_S: Final = 0.1  # longest delay of a command or a confirmation
 BUSY_S: Final = 0.002  # longest wait for a message while the spool has more to send
 MISSED_INTERVALS: Final = 3  # of health, until a daemon counts as offline
 MIN_PATIENCE_S: Final = 1.0  # for short intervals, of which a busy machine may miss several
+MAX_RULES: Final = 256  # announced; a configuration has a few
 COMMANDS: Final = ("capture", "pause")
 FORWARDED: Final = ("trigger.", "capture.", "health.")
 
@@ -125,7 +126,7 @@ class Forwarder:
 
     def _forward_trigger(self, message: Trigger, body: bytes, jpeg: bytes | None) -> None:
         self._spool.put(self._topics.trigger(message.rule), body)
-        if message.rule not in self._rules:  # the daemon has a newer configuration
+        if message.rule not in self._rules and len(self._rules) < MAX_RULES:  # a new configuration
             self._rules += (message.rule,)
             self._announce()
         self._broker.publish(self._topics.occupancy(message.rule), "ON")

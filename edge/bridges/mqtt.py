@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import threading
 from collections import deque
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, Final
 
 from edge.config.schema import MqttSettings
 from edge.errors import ConfigError, MissingExtraError, PermanentError
+from edge.runtime.files import read_regular
+from edge.runtime.notify import notify
 
 try:
     import paho.mqtt.client as paho
@@ -23,6 +26,7 @@ RECONNECT_MAX_S: Final = 30  # longest pause between attempts
 WINDOW: Final = 20  # messages sent and not confirmed; also the default limit of paho
 MAX_QUEUED: Final = 10 * WINDOW  # messages that paho holds: the window, and room for states
 MAX_COMMANDS: Final = 16  # waiting for the bridge; a person sends one at a time
+MAX_PASSWORD_BYTES: Final = 65_536  # the longest password of MQTT
 LAST_MESSAGE_S: Final = 2.0  # longest wait for the confirmation of `offline` at the end
 PORT, TLS_PORT = 1883, 8883  # as registered for MQTT
 DENIED: Final = ("Not authorized", "Bad user name or password")  # as paho words them
@@ -46,6 +50,7 @@ class Broker:
         self._connected = threading.Event()
         self._is_new = False
         self._error: str | None = None
+        self._away = ""  # why the broker can't be used now, as it was logged last
         self._unconfirmed: dict[int, int] = {}
         self._confirmed: deque[int] = deque()
         self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
@@ -56,6 +61,7 @@ class Broker:
         self._client.max_queued_messages_set(MAX_QUEUED)
         self._client.reconnect_delay_set(1, RECONNECT_MAX_S)
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
@@ -146,17 +152,39 @@ class Broker:
                     f"the broker {self._settings.host} refuses: {reason}; set mqtt.username and "
                     "mqtt.password_file"
                 )
+            self._is_away(f"it refuses: {reason}")
             return
         for topic in self._subscriptions:
             client.subscribe(topic, qos=1)
         self._is_new = True
         self._connected.set()
+        self._away = ""
         log.info("connected to the broker %s", self._settings.host)
+        notify(f"STATUS=connected to the broker {self._settings.host}")
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
-        if self.connected:
-            log.warning("the connection to the broker %s is lost: %s", self._settings.host, reason)
+        if self.connected and reason.is_failure:
+            self._is_away(f"the connection is lost: {reason}")
         self._connected.clear()
+
+    def _on_connect_fail(self, _client: Any, _data: Any) -> None:
+        """Paho calls it while it handles the error of a connection, which it doesn't pass on."""
+        error = sys.exception()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            self._is_away(f"its certificate is not valid: {error.verify_message}; see mqtt.ca_file")
+        elif isinstance(error, ssl.SSLError):
+            self._is_away(f"TLS fails: {error.reason or error}; see mqtt.tls and mqtt.port")
+        else:
+            self._is_away(getattr(error, "strerror", None) or str(error or "no answer"))
+
+    def _is_away(self, reason: str) -> None:
+        """Logs why the broker can't be used, once until the reason changes or it is back."""
+        if reason == self._away:
+            return
+        self._away = reason
+        sentence = f"the broker {self._settings.host} can't be used, messages are kept: {reason}"
+        log.warning("%s", sentence)
+        notify(f"STATUS={sentence}")
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, _reason: Any, _p: Any) -> None:
         self._confirmed.append(mid)
@@ -172,7 +200,7 @@ def _password(name: str) -> str:
     try:
         if path.stat().st_mode & 0o007:
             raise ConfigError(f"{path}: every user can read this password: chmod 640 {path}")
-        return path.read_text(encoding="utf-8").splitlines()[0]
+        return read_regular(path, MAX_PASSWORD_BYTES, follow_link=True).decode().splitlines()[0]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"mqtt.password_file: {error}") from error
     except IndexError as error:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
+from edge.bridges.bounded_server import BoundedServer
 from edge.client import Event, Gap
 from edge.errors import BusError, MissingExtraError
 from edge.messages import Health, Trigger
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, MetricsHandler
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.registry import Collector
 except ImportError as missing:
     raise MissingExtraError("the Prometheus bridge", "prometheus") from missing
 
+MAX_CAMERAS, MAX_RULES = 64, 1024  # with metrics; a false publisher may name any number
 TOPICS: Final = ("health.", "trigger.")
 # Buckets from the p95 of docs/BENCHMARKS.md (15 ms on x86-64) to a slow or throttled machine.
 LATENCIES_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -61,6 +64,7 @@ class Metrics(Collector):
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._health: dict[str, tuple[Health, float]] = {}
+        self._known: set[tuple[str, str]] = set()  # cameras and rules with metrics
         self.registry = CollectorRegistry()
         self.registry.register(self)
         rule = ("camera", "rule")
@@ -98,12 +102,20 @@ class Metrics(Collector):
                 stopping = message.state == "stopping"
                 valid_until_s = time.monotonic() + (0.0 if stopping else self._patience_s)
                 with self._lock:
-                    self._health[camera] = message, valid_until_s
-            case Trigger():
+                    if camera in self._health or len(self._health) < MAX_CAMERAS:
+                        self._health[camera] = message, valid_until_s
+            case Trigger() if self._counts(camera, message.rule):
                 self._rules.labels(camera, message.rule).inc()
                 self._latency.labels(camera, message.rule).observe(message.latency_ms / 1000)
-                exposed_s = message.header.wall_time.timestamp()
-                self._last.labels(camera, message.rule).set(exposed_s)
+                with suppress(OverflowError, ValueError, OSError):  # a year that no clock has
+                    exposed_s = message.header.wall_time.timestamp()
+                    self._last.labels(camera, message.rule).set(exposed_s)
+
+    def _counts(self, camera: str, rule: str) -> bool:
+        """Whether this rule has its own metrics; the first ones have."""
+        if len(self._known) < MAX_RULES:
+            self._known.add((camera, rule))
+        return (camera, rule) in self._known
 
     def note_gap(self, gap: Gap) -> None:
         self._missing.inc(gap.missing)
@@ -126,9 +138,11 @@ class Metrics(Collector):
     def serve(self, host: str, port: int) -> None:
         """Starts the server's threads. Raises BusError if the address can't be used."""
         try:
-            start_http_server(port, host, self.registry)
-        except OSError as error:
-            raise BusError(f"metrics can't be served at {host}:{port}: {error.strerror}") from error
+            server = BoundedServer((host, port), MetricsHandler.factory(self.registry))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BusError(f"metrics can't be served at {host}:{port}: {reason}") from error
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
 def _families(alive: dict[str, Health]) -> Iterator[Any]:

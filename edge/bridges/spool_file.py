@@ -70,6 +70,8 @@ class SpoolFile:
         self._close_table()
 
     def _open(self) -> None:
+        if self._path.exists() and not self._path.is_file():
+            raise TableError("it is not a regular file")
         table = Table(str(self._path))
         self._unreachable = table.count
         try:

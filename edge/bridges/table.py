@@ -87,6 +87,12 @@ class Table:
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, topic TEXT, body BLOB)"
             )
+            self._db.text_factory = lambda text: text.decode(errors="replace")
+            foreign = self._db.execute(
+                "SELECT count(*) FROM kept WHERE typeof(topic) != 'text' OR typeof(body) != 'blob'"
+            )
+            if foreign.fetchone()[0]:
+                raise ValueError("some rows are not messages")
             row = self._db.execute(
                 "SELECT count(*), coalesce(sum(length(body)), 0), coalesce(max(id), 0) FROM kept"
             )
@@ -117,3 +123,5 @@ def _guard() -> Iterator[None]:
         raise DamagedError(str(error)) from error
     except sqlite3.Error as error:
         raise TableError(str(error)) from error
+    except (ValueError, TypeError, OverflowError) as error:  # values of another program
+        raise DamagedError(str(error)) from error

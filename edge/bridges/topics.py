@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.messages import topic_part
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -33,13 +35,13 @@ class Topics:
         return self._topic("result")
 
     def trigger(self, rule: str) -> str:
-        return self._topic(f"trigger/{rule}")
+        return self._topic(f"trigger/{topic_part(rule)}")
 
     def capture(self, rule: str) -> str:
-        return self._topic(f"capture/{rule}")
+        return self._topic(f"capture/{topic_part(rule)}")
 
     def occupancy(self, rule: str) -> str:
-        return self._topic(f"occupancy/{rule}")
+        return self._topic(f"occupancy/{topic_part(rule)}")
 
     def command(self, name: str) -> str:
         return self._topic(f"command/{name}")

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 import zmq
 
-from edge.bus.endpoint import BoundSocket, control_endpoint
+from edge.bus.endpoint import BoundSocket, Report, control_endpoint
 from edge.bus.rate import RateLimit
 from edge.bus.socket_thread import SocketThread
 from edge.config.schema import BusSettings
@@ -69,9 +69,13 @@ class Commands(Protocol):
 class ControlServer:
     """A ROUTER socket with its thread; does nothing if the settings name no endpoint."""
 
-    def __init__(self, settings: BusSettings, commands: Commands) -> None:
+    def __init__(
+        self, settings: BusSettings, commands: Commands, report: Report = log.warning
+    ) -> None:
+        """report: receives a sentence for each problem of the socket."""
         self._settings = settings
         self._commands = commands
+        self._report = report
         self._limit = RateLimit(RATE_PER_S, BURST, PEERS)
         self._thread: SocketThread | None = None
 
@@ -79,7 +83,7 @@ class ControlServer:
         """Binds and starts the thread. Raises BusError with one sentence."""
         if not control_endpoint(self._settings):
             return
-        bound = BoundSocket(self._settings, "control", zmq.ROUTER, MAX_PART_BYTES)
+        bound = BoundSocket(self._settings, "control", zmq.ROUTER, MAX_PART_BYTES, self._report)
         bound.socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
         bound.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
         bound.open()

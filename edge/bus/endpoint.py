@@ -6,28 +6,35 @@ configuration sets `bus.insecure`.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Final, Literal
 
 import zmq
 
+from edge.bus.gate import IPC_MODE, Gate
 from edge.bus.keys import Authenticator, Socket
 from edge.config.schema import BusSettings
 from edge.errors import BusError
 from edge.runtime.files import open_lock
 
 IPC: Final = "ipc://"
-IPC_MODE: Final = 0o660
 IPC_PATH_BYTES: Final = 107  # Linux: sun_path has 108 with the terminating zero
-CHECK_KEYS_S: Final = 1.0  # longest time for which a revoked client still receives messages
+CHECK_S: Final = 1.0  # longest time until a revoked key or a deleted socket file is noticed
 SETTLE_S: Final = 0.5  # after binding again; clients reconnect within 0.2 s (ZMQ_RECONNECT_IVL)
 UNBIND_MS: Final = 1_000  # ZeroMQ closes a listener asynchronously, usually within a few ms
 HANDSHAKE_MS: Final = 5_000  # in place of ZeroMQ's 30 s, so that silent connections end soon
 # A peer counts as lost after 25 s, instead of Linux's default of more than 2 hours.
 KEEP_ALIVE_IDLE_S, KEEP_ALIVE_PROBE_S, KEEP_ALIVE_PROBES = 10, 5, 3
+
+
+log = logging.getLogger(__name__)
+Report = Callable[[str], object]
 
 
 class WakeUp:
@@ -56,23 +63,34 @@ class BoundSocket:
     """Owns one bound socket and its context. One thread uses it; any thread may `wake` it."""
 
     def __init__(
-        self, settings: BusSettings, key: Literal["endpoint", "control"], kind: int, max_bytes: int
+        self,
+        settings: BusSettings,
+        key: Literal["endpoint", "control"],
+        kind: int,
+        max_bytes: int,
+        report: Report = log.warning,
     ) -> None:
         """Makes the socket without binding it, so that its options can be set first.
 
         key: the setting of the address. kind: a ZeroMQ socket type, for instance zmq.XPUB.
-        max_bytes: a peer that sends a larger part is disconnected.
+        max_bytes: a peer that sends a larger part is disconnected. report: receives a sentence
+        for each problem.
         """
         self._key = f"bus.{key}"
         self._endpoint = control_endpoint(settings) if key == "control" else settings.endpoint
         self._settings = settings
-        self._lock_file: IO[bytes] | None = None
+        self._report = report
+        self._file: SocketFile | None = None
         self._authenticator: Authenticator | None = None
         self._wake_up = WakeUp()
         self._poller = zmq.Poller()
-        self._check_keys_s = self._settled_s = 0.0
-        self._context = zmq.Context()
-        self.socket: Socket = self._context.socket(kind)
+        self._check_s = self._settled_s = 0.0
+        self._closing = ExitStack()
+        context = zmq.Context()
+        self.socket: Socket = context.socket(kind)
+        self._closing.callback(self._wake_up.close)
+        self._closing.callback(context.term)
+        self._closing.callback(self.socket.close)
         self.socket.set(zmq.MAXMSGSIZE, max_bytes)
         self.socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self.socket.set(zmq.LINGER, settings.linger_ms)
@@ -88,15 +106,15 @@ class BoundSocket:
 
     def wait(self, timeout_ms: int) -> bool:
         """Waits for a message, `wake` or the timeout; true if there is a message."""
-        if self._authenticator is not None:
-            timeout_ms = min(timeout_ms, round(CHECK_KEYS_S * 1000))
+        timeout_ms = min(timeout_ms, round(CHECK_S * 1000))
         ready = dict(self._poller.poll(timeout_ms))
         if self._wake_up.fd in ready:
             self._wake_up.clear()
-        if self._authenticator is not None:
-            if self._authenticator.socket in ready:
-                self._authenticator.answer()
-            self._disconnect_revoked(self._authenticator)
+        if self._authenticator is not None and self._authenticator.socket in ready:
+            self._authenticator.answer()
+        if time.monotonic() >= self._check_s:
+            self._check_s = time.monotonic() + CHECK_S
+            self._check()
         return self.socket in ready
 
     def wake(self) -> None:
@@ -123,20 +141,17 @@ class BoundSocket:
         """
         if self.closed:
             return
-        self.socket.close()
-        if self._authenticator is not None:
-            self._authenticator.close()
-        self._context.term()
-        self._wake_up.close()
-        if self._lock_file is not None:
-            self._lock_file.close()
+        self._closing.close()
+        if self._file is not None:
+            self._file.close()
 
     def _open(self) -> None:
         endpoint = self._endpoint
         if endpoint.startswith(IPC):
-            self._lock_file = _lock(self._key, Path(endpoint.removeprefix(IPC)))
+            self._file = SocketFile(self._key, Path(endpoint.removeprefix(IPC)))
         elif endpoint.startswith("tcp://") and self._settings.keys:
-            self._authenticator = Authenticator(self._context, Path(self._settings.keys))
+            self._authenticator = Authenticator(self.socket.context, Path(self._settings.keys))
+            self._closing.callback(self._authenticator.close)
             self._authenticator.protect(self.socket)
             self._poller.register(self._authenticator.socket, zmq.POLLIN)
         elif endpoint.startswith("tcp://") and not self._settings.insecure:
@@ -146,44 +161,84 @@ class BoundSocket:
             )
         self._poller.register(self.socket, zmq.POLLIN)
         self._poller.register(self._wake_up.fd, zmq.POLLIN)
+        self._closing.callback(Gate(self.socket).close)
         self._bind(endpoint)
 
     def _bind(self, endpoint: str) -> None:
         try:
             self.socket.bind(endpoint)
-            if endpoint.startswith(IPC):
-                Path(endpoint.removeprefix(IPC)).chmod(IPC_MODE)
+            if self._file is not None:
+                self._file.bound()
         except zmq.ZMQError as error:
             raise BusError(self._problem(error)) from error
+        except OSError as error:
+            raise BusError(
+                f"{self._key} {endpoint}: {error.strerror}; another program deleted the socket"
+            ) from error
 
     def _problem(self, error: zmq.ZMQError) -> str:
         if error.errno == zmq.EADDRINUSE:
             return f"{self._key} {self._endpoint}: in use by another program; choose another one"
         return f"{self._key} {self._endpoint}: can't be bound: {error.strerror or error}"
 
-    def _disconnect_revoked(self, authenticator: Authenticator) -> None:
-        """Disconnects all peers, as ZeroMQ can't disconnect one; allowed ones connect again."""
-        now_s = time.monotonic()
-        if now_s < self._check_keys_s:
-            return
-        self._check_keys_s = now_s + CHECK_KEYS_S
-        if authenticator.any_revoked():
-            bound = self.socket.get_string(zmq.LAST_ENDPOINT)
-            self.socket.unbind(bound)
-            authenticator.admitted.clear()
-            self._bind_again(bound)
-            self._settled_s = time.monotonic() + SETTLE_S
+    def _check(self) -> None:
+        if self._authenticator is not None and self._authenticator.any_revoked():
+            self._authenticator.admitted.clear()
+            self._bind_again(self.socket.get_string(zmq.LAST_ENDPOINT))
+        if self._file is not None and not self._file.exists():
+            self._report(
+                f"{self._key} {self._endpoint}: its socket file was deleted or replaced; the "
+                "daemon makes it again. Let no program clean up that folder"
+            )
+            try:
+                self._bind_again(self._endpoint)
+            except BusError as error:  # the folder is gone too: the next check tries again
+                self._report(str(error))
 
     def _bind_again(self, endpoint: str) -> None:
-        """Retries, since ZeroMQ closes the old listener some time after `unbind`."""
+        """Disconnects all peers, as ZeroMQ can't disconnect one; allowed ones connect again.
+
+        Retries, since ZeroMQ closes the old listener some time after `unbind`.
+        """
+        with suppress(zmq.ZMQError):  # an earlier attempt has unbound it
+            self.socket.unbind(endpoint)
+        self._settled_s = time.monotonic() + SETTLE_S
         for _ in range(UNBIND_MS // 10):
             try:
-                self.socket.bind(endpoint)
-            except zmq.ZMQError:
+                self._bind(endpoint)
+            except BusError:
                 time.sleep(0.01)
             else:
                 return
         self._bind(endpoint)
+
+
+class SocketFile:
+    """The file of a local socket, with a lock that keeps other daemons from its path."""
+
+    def __init__(self, key: str, path: Path) -> None:
+        """Locks the path before the socket is bound. Raises BusError."""
+        self._path = path
+        self._lock = _lock(key, path)
+        self._inode = 0
+
+    def bound(self) -> None:
+        """Opens it to owner and group, and notes which file it is. Raises OSError."""
+        self._path.chmod(IPC_MODE)
+        self._inode = self._path.stat().st_ino
+
+    def close(self) -> None:
+        """Releases the lock, after the socket is closed."""
+        self._lock.close()
+
+    def exists(self) -> bool:
+        """Whether it is still the same file; true if that can't be found out."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
 
 
 def control_endpoint(settings: BusSettings) -> str:

@@ -18,17 +18,18 @@ from pathlib import Path
 from typing import Final, Self
 
 import zmq
-import zmq.auth
 import zmq.utils.z85
 
 from edge.errors import BusError
-from edge.runtime.files import explain, write_atomic
+from edge.runtime.files import explain, read_regular, write_atomic
+from edge.runtime.open_files import LACKING
 
 SERVER: Final = "server"
 ALLOWED: Final = "allowed"
 PUBLIC, SECRET = ".key", ".key_secret"
 ZAP_ENDPOINT: Final = "inproc://zeromq.zap.01"  # fixed by RFC 27
 ZAP_DOMAIN: Final = "edge"
+MAX_FILE_BYTES: Final = 16_384  # of a certificate, which has about 150 without comments
 KEY_LENGTH: Final = 40  # characters of Z85 for the 32 bytes of a CURVE key
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -47,15 +48,14 @@ class Certificate:
     def read(cls, path: Path) -> Self:
         """Reads a certificate. Raises BusError for a file that can't be read or holds no key."""
         try:
-            path.open("rb").close()  # gives the reason, which `load_certificate` doesn't
-            public, secret = zmq.auth.load_certificate(path)
+            found = _keys_in(read_regular(path, MAX_FILE_BYTES, follow_link=True))
         except OSError as error:
-            raise BusError(f"{path}: {error.strerror}") from error
-        except ValueError as error:
-            raise BusError(f"{path}: holds no CURVE key") from error
-        if not all(map(_is_key, filter(None, (public, secret)))):
+            raise BusError(f"{path}: {explain(error)}") from error
+        if b"public-key" not in found:
+            raise BusError(f"{path}: holds no CURVE key")
+        if not all(map(_is_key, found.values())):
             raise BusError(f"{path}: damaged; a CURVE key is 40 characters of Z85")
-        return cls(public, secret or b"")
+        return cls(found[b"public-key"], found.get(b"secret-key", b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +127,41 @@ def revoke(folder: Path, name: str) -> None:
 
 
 def allowed(folder: Path) -> dict[str, bytes]:
-    """Public key of each allowed client, by name; a damaged file is skipped with a warning."""
+    """Public key of each allowed client, by name; a damaged file is skipped with a warning.
+
+    Raises BusError if the folder can't be read now, for example without a free descriptor.
+    """
     keys = {}
-    for path in sorted((folder / ALLOWED).glob("*" + PUBLIC)):
+    for path in _key_files(folder / ALLOWED):
         try:
             keys[path.name.removesuffix(PUBLIC)] = Certificate.read(path).public
         except BusError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in LACKING:
+                raise
             log.warning("%s", error)
     return keys
+
+
+def _key_files(folder: Path) -> list[Path]:
+    """In alphabetical order; none if there is no folder. Raises BusError."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(PUBLIC))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BusError(f"{folder}: {explain(error)}") from error
 
 
 def server_certificate(folder: Path) -> Certificate:
     """The daemon's pair. Raises BusError if it is missing or other users can read it."""
     path = folder / (SERVER + SECRET)
-    if not path.is_file():
-        raise BusError(f"bus.keys {folder}: {path.name} is missing; `edge keys new` makes it")
-    if path.stat().st_mode & 0o077:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise BusError(
+            f"bus.keys {folder}: {path.name}: {explain(error)}; `edge keys new` makes it"
+        ) from error
+    if mode & 0o077:
         raise BusError(f"{path} can be read by other users: chmod 600 {path}")
     certificate = Certificate.read(path)
     if not certificate.secret:
@@ -164,6 +183,7 @@ class Authenticator:
         self.socket.set(zmq.LINGER, 0)
         self.socket.bind(ZAP_ENDPOINT)
         self.admitted: set[bytes] = set()
+        self._known = allowed(folder)
 
     def protect(self, socket: Socket) -> None:
         """Call before `socket` is bound. It admits no client without an answer from here."""
@@ -187,28 +207,46 @@ class Authenticator:
             status, user_id = (b"400", b"key not allowed"), b""
         else:
             self.admitted.add(key)
-            log.info("client %s connected from %s", name, address.decode())
+            log.info("client %s connected from %s", name, address.decode(errors="replace"))
             status, user_id = (b"200", b"OK"), key
         self.socket.send_multipart([version, request_id, *status, user_id, b""])
 
     def allows(self, key: bytes) -> bool:
         """Whether this key is still allowed, for messages over an existing connection."""
-        return key in allowed(self._folder).values()
+        return key in self._allowed().values()
 
     def any_revoked(self) -> bool:
         """Whether an admitted client has been revoked, so that it must be disconnected."""
-        return bool(self.admitted) and not self.admitted <= set(allowed(self._folder).values())
+        return bool(self.admitted) and not self.admitted <= set(self._allowed().values())
 
     def close(self) -> None:
         self.socket.close()
 
     def _name(self, key: bytes) -> str | None:
-        return next((name for name, public in allowed(self._folder).items() if public == key), None)
+        return next((name for name, public in self._allowed().items() if public == key), None)
+
+    def _allowed(self) -> dict[str, bytes]:
+        """Those in the folder; the last ones that were read, while it can't be read."""
+        try:
+            self._known = allowed(self._folder)
+        except BusError as error:
+            log.warning("the allowed keys can't be read again now: %s", error)
+        return self._known
 
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise BusError(f"{name!r} can't name a key: use up to 64 letters, digits, _ and -")
+
+
+def _keys_in(text: bytes) -> dict[bytes, bytes]:
+    """The values of `public-key` and `secret-key`, as `zmq.auth.load_certificate` reads them."""
+    keys = {}
+    for line in text.splitlines():
+        name, separator, value = line.partition(b"=")
+        if separator and name.strip() in (b"public-key", b"secret-key"):
+            keys[name.strip()] = value.strip(b" \t'\"")
+    return keys
 
 
 def _is_key(text: bytes) -> bool:

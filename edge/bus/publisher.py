@@ -14,7 +14,7 @@ from typing import Final
 
 import zmq
 
-from edge.bus.endpoint import BoundSocket
+from edge.bus.endpoint import BoundSocket, Report, log
 from edge.bus.outbox import Outbox
 from edge.bus.socket_thread import SocketThread
 from edge.config.schema import BusSettings
@@ -30,8 +30,12 @@ STOP_S: Final = 5.0  # for the thread to send what is queued, besides `linger_ms
 class Publisher:
     """An XPUB socket that sends the messages of an `Outbox`."""
 
-    def __init__(self, settings: BusSettings, camera: str, boot_id: str) -> None:
+    def __init__(
+        self, settings: BusSettings, camera: str, boot_id: str, report: Report = log.warning
+    ) -> None:
+        """report: receives a sentence for each problem of the socket."""
         self._settings = settings
+        self._report = report
         self._outbox = Outbox(camera, boot_id)
         self._joined: set[bytes] = set()  # topics subscribed to since the last repeats
         self._repeat_due_s = 0.0
@@ -39,7 +43,9 @@ class Publisher:
 
     def start(self) -> None:
         """Binds and starts the thread. Raises BusError with one sentence."""
-        bound = BoundSocket(self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES)
+        bound = BoundSocket(
+            self._settings, "endpoint", zmq.XPUB, MAX_SUBSCRIPTION_BYTES, self._report
+        )
         bound.socket.set(zmq.SNDHWM, self._settings.high_water_mark)
         bound.socket.set(zmq.XPUB_VERBOSE, 1)  # reports each subscriber of a topic
         bound.open()

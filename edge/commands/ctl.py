@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commands.options import FILE, client_keys, configured, keyed, settings_of
+from edge.runtime.printable import printable_lines
 
 if TYPE_CHECKING:
     from edge.client import Control
@@ -60,7 +61,7 @@ def status(control: Control, as_json: bool) -> None:
     import msgspec
 
     reply = control.status()
-    click.echo(msgspec.json.encode(reply).decode() if as_json else _as_text(reply))
+    click.echo(printable_lines(msgspec.json.encode(reply).decode() if as_json else _as_text(reply)))
 
 
 @ctl.command()
@@ -82,21 +83,21 @@ def capture(control: Control, still: bool, clip: bool) -> None:
               help="Pause for S seconds. Default: until resume.")  # fmt: skip
 def pause(control: Control, duration_s: float | None) -> None:
     """Pause the analysis, and with it detections and triggers. The camera keeps running."""
-    click.echo(control.pause(duration_s).text)
+    click.echo(printable_lines(control.pause(duration_s).text))
 
 
 @ctl.command()
 @commands
 def resume(control: Control) -> None:
     """End a pause."""
-    click.echo(control.resume().text)
+    click.echo(printable_lines(control.resume().text))
 
 
 @ctl.command()
 @commands
 def reload(control: Control) -> None:
     """Read the configuration again. An invalid one is refused and changes nothing."""
-    click.echo(control.reload().text)
+    click.echo(printable_lines(control.reload().text))
 
 
 @ctl.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commands.options import configured, settings_of
+from edge.runtime.printable import printable
 
 if TYPE_CHECKING:
     from edge.tools.doctor import Finding
@@ -31,7 +32,7 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
 
     findings = examine(settings_of(config, assignments))
     if as_json:
-        click.echo(msgspec.json.encode(findings).decode())
+        click.echo(printable(msgspec.json.encode(findings).decode()))
     else:
         show(findings)
     failed = any(finding.state == "fail" for finding in findings)
@@ -49,5 +50,7 @@ def show(findings: list[Finding]) -> None:
         table.add_column(heading, overflow="fold")
     for finding in findings:
         state = Text(finding.state, COLOURS[finding.state])
-        table.add_row(finding.name, state, Text(finding.found), Text(finding.fix))
+        table.add_row(
+            finding.name, state, Text(printable(finding.found)), Text(printable(finding.fix))
+        )
     Console().print(table)

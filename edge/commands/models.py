@@ -37,14 +37,20 @@ def info(name: str) -> None:
 
     NAME is a name from `edge models list`, or a file.
     """
+    from edge.runtime.printable import printable
     from edge.vision.detector.catalogue import model_info
 
     model = model_info(name)
     shown = [*model.labels[:SHOWN_LABELS], *(["…"] if len(model.labels) > SHOWN_LABELS else [])]
-    click.echo(
-        f"file     {model.path}\nsize     {model.size_bytes} bytes\nsha256   {model.sha256}\n"
-        f"boxes    {model.decoding}\nlabels   {len(model.labels)}: {', '.join(shown)}"
-    )
+    facts = {
+        "file": str(model.path),
+        "size": f"{model.size_bytes} bytes",
+        "sha256": model.sha256,
+        "boxes": str(model.decoding),
+        "labels": f"{len(model.labels)}: {', '.join(shown)}",
+    }
+    for fact, value in facts.items():
+        click.echo(f"{fact:9}{printable(value)}")
 
 
 @models.command()

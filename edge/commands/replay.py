@@ -29,6 +29,7 @@ def replay(
     It writes a video with boxes drawn over it, and a report with a timeline and the picture of each
     trigger. Use it to try settings.
     """
+    from edge.runtime.printable import printable_lines
     from edge.tools.replay import replay as play
 
     settings = settings_of(
@@ -40,4 +41,4 @@ def replay(
     with progress_bar("frames") as update:
         summary = play(settings, out, report, update)
     click.echo(summary.sentence())
-    click.echo(f"video   {out}\nreport  {report}")
+    click.echo(printable_lines(f"video   {out}\nreport  {report}"))

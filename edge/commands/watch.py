@@ -69,4 +69,6 @@ def watch(
 
 
 def _report(gap: Gap) -> None:
-    print(f"edge: {gap.topic}, messages missing: {gap.missing}", file=sys.stderr)
+    from edge.runtime.printable import printable
+
+    print(f"edge: {printable(gap.topic)}, messages missing: {gap.missing}", file=sys.stderr)

@@ -10,12 +10,12 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from edge.config.load import loads
-from edge.config.schema import Settings
+from edge.config.schema import MAX_CORNERS, Settings
 from edge.errors import ConfigError, MissingExtraError
 
 try:
@@ -24,7 +24,9 @@ try:
 except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
 
-Points = list[tuple[float, float]]
+MAX_CORNERS_TOGETHER = 2048  # of a change: editing the text of so many takes about 2 s
+
+Points = Annotated[list[tuple[float, float]], msgspec.Meta(max_length=MAX_CORNERS)]
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +73,13 @@ def edited(text: str, change: Change, path: Path) -> str:
 
     Raises ConfigError with every problem of the result.
     """
+    polygons = [zone.polygon for zone in change.zones] + [mask.polygon for mask in change.masks]
+    corners = sum(map(len, polygons))
+    if corners > MAX_CORNERS_TOGETHER:
+        raise ConfigError(
+            f"the zones and masks have {corners} corners together; draw them with at most "
+            f"{MAX_CORNERS_TOGETHER}, or edit {path} by hand"
+        )
     before = loads(text, path)
     motion = {k: v for k, v in change.motion.items() if v != getattr(before.motion, k, None)}
     for key in motion:

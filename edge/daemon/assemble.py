@@ -49,7 +49,7 @@ def assemble(
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
-    publisher = Publisher(settings.bus, settings.camera, boot_id)
+    publisher = Publisher(settings.bus, settings.camera, boot_id, shared.problems.report)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
     source = _source(shared, waits=waits)
@@ -65,7 +65,7 @@ def assemble(
         analysis=_analysis(shared, acquisition, outlet, hooks, recorder, remote),
         recorder=recorder,
         publisher=publisher,
-        control=ControlServer(settings.bus, remote),
+        control=ControlServer(settings.bus, remote, shared.problems.report),
         hooks=hooks,
         remote=remote,
     )

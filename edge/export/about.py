@@ -79,7 +79,7 @@ class About(_Table, frozen=True):
 def read_about(path: Path) -> About:
     """Reads the file. Raises ConfigError if it is unreadable or has errors."""
     try:
-        about = msgspec.toml.decode(read_regular(path, MAX_BYTES), type=About)
+        about = msgspec.toml.decode(read_regular(path, MAX_BYTES, follow_link=True), type=About)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # tomllib also raises RecursionError, for tables in tables

@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 from edge.config.schema import HookSettings
 from edge.errors import ConfigError
+from edge.hooks import tree
 from edge.runtime.service_thread import ServiceThread, StuckThreadError
 
 STDERR_BYTES: Final = 2048  # the end of a command's standard error, for the error's last line
@@ -37,9 +38,9 @@ class _Job:
 class CommandRunner:
     """Runs up to `exec_at_once` commands at a time, and lets `exec_waiting` more wait.
 
-    Commands beyond those are dropped and counted. Each command leads a process group, and all
-    processes of the group end with it. `on_error` receives one sentence for a command
-    that fails, or is killed after `exec_limit_s`.
+    Commands beyond those are dropped and counted. All processes that a command has started end
+    with it: see `edge.hooks.tree`. `on_error` receives one sentence for a command that fails, or is
+    killed after `exec_limit_s`.
     """
 
     def __init__(self, settings: HookSettings, on_error: Callable[[str], object]) -> None:
@@ -66,7 +67,7 @@ class CommandRunner:
     def submit(self, rule: str, argv: tuple[str, ...], body: bytes) -> bool:
         """Never blocks. Returns False if too many wait, so that this one is dropped.
 
-        body: for standard input; less than the 64 KiB that a pipe holds.
+        body: for standard input.
         """
         with self._changed:
             if self._stopping or len(self._jobs) >= self._settings.exec_waiting:
@@ -101,8 +102,9 @@ class CommandRunner:
         while (job := self._take()) is not None:
             try:
                 self._execute(job)
-            except OSError as error:
-                self._on_error(f"rule {job.rule}: can't run {job.argv[0]}: {error.strerror}")
+            except Exception as error:  # a NUL in an argument, no free descriptor, no memory
+                reason = getattr(error, "strerror", None) or str(error)
+                self._on_error(f"rule {job.rule}: can't run {job.argv[0]}: {reason}")
 
     def _take(self) -> _Job | None:
         with self._changed:
@@ -110,14 +112,17 @@ class CommandRunner:
             return self._jobs.popleft() if self._jobs else None
 
     def _execute(self, job: _Job) -> None:
-        """Raises OSError for a command that can't be started."""
+        """Raises OSError or ValueError for a command that can't be started."""
         limit_s = self._settings.exec_limit_s
+        mark = tree.new_mark()
         process = subprocess.Popen(  # noqa: S603 - the command of the configuration
             job.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
+            env=os.environ | mark,
         )
         with self._changed:
             self._running.add(process)
@@ -128,6 +133,7 @@ class CommandRunner:
                 self._running.discard(process)
                 _kill(process)
             process.wait()
+            tree.kill(mark)
             assert process.stderr is not None
             process.stderr.close()
         if not ended:
@@ -157,16 +163,19 @@ def _wait(process: subprocess.Popen[bytes], body: bytes, limit_s: float) -> tupl
     assert process.stdin is not None
     assert process.stderr is not None
     deadline_s = time.monotonic() + limit_s
-    with suppress(BrokenPipeError), process.stdin:  # a command need not read its input
-        process.stdin.write(body)
     stderr, tail = process.stderr.fileno(), b""
     exited = os.pidfd_open(process.pid)
     try:
+        stdin = _Input(process.stdin, body)
         poll = select.poll()
         poll.register(stderr, select.POLLIN)
         poll.register(exited, select.POLLIN)
+        poll.register(stdin.fd, select.POLLOUT)
         while (left_s := deadline_s - time.monotonic()) > 0:
             ready = dict(poll.poll(left_s * 1000))
+            if stdin.fd in ready and stdin.write():
+                poll.unregister(stdin.fd)
+                process.stdin.close()
             if stderr in ready:
                 data = os.read(stderr, READ_BYTES)
                 tail = (tail + data)[-STDERR_BYTES:]
@@ -177,6 +186,26 @@ def _wait(process: subprocess.Popen[bytes], body: bytes, limit_s: float) -> tupl
         return False, []
     finally:
         os.close(exited)
+        process.stdin.close()
+
+
+class _Input:
+    """A command's standard input, which the command need not read."""
+
+    def __init__(self, stream: IO[bytes], body: bytes) -> None:
+        self.fd = stream.fileno()
+        self._left = body
+        os.set_blocking(self.fd, False)
+
+    def write(self) -> bool:
+        """Writes a part without waiting; true if all is written or nobody reads it any more."""
+        try:
+            self._left = self._left[os.write(self.fd, self._left) :]
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return not self._left
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,7 @@
 """Writes files that appear whole or not at all, and reads and locks regular files only.
 
-No link is followed in the last part of a path that is opened here for writing, for locking or by
-`read_regular`, and a FIFO or device never blocks the caller.
+A link in the last part of a path is followed only where a caller asks for it, and a FIFO or device
+never blocks the caller.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge.errors import TemporaryError
 PART_SUFFIX: Final = ".edge-part"
 DEFAULT_MODE: Final = 0o666  # of a new file, which the umask restricts, as for `open`
 # O_NONBLOCK: opening a FIFO waits for its other end, and some devices wait for a carrier.
-_OPEN_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_OPEN_FLAGS: Final = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _MEANINGS = {
     errno.ENOSPC: "the disk is full",
@@ -58,24 +58,32 @@ def file_errors(path: Path, done: str = "written") -> Iterator[None]:
         raise FileError(f"{path} could not be {done}: {explain(error)}") from error
 
 
-def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = DEFAULT_MODE) -> int:
-    """Opens a regular file and returns its descriptor; never waits and follows no link.
+def open_regular(
+    path: Path,
+    flags: int = os.O_RDONLY,
+    mode: int = DEFAULT_MODE,
+    *,
+    follow_link: bool = False,
+) -> int:
+    """Opens a regular file and returns its descriptor; never waits.
 
-    flags: as for `os.open`. Raises OSError, also for a link, folder, FIFO, socket or device.
+    flags: as for `os.open`. follow_link: for a path that a person wrote, which may be a link.
+    Raises OSError, also for a link that is not followed, and for a folder, FIFO, socket or device.
     """
-    descriptor = os.open(path, flags | _OPEN_FLAGS, mode)
+    flags |= _OPEN_FLAGS if follow_link else _OPEN_FLAGS | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, mode)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     raise OSError(errno.ENXIO, "it is not a regular file", str(path))
 
 
-def read_regular(path: Path, limit_bytes: int) -> bytes:
-    """The content of a regular file of at most `limit_bytes`.
+def read_regular(path: Path, limit_bytes: int, *, follow_link: bool = False) -> bytes:
+    """The content of a regular file of at most `limit_bytes`; see `open_regular`.
 
-    Raises OSError, also for a larger file and for a link, folder, FIFO, socket or device.
+    Raises OSError, also for a larger file.
     """
-    with open(open_regular(path), "rb") as stream:
+    with open(open_regular(path, follow_link=follow_link), "rb") as stream:
         return read_limited(stream, limit_bytes)
 
 
@@ -86,7 +94,7 @@ def read_limited(stream: IO[bytes], limit_bytes: int) -> bytes:
     if len(data) > size:  # it grows, or is a file of /proc
         data += stream.read(limit_bytes + 1 - len(data))
     if len(data) > limit_bytes:
-        raise OSError(f"it is larger than {limit_bytes} bytes")
+        raise OSError(errno.E2BIG, f"it is larger than {limit_bytes} bytes")
     return data
 
 

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from edge.runtime.printable import printable, printable_lines
+
 LogFormat = Literal["auto", "text", "journal", "json"]
 BURST, PERIOD_S = 5, 60.0  # a fault that lasts a day adds at most 7,200 lines to the journal
 KINDS = 256  # bounds the memory: different events counted; the least recent is forgotten first
@@ -66,7 +68,7 @@ class JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         pairs = " ".join(f"{key}={_quoted(value)}" for key, value in _event(record).items())
-        return f"<{_priority(record.levelno)}>{pairs}"
+        return printable(f"<{_priority(record.levelno)}>{pairs}")
 
 
 class JsonFormatter(logging.Formatter):
@@ -77,7 +79,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
         }
-        return json.dumps(head | _event(record), ensure_ascii=False, default=str)
+        return printable(json.dumps(head | _event(record), ensure_ascii=False, default=str))
 
 
 class TextFormatter(logging.Formatter):
@@ -86,7 +88,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event = _event(record)
         head = f"{record.levelname} {event.pop('logger')}: {event.pop('msg')}"
-        return " ".join([head, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+        line = " ".join([head, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+        return printable_lines(line)
 
 
 class RepeatLimit(logging.Filter):

@@ -6,12 +6,18 @@ Each has a value for "unknown", so that its users run on machines without the se
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.runtime.files import read_regular
+
 THERMAL = "sys/class/thermal"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+MAX_BYTES = 4096  # of a reading: a page, the most that sysfs gives
+NUMBER = re.compile(r"-?[0-9]{1,9}")  # thousandths of a degree
+HEXADECIMAL = re.compile(r"(0[xX])?[0-9a-fA-F]{1,16}")
 FLAGS = {  # by bit; bits 16 to 19 mean that the state occurred since boot
     0: "under-voltage",
     1: "frequency capped",
@@ -23,10 +29,10 @@ FLAGS = {  # by bit; bits 16 to 19 mean that the state occurred since boot
 def rss_bytes(root: Path = Path("/")) -> int:
     """Resident memory of this process; 0 where the system has no /proc."""
     try:
-        pages = (root / "proc/self/statm").read_text().split()[1]
-    except (OSError, IndexError):
+        pages = int((root / "proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):  # also a process without a free descriptor
         return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -69,26 +75,23 @@ def read(root: Path = Path("/")) -> Readings:
 
 def _temperature_c(root: Path) -> float | None:
     """The hottest CPU zone; without a zone of that type, the hottest of all."""
-    zones = sorted((root / THERMAL).glob("thermal_zone*"))
+    try:
+        zones = sorted((root / THERMAL).glob("thermal_zone*"))
+    except OSError:  # no free descriptor, or no permission
+        return None
     cpu_zones = [zone for zone in zones if "cpu" in (_text(zone / "type") or "")]
-    texts = [_text(zone / "temp") for zone in cpu_zones or zones]
-    return max((int(text) / 1000 for text in texts if text and _is_number(text)), default=None)
+    texts = [_text(zone / "temp") or "" for zone in cpu_zones or zones]
+    return max((int(text) / 1000 for text in texts if NUMBER.fullmatch(text)), default=None)
 
 
 def _flags(root: Path) -> tuple[str, ...]:
-    try:
-        bits = int(_text(root / THROTTLED) or "0", 16)
-    except ValueError:
-        return ()
+    text = _text(root / THROTTLED) or "0"
+    bits = int(text, 16) if HEXADECIMAL.fullmatch(text) else 0
     return tuple(name for bit, name in FLAGS.items() if bits >> bit & 1)
 
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
+        return read_regular(path, MAX_BYTES, follow_link=True).decode().strip()
     except (OSError, UnicodeDecodeError):  # a sensor may exist and give no reading
         return None
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("-").isdecimal()

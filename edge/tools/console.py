@@ -20,10 +20,19 @@ from edge.daemon.progress import Rates
 from edge.daemon.service import Load, run
 from edge.messages import AnyMessage, Capture, Trigger
 from edge.runtime import logs
+from edge.runtime.open_files import raise_limit
+from edge.runtime.printable import printable, printable_lines
 
 REFRESH_PER_S = 4  # often enough to look live, rarely enough to cost little
 
 log = logging.getLogger(__name__)
+
+
+class SafeHandler(RichHandler):
+    """Prints log records without interpreting their text."""
+
+    def render_message(self, _record: logging.LogRecord, message: str) -> Text:
+        return Text(printable_lines(message))
 
 
 class StatusLine:
@@ -59,6 +68,7 @@ def run_with_console(
 
     load: reads the configuration again. live: shows the status line. Raises EdgeError.
     """
+    raise_limit()
     level = logging.DEBUG if verbose else logging.INFO
     if logs.resolve(log_format) == "text":
         _run_for_a_person(settings, load, level, live=live)
@@ -78,7 +88,7 @@ def _run_with_log(settings: Settings, load: Load) -> None:
 
 def _run_for_a_person(settings: Settings, load: Load, level: int, *, live: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    handler = RichHandler(console=console, show_path=False, show_level=False) if live else None
+    handler = SafeHandler(console=console, show_path=False, show_level=False) if live else None
     logs.set_up("text", level, handler)
     status, lock = StatusLine(), threading.Lock()
     captures = Path(settings.capture.directory, settings.camera)
@@ -140,6 +150,15 @@ def _print(console: Console, message: AnyMessage) -> None:
             _write(console, (message.capture, "cyan"), f" {message.path}")
 
 
+def safe_text(*parts: str | tuple[str, str]) -> Text:
+    """Texts with or without a style. Markup and control characters are shown, not interpreted."""
+    line = Text()
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        line.append(printable(text), style)
+    return line
+
+
 def _write(console: Console, *parts: str | tuple[str, str]) -> None:
-    """Prints texts, each with or without a style. Square brackets are printed, not interpreted."""
-    console.print(Text.assemble(*parts))
+    """Prints texts on one line, each with or without a style, and without interpreting them."""
+    console.print(safe_text(*parts))

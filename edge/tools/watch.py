@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
-from rich.markup import escape
+from rich.text import Text
 
 from edge.client import Event, Subscriber
 from edge.messages import AnyMessage, Capture, Detection, Health, Track, Trigger
+from edge.runtime.printable import printable
 
 
 def events(
@@ -31,17 +33,28 @@ def as_json(event: Event) -> str:
     """One line: the message as published, with its topic and the size of its picture."""
     body = msgspec.to_builtins(event.message)
     extra = {"topic": event.topic, "jpeg_bytes": len(event.jpeg or b"")}
-    return msgspec.json.encode(extra | body).decode()
+    return printable(msgspec.json.encode(extra | body).decode())
 
 
-def as_text(event: Event) -> str:
-    """One line for a person, in rich markup."""
+def as_text(event: Event) -> Text:
+    """One line for a person. Markup and control characters in a message are shown as they are."""
     message = event.message
     assert message.header is not None
-    local = message.header.wall_time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    local = _local(message.header.wall_time)
     style, text = _styled(message)
-    line = f"[dim]{local} {escape(message.header.camera)}[/] "
-    return line + (f"[{style}]{escape(text)}[/]" if style else escape(text)) + _problems(message)
+    line = Text()
+    line.append(f"{local} {printable(message.header.camera)} ", "dim")
+    line.append(printable(text), style)
+    for problem in message.problems if isinstance(message, Health) else ():
+        line.append("; ").append(printable(problem), "red")
+    return line
+
+
+def _local(time: datetime) -> str:
+    try:
+        return time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    except (OverflowError, ValueError, OSError):  # a year that no local time has
+        return time.isoformat()
 
 
 def _styled(message: AnyMessage) -> tuple[str, str]:
@@ -66,8 +79,3 @@ def _styled(message: AnyMessage) -> tuple[str, str]:
         case Health():
             rate = f"{message.fps:.1f} fps, {message.invocations_per_s:.1f} invocations/s"
             return "dim", f"health    {message.state}, {rate}, {message.tracks} tracks"
-
-
-def _problems(message: AnyMessage) -> str:
-    problems = message.problems if isinstance(message, Health) else ()
-    return "".join(f"; [red]{escape(problem)}[/]" for problem in problems)

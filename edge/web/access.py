@@ -18,11 +18,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edge.errors import ConfigError
-from edge.runtime.files import write_atomic
+from edge.runtime.files import read_regular, write_atomic
+from edge.web.guesses import Guesses
 
 OPEN: Final = ("/", "/api/login")  # paths that need no token, as those in /static/
 SAFE: Final = ("GET", "HEAD")  # methods that change nothing
 MIN_TOKEN: Final = 16  # characters; in hexadecimal 64 random bits, in base64 96
+MAX_FILE_BYTES: Final = 4096  # of the token's file
 TOKEN_BYTES: Final = 24  # of a new token: 192 random bits, 32 characters
 YEAR_S: Final = 31_536_000
 OTHER_SITE: Final = "a page of another site can't use this view: open the view's address directly"
@@ -57,6 +59,10 @@ class Token:
         """Whether the text is the token. It takes the same time for every text."""
         return hmac.compare_digest(text.encode(errors="replace"), self._text)
 
+    def is_shown(self, headers: dict[str, str]) -> bool:
+        """Whether a request with these headers shows a token, right or wrong."""
+        return "authorization" in headers or f"{self._cookie}=" in headers.get("cookie", "")
+
     def admits(self, headers: dict[str, str]) -> bool:
         """Whether a request with these headers has the token, as bearer or by cookie."""
         kind, _, bearer = headers.get("authorization", "").partition(" ")
@@ -64,7 +70,8 @@ class Token:
             return self.matches(bearer.strip())
         pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
         return any(
-            name == self._cookie and hmac.compare_digest(value.encode(), self._proof.encode())
+            name == self._cookie
+            and hmac.compare_digest(value.encode(errors="replace"), self._proof.encode())
             for name, _, value in pairs
         )
 
@@ -80,9 +87,10 @@ class Token:
 class Guard:
     """ASGI middleware: refuses requests without access, and adds `HEADERS` to every response."""
 
-    def __init__(self, app: App, token: Token | None) -> None:
+    def __init__(self, app: App, token: Token | None, guesses: Guesses | None = None) -> None:
         """token: None admits every request to a loopback address by a loopback name."""
         self._app = app
+        self._guesses = guesses or Guesses()
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,9 +125,33 @@ class Guard:
         if scope["method"] not in SAFE and _media_type(headers) != "application/json":
             return 415, "the request body must be application/json"
         is_open = path in OPEN or path.startswith("/static/")
-        if self._token is not None and not is_open and not self._token.admits(headers):
+        return None if self._token is None or is_open else self._no_token(scope, headers)
+
+    def _no_token(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+        """The refusal of a request without the right token."""
+        assert self._token is not None
+        if not self._token.is_shown(headers):
             return 401, "this view needs a token"
-        return None
+        address = address_of(scope)
+        if (wait_s := self._guesses.wait_s(address)) > 0:
+            return 429, too_many(wait_s)
+        right = self._token.admits(headers)
+        self._guesses.note(address, right)
+        return None if right else (401, "this view needs a token")
+
+
+def address_of(scope: Scope) -> str:
+    """The client's address; in IPv6 its network of 64 bits, of which one machine has all."""
+    host = (scope.get("client") or ("",))[0]
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return str(host)
+    return str(address) if address.version == 4 else address.exploded[:19]
+
+
+def too_many(wait_s: float) -> str:
+    return f"too many wrong tokens: wait {max(1, round(wait_s))} s and try again"
 
 
 def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -155,7 +187,9 @@ def read_token(path: Path) -> str:
             write_atomic(path, f"{token}\n".encode(), replace=False, mode=0o600)
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"token file {path}: other users can read it: chmod 600 {path}")
-        token = (path.read_text().splitlines() or [""])[0].strip()
+        token = (
+            read_regular(path, MAX_FILE_BYTES, follow_link=True).decode().splitlines() or [""]
+        )[0].strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"token file {path}: {reason}") from error

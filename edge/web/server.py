@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,10 @@ import msgspec
 from edge.client import CommandError, NoAnswerError
 from edge.config.edit import Change
 from edge.errors import BusError, ConfigError, EdgeError, MissingExtraError
-from edge.web.access import Guard, Token
+from edge.web.access import Guard, Token, address_of, too_many
 from edge.web.camera import Camera
 from edge.web.captures import Captures
+from edge.web.guesses import Guesses
 from edge.web.settings_file import ConflictError, SettingsFile
 from edge.web.sliders import sliders
 
@@ -30,6 +31,8 @@ try:
     from starlette.responses import FileResponse, Response
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
+
+    from edge.web.connections import BoundedProtocol
 except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
 
@@ -59,6 +62,7 @@ class Parts:
     captures: Captures
     file: SettingsFile | None
     token: Token | None
+    guesses: Guesses = field(default_factory=Guesses)
 
 
 class Views:
@@ -69,6 +73,7 @@ class Views:
         self._captures = parts.captures
         self._file = parts.file
         self._token = parts.token
+        self._guesses = parts.guesses
         self._saving = asyncio.Lock()
 
     def routes(self) -> list[Route | Mount]:
@@ -93,7 +98,12 @@ class Views:
         body = msgspec.json.decode(await _body(request), type=dict[str, str])
         if self._token is None:
             return _json({})
-        if not self._token.matches(body.get("token", "")):
+        address = address_of(request.scope)
+        if (wait_s := self._guesses.wait_s(address)) > 0:
+            return _problems(429, too_many(wait_s))
+        right = self._token.matches(body.get("token", ""))
+        self._guesses.note(address, right)
+        if not right:
             return _problems(401, "wrong token")
         cookie = self._token.set_cookie(request.url.scheme)
         return _json({}, headers={"Set-Cookie": cookie})
@@ -170,11 +180,13 @@ def make_app(parts: Parts) -> Guard:
         exception_handlers={
             EdgeError: _edge_error,
             msgspec.MsgspecError: _bad_json,
+            RecursionError: _bad_json,
+            UnicodeDecodeError: _bad_json,
             HTTPException: _http_error,
         },
         lifespan=lifespan,
     )
-    return Guard(app, parts.token)
+    return Guard(app, parts.token, parts.guesses)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -191,7 +203,7 @@ def serve(app: Guard, listening: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT, and then raises that signal again."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         loop="asyncio",
         log_config=None,

@@ -6,14 +6,16 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -467,3 +469,46 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert secured.returncode == 0, secured.stdout[-200:]
+
+
+@needs_mosquitto
+def test_a_broker_that_is_away_is_one_log_line_and_one_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mosquitto = Mosquitto(tmp_path / "broker")
+    settings = settings_of(tmp_path, "cam0", mosquitto.port)
+    caplog.set_level("INFO", "edge.bridges.mqtt")
+    with bridged(settings):
+        assert until(lambda: "can't be used" in caplog.text)
+        time.sleep(2.5)  # two more attempts
+        assert caplog.text.count("can't be used") == 1
+        assert "refused" in caplog.text
+        mosquitto.start()
+        try:
+            assert until(lambda: "connected to the broker" in caplog.text, 20)
+            mosquitto.kill()
+            assert until(lambda: "the connection is lost" in caplog.text)
+        finally:
+            mosquitto.kill()
+
+
+def test_a_false_certificate_is_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-days",
+         "2", "-keyout", key, "-out", certificate], check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with suppress(OSError):
+                context.wrap_socket(listening.accept()[0], server_side=True)
+
+        threading.Thread(target=answer, daemon=True).start()
+        settings = settings_of(tmp_path, "cam0", listening.getsockname()[1], mqtt__tls=True)
+        with bridged(settings):
+            assert until(lambda: "its certificate is not valid" in caplog.text)

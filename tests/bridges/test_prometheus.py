@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +22,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge.bridges import bounded_server
 from edge.bridges.prometheus import Metrics
 from edge.client import Event
 from edge.messages import Health
@@ -187,3 +190,29 @@ def test_a_camera_without_health_messages_is_down() -> None:
     time.sleep(0.1)
     assert up("edge_up", {"camera": "cam7"}) == 0
     assert up("edge_frame_rate", {"camera": "cam7"}) is None
+
+
+def test_slow_clients_get_a_bounded_number_of_threads_and_keep_nobody_out() -> None:
+    metrics = Metrics(1.0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    metrics.serve("127.0.0.1", port)
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            slow.sendall(b"GET /met")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+            assert response.status == 200
+        assert threading.active_count() <= before + bounded_server.MAX_CONNECTIONS + 1
+
+
+def test_a_slow_request_ends_after_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_server, "LIMIT_S", 0.3)
+    metrics = Metrics(1.0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    metrics.serve("127.0.0.1", port)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as slow:
+        slow.sendall(b"GET /met")
+        assert slow.recv(100) == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -241,3 +242,30 @@ def test_a_locked_file_is_not_an_error(path: Path, monkeypatch: pytest.MonkeyPat
     other.execute("ROLLBACK")
     other.close()
     assert send_all(spool) == ["a", "b"]
+
+
+def test_a_pipe_in_place_of_the_file_does_not_block(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    os.mkfifo(path)
+    spool = Spool(path, 1000)
+    spool.put("t", b"kept in memory")
+    assert [message.body for message in spool.take(5)] == [b"kept in memory"]
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["1, x'ff', x'00'", "1, 't', NULL", "1, CAST(x'ff' AS TEXT), x'00'", "1, 5, 6",
+     "9223372036854775807, 't', x'00'"],
+)  # fmt: skip
+def test_rows_of_another_program_are_set_aside(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "s.sqlite"
+    spool = Spool(path, 1000)
+    spool.close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"INSERT INTO kept VALUES ({row})")
+    database.close()
+    spool = Spool(path, 1000, retry_s=0.0)
+    spool.put("t", b"new")
+    assert b"new" in [message.body for message in spool.take(5)]
+    spool.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import socket
 import stat
 import subprocess
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 import zmq.auth
 
 from edge.bus import keys
@@ -21,6 +24,7 @@ from edge.config.load import load
 from edge.config.schema import BusSettings
 from edge.errors import BusError, ConfigError
 from edge.messages import Capture, Health
+from edge.runtime import machine
 
 EDGE = [sys.executable, "-m", "edge.cli", "keys"]
 
@@ -238,7 +242,7 @@ def test_a_client_needs_its_secret_key(tmp_path: Path) -> None:
     secret = keys.new_pair(tmp_path, "laptop")
     with pytest.raises(BusError, match="a public key"):
         ClientKeys.read(secret.with_suffix(".key"), secret.with_suffix(".key"))
-    with pytest.raises(BusError, match="No such file"):
+    with pytest.raises(BusError, match="no such file"):
         ClientKeys.read(tmp_path / "nowhere", secret)
 
 
@@ -254,3 +258,48 @@ def test_watch_takes_keys(bus: Bus) -> None:
     assert '"repeated":true' in done.stdout, done.stderr
     half = subprocess.run(watch, capture_output=True, text=True, timeout=30)
     assert (half.returncode, "belong together" in half.stderr) == (2, True)
+
+
+def test_a_pipe_in_place_of_a_key_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "allowed").mkdir()
+    os.mkfifo(tmp_path / "allowed" / "x.key")
+    (tmp_path / "allowed" / "y.key").mkdir()
+    (tmp_path / "allowed" / "z.key").write_bytes(b"#" * 1_000_000)
+    assert keys.allowed(tmp_path) == {}
+    os.mkfifo(tmp_path / "server.key_secret", 0o600)
+    with pytest.raises(BusError, match="not a regular file"):
+        keys.server_certificate(tmp_path)
+    os.mkfifo(tmp_path / "e.lock")
+    with pytest.raises(BusError, match=r"e\.lock"):
+        Publisher(BusSettings(endpoint=f"ipc://{tmp_path}/e"), "cam0", "b").start()
+
+
+def test_clients_stay_allowed_while_no_file_can_be_opened(
+    tmp_path: Path,
+) -> None:
+    keys.new_pair(tmp_path, keys.SERVER)
+    keys.allow(tmp_path, keys.new_pair(tmp_path, "a"))
+    public = keys.Certificate.read(tmp_path / "a.key").public
+    with zmq.Context() as context:
+        authenticator = keys.Authenticator(context, tmp_path)
+        try:
+            used_up: list[int] = []
+            before = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+            try:
+                with contextlib.suppress(OSError):
+                    while True:
+                        used_up.append(os.dup(1))
+                assert machine.read().temperature_c is None
+                assert machine.rss_bytes() == 0
+                assert authenticator.allows(public)
+                authenticator.admitted.add(public)
+                assert not authenticator.any_revoked()
+            finally:
+                for descriptor in used_up:
+                    os.close(descriptor)
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            keys.revoke(tmp_path, "a")
+            assert authenticator.any_revoked()
+        finally:
+            authenticator.close()

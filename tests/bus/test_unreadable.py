@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -11,9 +12,21 @@ from pathlib import Path
 
 import pytest
 import zmq
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from edge.client import WARNED_CAUSES, Control, Event, MessageError, Subscriber
-from edge.messages import SCHEMA_VERSION, Trigger, decode, decode_reply
+from edge.client import (
+    MAX_PART_BYTES,
+    MAX_TOPICS,
+    WARNED_CAUSES,
+    BusError,
+    Control,
+    Event,
+    GapCounter,
+    MessageError,
+    Subscriber,
+)
+from edge.messages import SCHEMA_VERSION, Trigger, decode, decode_command, decode_reply
 
 STORED = Path(__file__).parent / "stored" / "1"
 TRIGGER = (STORED / "trigger.json").read_bytes()
@@ -203,3 +216,53 @@ def test_control_reports_a_newer_daemon_and_stays_usable(endpoint: str) -> None:
             assert client.resume().text == "paused"
         thread.join(5)
         assert not thread.is_alive()
+
+
+@given(st.lists(st.binary(max_size=200) | st.sampled_from([*(part for m in DAMAGED for part in m)]),
+                max_size=4))  # fmt: skip
+@example([b"t", b'{"type":' * 50_000])
+@example([b"t", b"1" * 5000])
+@example([b"t", b'{"type":"trigger","header":' + b"9" * 400 + b"}"])
+@example([b"t", TRIGGER.replace(b"0.875", b"1e999")])
+def test_any_parts_are_a_message_or_a_message_error(parts: list[bytes]) -> None:
+    for read in (decode, decode_reply):
+        with contextlib.suppress(MessageError):
+            read(parts)
+    if parts:
+        with contextlib.suppress(MessageError):
+            decode_command(parts[0])
+
+
+def test_the_counter_of_gaps_remembers_a_bounded_number_of_topics() -> None:
+    counter = GapCounter()
+    message = decode([b"t", TRIGGER])[0]
+    for number in range(MAX_TOPICS + 500):
+        counter.note(Event(f"trigger.{number}", message))
+    assert len(counter._topics) == MAX_TOPICS
+    assert counter.is_known(Event(f"trigger.{MAX_TOPICS}", message)) is False
+    assert counter.missing == 0
+
+
+def test_a_part_that_is_too_large_ends_the_connection_to_its_publisher_only(
+    endpoint: str, tmp_path: Path
+) -> None:
+    false, other = RawPublisher(endpoint), RawPublisher(f"ipc://{tmp_path}/other")
+    try:
+        with Subscriber([endpoint, f"ipc://{tmp_path}/other"]) as subscriber:
+            false.wait_for_subscriber()
+            other.wait_for_subscriber()
+            false.send([b"t", b"x" * (MAX_PART_BYTES + 1)])
+            other.send([b"trigger.cam0.visitor", TRIGGER])
+            event = subscriber.receive(5)
+            assert event is not None
+            assert event.message.kind == "trigger"
+            assert subscriber.receive(0.3) is None
+    finally:
+        false.close()
+        other.close()
+
+
+def test_an_endpoint_of_any_text_is_refused_by_one_error() -> None:
+    for text in ("", "nonsense", "ipc://a\0b", "\ud800", "tcp://:", "ipc://" + "x" * 500):
+        with pytest.raises(BusError):
+            Subscriber(text)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -169,3 +171,18 @@ def test_a_wrong_change_is_refused_with_its_key(parts: dict[str, object], proble
         edited(CONFIGURATION, change(**parts), HERE)
     assert problem in str(caught.value)
     assert str(caught.value).startswith("edge.toml")
+
+
+def test_polygons_of_very_many_corners_are_refused_at_once() -> None:
+    shape = [[k % 97 / 97, k % 89 / 89] for k in range(9000)]
+    body = {"version": "x", "zones": [{"name": "z", "polygon": shape}], "masks": []}
+    start_s = time.monotonic()
+    with pytest.raises(msgspec.ValidationError, match="length <= 100"):
+        msgspec.json.decode(msgspec.json.encode(body), type=Change)
+    with pytest.raises(ConfigError, match=r"zones\[0\]\.polygon"):
+        loads(f'[[zones]]\nname = "z"\npolygon = {shape[:200]}\n', Path("x"))
+    many = [{"name": f"z{n}", "polygon": shape[:100]} for n in range(30)]
+    change = msgspec.convert(body | {"zones": many}, Change)
+    with pytest.raises(ConfigError, match="3000 corners together"):
+        edited("", change, Path("x"))
+    assert time.monotonic() < start_s + 3

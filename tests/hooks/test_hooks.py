@@ -94,6 +94,50 @@ def test_a_command_need_not_read_its_input(
     assert not errors
 
 
+def test_a_command_that_ignores_a_large_input_is_killed_at_its_limit(
+    runner: Callable[..., CommandRunner], errors: list[str], tmp_path: Path
+) -> None:
+    run = runner(exec_at_once=1, exec_limit_s=0.3)
+    assert run.submit("r", ("sleep", "60"), b"x" * 500_000)
+    assert until(lambda: errors)
+    assert errors == ["rule r: sleep was killed after 0.3 s"]
+    assert run.submit("r", shell(f"wc -c >{tmp_path}/n"), b"x" * 500_000)
+    assert until(lambda: (tmp_path / "n").exists() and (tmp_path / "n").read_text())
+    assert (tmp_path / "n").read_text().strip() == "500000"
+
+
+@pytest.mark.parametrize("argument", ["a\0b", "\ud800"])
+def test_an_argument_that_no_program_can_get_ends_no_worker(
+    runner: Callable[..., CommandRunner], errors: list[str], tmp_path: Path, argument: str
+) -> None:
+    run = runner(exec_at_once=1)
+    assert run.submit("r", ("true", argument), b"")
+    assert run.submit("r", ("touch", str(tmp_path / "end")), b"")
+    assert until((tmp_path / "end").exists)
+    assert len(errors) == 1
+    assert run.error is None
+
+
+@pytest.mark.parametrize("ending", ["", "; sleep 60"])
+def test_children_in_sessions_of_their_own_end_with_the_command(
+    runner: Callable[..., CommandRunner], tmp_path: Path, ending: str
+) -> None:
+    pid = tmp_path / "pid"
+    child = f"setsid sh -c 'setsid sleep 61 & echo $! >{pid}.part; mv {pid}.part {pid}; wait' &"
+    wait = f"while [ ! -e {pid} ]; do sleep 0.02; done"
+    runner(exec_limit_s=0.5).submit("r", shell(f"{child} {wait}{ending}"), b"")
+    assert until(pid.exists)
+    assert until(lambda: not _runs(int(pid.read_text())))
+
+
+def _runs(pid: int) -> bool:
+    """Whether it exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_failing_command_is_reported_with_its_last_line(
     runner: Callable[..., CommandRunner], errors: list[str]
 ) -> None:

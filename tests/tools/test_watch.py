@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from rich.text import Text
 
 from edge.client import Event
 from edge.messages import decode
@@ -20,7 +19,7 @@ def printed(name: str, old: bytes = b"", new: bytes = b"") -> str:
     body = (STORED / f"{name}.json").read_bytes()
     assert old in body
     event = Event("topic", decode([b"topic", body.replace(old, new)])[0])
-    return re.sub(r"^[\d:.]+ ", "", Text.from_markup(as_text(event)).plain)
+    return re.sub(r"^[\d:.]+ ", "", as_text(event).plain)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""The number of files and sockets that this process may have open."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from typing import Final
+
+# Errors that say nothing about the file: the process or the machine lacks descriptors or memory.
+LACKING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+
+
+def raise_limit() -> int:
+    """Raises the soft limit to the hard one and returns it.
+
+    Only for a program that does not call select(2), which can't use descriptors above 1023.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # forbidden by a sandbox: the soft limit stays
+        return soft
+    return hard
+
+
+def limit() -> int:
+    """The present soft limit; larger than 2^30 counts as 2^30, which stands for none."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft if 0 <= soft < 1 << 30 else 1 << 30
