@@ -59,6 +59,9 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
         raise failure(f"source {settings.name}: {reason(error)}") from error
     if not container.streams.video:
         raise SourceError(f"source {settings.name}: it has no video stream")
+    # PyAV's types don't say that a stream in a format that FFmpeg doesn't know has no codec.
+    if getattr(container.streams.video[0], "codec_context", None) is None:
+        raise SourceError(f"source {settings.name}: FFmpeg doesn't know the format of its video")
     if kind is Kind.WEB and _is_still(container):
         raise SourceError(
             f"source {settings.name}: the address gives one picture and no video; set "
