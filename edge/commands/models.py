@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from edge.commands.options import FILE, FOLDER
+from edge.commands.options import FILE, FOLDER, configured, settings_of
 from edge.commands.progress import progress_bar
-
-SHOWN_LABELS = 12
 
 
 @click.group(epilog="Example: edge models fetch coco_ssd_mobilenet_v1")
@@ -31,20 +29,41 @@ def list_models() -> None:
 
 
 @models.command()
-@click.argument("name")
-def info(name: str) -> None:
-    """Describe a model: file, size, hash, box decoding and labels.
+@click.argument("model", required=False)
+@click.option("--try", "picture", type=FILE, metavar="IMAGE", help="Show what it finds in IMAGE.")
+@click.option("--out", type=FILE, metavar="FILE", help="With --try: write IMAGE with its boxes.")
+@click.option("--min-score", type=click.FloatRange(0, 1), metavar="SCORE", help="With --try.")
+@configured
+def info(
+    model: str | None,
+    picture: Path | None,
+    out: Path | None,
+    min_score: float | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Open MODEL and describe it: input, range, layout, labels, groups and time here.
 
-    NAME is a name from `edge models list`, or a file.
+    MODEL is a name from `edge models list`, or a file. Without it, the model of the configuration
+    is opened. Settings of the section `model` apply.
     """
-    from edge.vision.detector.catalogue import model_info
+    from edge.tools.model_report import describe, try_picture
+    from edge.vision.detector import Detector
+    from edge.vision.detector.catalogue import find_model
 
-    model = model_info(name)
-    shown = [*model.labels[:SHOWN_LABELS], *(["…"] if len(model.labels) > SHOWN_LABELS else [])]
-    click.echo(
-        f"file     {model.path}\nsize     {model.size_bytes} bytes\nsha256   {model.sha256}\n"
-        f"boxes    {model.decoding}\nlabels   {len(model.labels)}: {', '.join(shown)}"
-    )
+    if out is not None and picture is None:
+        raise click.UsageError("--out needs --try IMAGE")
+    settings = settings_of(config, assignments, model__file=model, model__min_score=min_score).model
+    detector = Detector(settings, find_model(settings.file))
+    for name, value in describe(detector):
+        click.echo(f"{name:8} {value}")
+    if picture is None:
+        return
+    found = try_picture(detector, picture, out)
+    for label, score, (x0, y0, x1, y1) in found:
+        click.echo(f"found    {label} {score:.2f} at {x0},{y0} to {x1},{y1}")
+    if not found:
+        click.echo(f"found    nothing with a score of {settings.min_score} or more")
 
 
 @models.command()

@@ -23,6 +23,7 @@ NO_LINE: Final = -1  # a GPIO line that is not used
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+AnchorSide = Annotated[float, Meta(gt=0, le=100)]
 TimeSpan = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[
@@ -207,7 +208,7 @@ class SchedulerSettings(Section, frozen=True):
 
 
 class ModelSettings(Section, frozen=True):
-    """The detector: any SSD-style TFLite model."""
+    """The detector: any TFLite model whose layout is known (see docs/models.md)."""
 
     file: Annotated[
         PathText,
@@ -228,6 +229,35 @@ class ModelSettings(Section, frozen=True):
         Share,
         _about("two boxes of one class that overlap by more than this (IoU) are one object"),
     ] = 0.45
+    layout: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9-]{1,32}$"),
+        _about("layout of the outputs (docs/models.md); auto = read from the file", title="name"),
+    ] = "auto"
+    labels_file: Annotated[
+        PathText, _about("text file with one label per line; empty = attached or beside the model")
+    ] = ""
+    input_range: Annotated[
+        Literal["auto", "-1..1", "0..1", "0..255", "imagenet"],
+        _about("values of black and white in the input; auto = read from the file"),
+    ] = "auto"
+    channels: Annotated[
+        Literal["auto", "rgb", "bgr"],
+        _about("order of colours in the input; auto = the order of the layout"),
+    ] = "auto"
+    input_px: Annotated[
+        int,
+        Meta(ge=0, le=4096),
+        _about("width and height of the input, for models without a fixed size; 0 = of the file"),
+    ] = 0
+    anchors: Annotated[
+        tuple[tuple[AnchorSide, AnchorSide], ...],
+        Meta(max_length=16),
+        _about(
+            "anchors of YOLOv2 models in cells, as in the line anchors= of their .cfg file",
+            title="list of pairs [width, height]",
+        ),
+    ] = ()
 
 
 class TrackerSettings(Section, frozen=True):

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from edge.config.schema import DEFAULT_MODEL, ModelSettings
 from edge.errors import ModelError, TemporaryError
 from edge.vision.detector import Detector, read_model
-from edge.vision.detector.catalogue import fetch, find_model, load_catalog, model_info
-from edge.vision.detector.detector import input_table
+from edge.vision.detector.catalogue import fetch, find_model, load_catalog
+from edge.vision.detector.graph import Tensor
+from edge.vision.detector.input import RANGES, input_table
+from edge.vision.detector.layouts.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.vision.detector.model_file import DetectorSpec, attach
 from edge.vision.detector.runtime import (
     Interpreter,
@@ -26,7 +28,6 @@ from edge.vision.detector.runtime import (
     open_interpreter,
     quantization,
 )
-from edge.vision.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.vision.geometry import iou, nms
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -168,8 +169,8 @@ def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
 def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: int) -> None:
-    detail = {"dtype": kind, "quantization": (2 / 255, zero)}
-    levels: np.ndarray = input_table(detail, Path("m")).view(kind).astype(np.float32)
+    tensor = Tensor(0, "", (1, 8, 8, 3), (1, 8, 8, 3), np.dtype(kind).name, 2 / 255, zero, 0)
+    levels = input_table(tensor, RANGES["-1..1"], 3).view(kind).astype(np.float32)[:, 0]
     real = np.arange(256) / 127.5 - 1
     assert np.abs((levels - zero) * (2 / 255) - real).max() <= 2 / 255
 
@@ -177,7 +178,7 @@ def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: in
 @pytest.mark.parametrize(
     ("content", "expected"),
     [(b"", "not a TFLite model"), (b"x" * 999, "not a TFLite model"),
-     (b"\x1c\0\0\0TFL3" + b"\0" * 40, "no labels")],
+     (b"\x1c\0\0\0TFL3" + b"\0" * 40, "damaged")],
 )  # fmt: skip
 def test_a_file_that_is_not_a_model_is_refused(
     tmp_path: Path, content: bytes, expected: str
@@ -205,7 +206,7 @@ def test_models_are_found_by_name_and_a_misspelt_name_is_corrected(tmp_path: Pat
 
 
 def test_a_fetched_model_is_one_file_with_its_labels(coco: Path) -> None:
-    model = model_info(str(coco))
+    model = read_model(coco)
     assert model.labels[0] == "person"
     assert len(model.labels) == 90
     assert Detector(ModelSettings(), coco).input_size == (300, 300)

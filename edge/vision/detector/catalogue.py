@@ -22,13 +22,13 @@ import msgspec
 
 from edge.config.words import suggestion
 from edge.errors import ModelError, TemporaryError
-from edge.vision.detector.model_file import attach, read_model
+from edge.vision.detector.model_file import attach
 
 PACKAGE = Path(__file__).resolve().parents[2]
 CATALOG = "catalog.toml"
 TIMEOUT_S = 20  # for each answer of the server
 BLOCK_BYTES = 1 << 16
-MAX_MODEL_BYTES = 200_000_000  # bounds the memory for a member, whatever the archive states
+MAX_MEMBER_BYTES = 200_000_000  # bounds the memory for a member, whatever the archive states
 MAX_LABELS_BYTES = 1_000_000
 
 Progress = Callable[[int, int], None]
@@ -49,16 +49,6 @@ class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     member: str = ""
     labels: str = ""
     labels_skip: int = 0
-
-
-class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts about a model file. decoding: how its outputs become boxes."""
-
-    path: Path
-    size_bytes: int
-    sha256: str
-    labels: tuple[str, ...]
-    decoding: str
 
 
 def model_directories() -> list[Path]:
@@ -96,7 +86,7 @@ def installed_models() -> dict[str, Path]:
 def find_model(name_or_path: str) -> Path:
     """The file of a model in a configuration. Raises ModelError with the nearest name."""
     path = Path(name_or_path).expanduser()
-    if path.is_file():
+    if path.exists():  # a folder or a pipe is refused with its own sentence when it is read
         return path
     if len(path.parts) > 1:
         raise ModelError(f"model {name_or_path}: there is no such file")
@@ -108,19 +98,6 @@ def find_model(name_or_path: str) -> Path:
     nearest = suggestion(name, [*installed, *load_catalog()])
     raise ModelError(
         f"model {name_or_path} is neither a file nor a known model{nearest} (see edge models list)"
-    )
-
-
-def model_info(name_or_path: str) -> ModelInfo:
-    """Reads the facts about a model. Raises ModelError if it is missing or damaged."""
-    path = find_model(name_or_path)
-    model = read_model(path)
-    return ModelInfo(
-        path=path,
-        size_bytes=len(model.flatbuffer),
-        sha256=hashlib.sha256(model.flatbuffer).hexdigest(),
-        labels=model.labels,
-        decoding="by attached anchors" if model.spec else "by the model",
     )
 
 
@@ -206,7 +183,7 @@ def _unpack(name: str, entry: CatalogEntry, archive: BinaryIO) -> tuple[bytes, t
     """Reads the two named members only, into memory and up to a limit."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            model = _member(opened, entry.member, MAX_MODEL_BYTES)
+            model = _member(opened, entry.member, MAX_MEMBER_BYTES)
             text = _member(opened, entry.labels, MAX_LABELS_BYTES).decode()
     except (zipfile.BadZipFile, KeyError, UnicodeDecodeError, EOFError) as error:
         raise ModelError(f"the archive of {name} is damaged: {error}") from error
