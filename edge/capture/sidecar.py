@@ -15,14 +15,18 @@ from edge.messages import CaptureKind
 WRITER: Final = "edge-trigger"
 
 
-class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1."""
+class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1.
+
+    group: of the label, for example animal; absent if it has none.
+    """
 
     id: int
     label: str
     score: float
     box_xyxy_px: tuple[float, float, float, float]
     box_xyxy: tuple[float, float, float, float]
+    group: str = ""
 
 
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,6 +93,7 @@ def event_entry(request: CaptureRequest) -> EventEntry:
         else TrackEntry(
             id=track.id,
             label=track.label,
+            group=track.group,
             score=round(track.score, 3),
             box_xyxy_px=_rounded(track.box_xyxy_px, 1),
             box_xyxy=_rounded(track.box_xyxy, 4),

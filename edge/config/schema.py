@@ -302,7 +302,10 @@ class TriggerRule(Section, frozen=True):
     """The conditions for an event, and its captures and other actions."""
 
     name: Annotated[Name, _about("name of the rule in topics and file names")]
-    labels: Annotated[tuple[str, ...], _about("labels of the model; empty = any")] = ()
+    labels: Annotated[
+        tuple[str, ...],
+        _about("labels of the model, or groups of them such as animal and vehicle; empty = any"),
+    ] = ()
     min_score: Annotated[Share, _about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
         tuple[str, ...],

@@ -1,4 +1,4 @@
-"""Each layout of outputs: graphs with its exact signature, objects encoded as its framework does."""
+"""Each layout of outputs: graphs with its exact signature and objects in its own code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def found(one: Detector, min_score: float = 0.5) -> Detections:
 
 
 def assert_finds_the_objects(detections: Detections, tolerance_px: float = 0.5) -> None:
-    expected = {number: box for number, box in OBJECTS}
+    expected = dict(OBJECTS)
     assert sorted(detections.class_ids.tolist()) == sorted(expected)
     for class_id, box in zip(detections.class_ids.tolist(), detections.boxes_xyxy, strict=True):
         assert np.abs(box - expected[class_id]).max() <= tolerance_px
@@ -89,9 +90,13 @@ def test_yolo8(tmp_path: Path, pixels: bool, transposed: bool) -> None:
 
 def test_yolo8_in_full_int8_with_the_names_of_ultralytics(tmp_path: Path) -> None:
     model = tflite.constant_model(
-        [yolo8(pixels=False)], kind="int8", scale=1 / 255, zero=-128, output_scales=[(1 / 250, -128)]
+        [yolo8(pixels=False)],
+        kind="int8",
+        scale=1 / 255,
+        zero=-128,
+        output_scales=[(1 / 250, -128)],
     )
-    names = {number: label for number, label in enumerate(LABELS)}
+    names = dict(enumerate(LABELS))
     facts = {"description": "Ultralytics", "task": "detect", "imgsz": [320, 320], "names": names}
     for member in ({"temp_meta_txt": str(facts)}, {"metadata_json": json.dumps(facts)}):
         one = detector(tmp_path, tflite.with_members(model, **member), [])
@@ -240,7 +245,7 @@ def test_fomo_makes_boxes_of_cells_in_grey(tmp_path: Path, kind: str) -> None:
     scores[0, 2:4, 3, 1] = scores[0, 4, 4, 1] = 0.8  # touching, also at a corner: one object
     scores[0, 9, 9, 1] = 0.7
     scores[0, 2, 4, 2] = 0.9  # touches, but of another class
-    quantized = {"kind": "int8", "scale": 1 / 255, "zero": -128}
+    quantized: dict[str, Any] = {"kind": "int8", "scale": 1 / 255, "zero": -128}
     model = tflite.constant_model(
         [scores], shape=(1, 96, 96, 1), output_scales=[(1 / 255, -128)] if kind == "int8" else (),
         **(quantized if kind == "int8" else {}),
@@ -309,7 +314,9 @@ def test_every_layout_can_be_named_and_does_not_take_what_does_not_fit(tmp_path:
 def test_nan_and_infinity_give_no_boxes(tmp_path: Path, make: Callable[[], np.ndarray]) -> None:
     table = make()
     for value in (np.nan, np.inf, -np.inf, 1e38):
-        assert len(found(detector(tmp_path, tflite.constant_model([np.full_like(table, value)])))) == 0
+        assert (
+            len(found(detector(tmp_path, tflite.constant_model([np.full_like(table, value)])))) == 0
+        )
 
 
 def test_noise_above_the_threshold_is_bounded(tmp_path: Path) -> None:

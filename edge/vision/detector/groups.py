@@ -14,7 +14,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
         "animal", "badger", "bear", "bird", "boar", "bobcat", "brown bear", "cat", "cattle",
         "chicken", "coyote", "cow", "deer", "dog", "duck", "eagle", "elephant", "elk", "fox",
         "giraffe", "goat", "goose", "hare", "hedgehog", "horse", "jaguar", "kangaroo", "leopard",
-        "lion", "lynx", "monkey", "moose", "mouse", "otter", "owl", "pig", "polar bear", "rabbit",
+        "lion", "lynx", "monkey", "moose", "otter", "owl", "pig", "polar bear", "rabbit",
         "raccoon", "rat", "rhinoceros", "sheep", "skunk", "squirrel", "tiger", "turkey",
         "wild boar", "wild cat", "wolf", "zebra",
     ),

@@ -96,8 +96,10 @@ def read_file(path: Path) -> ModelFile:
             spec = msgspec.json.decode(members[SPEC], type=DetectorSpec)
             loaded = np.load(io.BytesIO(members[ANCHORS]), allow_pickle=False)
             anchors = checked_anchors(loaded, spec.box_scales)
-            if spec.format != FORMAT or spec.first_class_column not in (0, 1):
+            if spec.format != FORMAT:
                 raise ModelError(f"model {path}: attached data of format {spec.format}")
+            if spec.first_class_column not in (0, 1):
+                raise ValueError(f"first_class_column {spec.first_class_column}, not 0 or 1")
     return ModelFile(path, data, members, spec, anchors)
 
 
@@ -109,18 +111,20 @@ def read_regular(path: Path, limit: int) -> bytes:
         raise ModelError(f"model {path}: {explain(error)}") from error
     except ValueError as error:  # a NUL in the name
         raise ModelError(f"model {str(path)!r}: {error}") from error
-    with os.fdopen(descriptor, "rb") as stream:
-        facts = os.fstat(stream.fileno())
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe or device"
             raise ModelError(f"model {path}: it is {kind}, not a file")
         if facts.st_size > limit:
             size = f"{facts.st_size} bytes, more than the {limit} that are allowed"
             raise ModelError(f"model {path}: the file has {size}")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
             return stream.read(limit)
-        except OSError as error:
-            raise ModelError(f"model {path}: {explain(error)}") from error
+    except OSError as error:
+        raise ModelError(f"model {path}: {explain(error)}") from error
+    finally:
+        os.close(descriptor)
 
 
 def checked_anchors(anchors: npt.NDArray[np.generic], scales: tuple[float, ...]) -> Anchors:

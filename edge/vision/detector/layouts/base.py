@@ -135,4 +135,4 @@ def grid(size: tuple[int, int], strides: Sequence[int]) -> Real:
     for (columns, rows), stride in zip(grid_sizes(size, strides), strides, strict=True):
         row, column = np.divmod(np.arange(columns * rows), columns)
         parts.append(np.stack([column, row, np.full_like(row, stride)], axis=1))
-    return np.concatenate(parts).astype(np.float32)
+    return np.asarray(np.concatenate(parts), np.float32)
