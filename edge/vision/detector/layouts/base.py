@@ -17,7 +17,7 @@ from edge.vision.types import Detections
 Raw = npt.NDArray[Any]
 Real = npt.NDArray[np.float32]
 Decode = Callable[[Sequence[Raw], float], Detections]
-MAX_CANDIDATES = 1000  # boxes that enter NMS, so that noise can't make it expensive: 5 ms here
+MAX_CANDIDATES = 1000  # boxes that enter NMS, so that noise can't make it expensive: 10 ms here
 LARGEST_SHARE = 2.0  # a coordinate above this is in pixels, one below it is a share of the picture
 
 
