@@ -70,10 +70,15 @@ def info(
 @click.argument("name")
 @click.option("--from", "from_file", type=FILE, metavar="FILE", help="Use a copy of the download.")
 @click.option("--dir", "directory", type=FOLDER, metavar="DIR", help="Folder to install it in.")
-def fetch(name: str, from_file: Path | None, directory: Path | None) -> None:
-    """Download the model NAME of the catalogue, verify it and install it."""
+@click.option("--sha256", default="", metavar="HEX", help="Of the file, if NAME is an address.")
+def fetch(name: str, from_file: Path | None, directory: Path | None, sha256: str) -> None:
+    """Download the model NAME of the catalogue, verify it and install it.
+
+    NAME can also be the address (https://…) of a .tflite file or of a ZIP archive with one; then
+    --sha256 is needed.
+    """
     from edge.vision.detector import catalogue as catalog
 
-    with progress_bar(name) as update:
-        path = catalog.fetch(name, directory, from_file, update)
+    with progress_bar(name.rpartition("/")[2]) as update:
+        path = catalog.fetch(name, directory, from_file, update, sha256)
     click.echo(path)

@@ -63,18 +63,22 @@ class Model:
 
 def read_model(path: Path, settings: ModelSettings | None = None) -> Model:
     """Reads and checks a model. Raises ModelError with one sentence that names the file."""
-    return open_model(path, settings or ModelSettings())[0]
+    return open_model(path, settings or ModelSettings(), delegates=False)[0]
 
 
-def open_model(path: Path, settings: ModelSettings) -> tuple[Model, Interpreter]:
+def open_model(
+    path: Path, settings: ModelSettings, *, delegates: bool = True
+) -> tuple[Model, Interpreter]:
     """A model and its interpreter, with tensors for one picture.
 
+    delegates: as for `open_interpreter`; without them, the runtime opens a model faster and prints
+    nothing.
     Raises ModelError with one sentence that names the file, PermanentError without a runtime.
     """
     file = read_file(path)
     with readable(path, "the file"):
         try:
-            return _opened(file, settings)
+            return _opened(file, settings, delegates)
         except ModelError as error:
             raise ModelError(_named(path, str(error))) from error
 
@@ -83,7 +87,7 @@ def _named(path: Path, sentence: str) -> str:
     return sentence if str(path) in sentence else f"model {path}: {sentence}"
 
 
-def _opened(file: ModelFile, settings: ModelSettings) -> tuple[Model, Interpreter]:
+def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[Model, Interpreter]:
     graph = read_graph(file.flatbuffer)
     if problem := obstacle(graph):
         raise ModelError(problem)
@@ -95,6 +99,7 @@ def _opened(file: ModelFile, settings: ModelSettings) -> tuple[Model, Interprete
         file.flatbuffer,
         runtime=settings.runtime,
         threads=settings.threads,
+        delegates=delegates,
         input_shape=geometry.shape() if geometry.shape() != tensor.shape else None,
     )
     clues = _clues(file, graph, metadata, geometry, found, interpreter, settings)
