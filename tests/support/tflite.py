@@ -106,6 +106,7 @@ def constant_model(
     output_scales: Sequence[tuple[float, int]] = (),
     metadata: Mapping[str, bytes] | None = None,
     input_name: str = "",
+    output_names: Sequence[str] = (),
 ) -> bytes:
     """A model whose outputs are the given arrays (with their batch), whatever the picture.
 
@@ -124,7 +125,8 @@ def constant_model(
             raw = np.clip(np.round(values / step) + offset, -128, 127)
             indices.append(graph.tensor(values.shape, "int8", raw, scale=step, zero=offset))
         else:
-            indices.append(graph.tensor(values.shape, "float32", values))
+            name = output_names[number] if output_names else ""
+            indices.append(graph.tensor(values.shape, "float32", values, name=name))
     for name, content in (metadata or {}).items():
         graph.metadata(name, content)
     return graph.build([given], indices)

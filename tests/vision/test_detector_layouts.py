@@ -15,6 +15,7 @@ from edge.config.schema import ModelSettings
 from edge.errors import ConfigError, ModelError
 from edge.vision.detector import Detector
 from edge.vision.detector.layouts import LAYOUTS
+from edge.vision.detector.model_file import DetectorSpec, attach
 from edge.vision.types import Detections
 from tests.support import tflite
 from tests.support.metadata import mediapipe_options, tflite_metadata
@@ -323,3 +324,40 @@ def test_noise_above_the_threshold_is_bounded(tmp_path: Path) -> None:
     table = yolo8(pixels=True)
     table[:, 4:] = RANDOM.uniform(0.5, 1, table[:, 4:].shape)
     assert 0 < len(found(detector(tmp_path, tflite.constant_model([table])))) <= 1000
+
+
+def test_a_named_layout_needs_no_fitting_labels(tmp_path: Path) -> None:
+    """A transposed YOLOv8 has the shape of a YOLOX with one class less."""
+    model = tflite.constant_model([yolo8(pixels=True).transpose(0, 2, 1)])
+    with pytest.raises(
+        ModelError, match=r"outputs \(1x2100x24\) with 3 labels fit no known layout"
+    ):
+        detector(tmp_path, model, LABELS[:3])
+    one = detector(tmp_path, model, LABELS[:3], layout="yolo8")
+    assert "has 3 labels, but the model has 20 classes" in one.warnings[0]
+    assert_finds_the_objects(found(one))
+    (tmp_path / "model.txt").unlink()
+    with pytest.raises(ModelError, match=r"model\.tflite: .* It has no labels either: write"):
+        Detector(ModelSettings(), tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_raw_boxes_and_scores_of_the_same_width_are_told_apart(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    codes, scores, anchors = ssd(21)
+    scores = np.concatenate(
+        [scores[:, :1], scores[:, 4:5], scores[:, 20:21], scores[:, 1:2]], axis=1
+    )
+    spec = DetectorSpec(name="x", licence="", box_scales=(10, 10, 5, 5), score="none",
+                        first_class_column=1)  # fmt: skip
+    outputs, names = [codes[None], scores[None]], ["boxes", "scores"]
+    model = tflite.constant_model(
+        [outputs[place] for place in order], output_names=[names[place] for place in order]
+    )
+    attach(tmp_path / "model.tflite", model, labels=("a", "b", "c"), spec=spec, anchors=anchors)
+    detections = found(Detector(ModelSettings(), tmp_path / "model.tflite"))
+    expected = {0: OBJECTS[0][1], 1: OBJECTS[1][1], 2: OBJECTS[2][1]}
+    assert sorted(detections.class_ids.tolist()) == [0, 1, 2]
+    for class_id, box in zip(detections.class_ids.tolist(), detections.boxes_xyxy, strict=True):
+        assert np.abs(box - expected[class_id]).max() < 0.5

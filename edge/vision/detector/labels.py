@@ -50,7 +50,7 @@ def find_labels(
     """
     if labels_file:
         chosen = Path(labels_file).expanduser()
-        return parsed(read_regular(chosen, MAX_TEXT_BYTES), str(chosen))
+        return parsed(read_regular(chosen, MAX_TEXT_BYTES, "labels"), str(chosen))
     if names := ultralytics_names(metadata):
         filled = tuple(name.strip() or NAMELESS for name in names)
         return LabelList(filled, filled, "the metadata of Ultralytics")
@@ -61,7 +61,7 @@ def find_labels(
     for beside in (f"{path.stem}.labels.txt", f"{path.stem}.txt", "labels.txt", "labelmap.txt"):
         sibling = path.with_name(beside)
         if sibling.is_file():
-            return parsed(read_regular(sibling, MAX_TEXT_BYTES), str(sibling))
+            return parsed(read_regular(sibling, MAX_TEXT_BYTES, "labels"), str(sibling))
     return None
 
 

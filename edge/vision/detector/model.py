@@ -26,7 +26,7 @@ from edge.vision.detector.input import (
     input_table,
     range_of,
 )
-from edge.vision.detector.labels import LabelList, find_labels, fitted
+from edge.vision.detector.labels import MAX_CLASSES, LabelList, find_labels, fitted
 from edge.vision.detector.layouts import recognize
 from edge.vision.detector.layouts.base import Clues, Decoding, Layout
 from edge.vision.detector.metadata import Metadata, read_metadata
@@ -37,8 +37,14 @@ from edge.vision.detector.model_file import (
     ModelFile,
     read_file,
     readable,
+    sentence,
 )
 from edge.vision.detector.runtime import Interpreter, open_interpreter
+
+LABELS_WANTED = (
+    "write their names, one per line in the order of the training, to a text file with the model's "
+    "name beside it (NAME.txt), or set model.labels_file"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +86,7 @@ def open_model(
         try:
             return _opened(file, settings, delegates)
         except ModelError as error:
-            raise ModelError(_named(path, str(error))) from error
-
-
-def _named(path: Path, sentence: str) -> str:
-    return sentence if str(path) in sentence else f"model {path}: {sentence}"
+            raise ModelError(sentence(path, str(error))) from error
 
 
 def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[Model, Interpreter]:
@@ -103,10 +105,11 @@ def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[
         input_shape=geometry.shape() if geometry.shape() != tensor.shape else None,
     )
     clues = _clues(file, graph, metadata, geometry, found, interpreter, settings)
-    layout, decoding = recognize(clues, settings.layout)
+    layout, decoding = _recognized(clues, settings, found)
     plan = _input_plan(tensor, geometry, metadata, decoding, settings)
     if found is None:
-        raise ModelError(_no_labels(file.path, decoding.classes))
+        count = f" for its {decoding.classes} classes" if decoding.classes else ""
+        raise ModelError(f"it has no labels{count}: {LABELS_WANTED}")
     labels, warning = fitted(found, decoding.classes)
     model = Model(
         path=file.path,
@@ -121,6 +124,20 @@ def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[
         anchors=file.anchors,
     )
     return model, interpreter
+
+
+def _recognized(
+    clues: Clues, settings: ModelSettings, found: LabelList | None
+) -> tuple[Layout, Decoding]:
+    try:
+        layout, decoding = recognize(clues, settings.layout)
+    except ModelError as error:
+        if found is None:  # their number may be what is missing
+            raise ModelError(f"{error}. It has no labels either: {LABELS_WANTED}") from error
+        raise
+    if decoding.classes is not None and not 0 < decoding.classes <= MAX_CLASSES:
+        raise ModelError(f"it has {decoding.classes} classes; 1 to {MAX_CLASSES} are possible")
+    return layout, decoding
 
 
 def _clues(
@@ -188,11 +205,3 @@ def _attached_groups(file: ModelFile) -> dict[str, tuple[str, ...]] | None:
     if GROUPS not in file.members:
         return None
     return msgspec.json.decode(file.members[GROUPS], type=dict[str, tuple[str, ...]])
-
-
-def _no_labels(path: Path, classes: int | None) -> str:
-    wanted = f"{classes} names" if classes else "the names of its classes"
-    return (
-        f"model {path}: it has no labels: write {wanted}, one per line in the order of its "
-        f"training, to {path.stem}.txt beside it, or set model.labels_file"
-    )

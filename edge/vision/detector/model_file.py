@@ -79,8 +79,14 @@ def readable(path: Path, part: str) -> Iterator[None]:
     except PermanentError:
         raise
     except Exception as error:
-        kind = type(error).__name__
-        raise ModelError(f"model {path}: {part} is damaged or unknown ({kind}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(sentence(path, f"{part} is damaged or unknown ({reason})")) from error
+
+
+def sentence(path: Path, text: str) -> str:
+    """One line that names the file, without control characters from inside it."""
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return text if text.startswith(f"model {path}: ") else f"model {path}: {text}"
 
 
 def read_file(path: Path) -> ModelFile:
@@ -103,26 +109,29 @@ def read_file(path: Path) -> ModelFile:
     return ModelFile(path, data, members, spec, anchors)
 
 
-def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file; anything else is refused without waiting for it."""
+def read_regular(path: Path, limit: int, what: str = "model") -> bytes:
+    """The content of a regular file; anything else is refused without waiting for it.
+
+    what: the file is, for the message. Raises ModelError.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise ModelError(f"model {path}: {explain(error)}") from error
+        raise ModelError(f"{what} {path}: {explain(error)}") from error
     except ValueError as error:  # a NUL in the name
-        raise ModelError(f"model {str(path)!r}: {error}") from error
+        raise ModelError(f"{what} {str(path)!r}: {error}") from error
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe or device"
-            raise ModelError(f"model {path}: it is {kind}, not a file")
+            raise ModelError(f"{what} {path}: it is {kind}, not a file")
         if facts.st_size > limit:
             size = f"{facts.st_size} bytes, more than the {limit} that are allowed"
-            raise ModelError(f"model {path}: the file has {size}")
+            raise ModelError(f"{what} {path}: the file has {size}")
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
             return stream.read(limit)
     except OSError as error:
-        raise ModelError(f"model {path}: {explain(error)}") from error
+        raise ModelError(f"{what} {path}: {explain(error)}") from error
     finally:
         os.close(descriptor)
 

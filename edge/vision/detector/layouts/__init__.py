@@ -6,6 +6,8 @@ matches is used; `model.layout` names one where a file fits several or none.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edge.errors import ConfigError, ModelError
 from edge.vision.detector.layouts import (
     end_to_end,
@@ -37,6 +39,8 @@ LAYOUTS = (
 
 def recognize(clues: Clues, chosen: str) -> tuple[Layout, Decoding]:
     """chosen: a layout's name or `auto`. Raises ModelError with the end of a sentence."""
+    if chosen != "auto":
+        clues = replace(clues, named=True)
     rows = [one for one in LAYOUTS if chosen in ("auto", one.name)]
     if not rows:
         names = ", ".join(one.name for one in LAYOUTS)
@@ -47,7 +51,7 @@ def recognize(clues: Clues, chosen: str) -> tuple[Layout, Decoding]:
     shapes = ", ".join("x".join(map(str, one.shape)) for one in clues.outputs)
     if chosen != "auto":
         raise ModelError(f"its outputs ({shapes}) don't fit model.layout = {chosen!r}")
-    labels = f" with {max(clues.counts)} labels" if clues.counts else " without labels"
+    labels = f" with {max(clues.counts)} labels" if clues.counts else ""
     raise ModelError(
         f"its outputs ({shapes}){labels} fit no known layout of a detector; the layouts are "
         f"described in docs/models.md, and model.layout names one"

@@ -28,7 +28,8 @@ class Clues:
     outputs: in the graph's order, with their shapes for one picture. size: (width, height).
     counts: the numbers of classes that the labels can belong to, empty without labels.
     background: whether the first label is the background's. ultralytics: its metadata.
-    anchor_pairs: the setting model.anchors, (width, height) in cells.
+    anchor_pairs: the setting model.anchors, (width, height) in cells. named: whether the setting
+    model.layout names the layout that looks at these clues.
     """
 
     graph: Graph
@@ -42,6 +43,11 @@ class Clues:
     ultralytics: Mapping[str, Any] | None = None
     output_names: tuple[str, ...] = ()
     anchor_pairs: tuple[tuple[float, float], ...] = ()
+    named: bool = False
+
+    def may_have(self, classes: int) -> bool:
+        """Whether a number of classes is credible: that of the labels, or any if it must fit."""
+        return classes in self.counts or (self.named and classes > 0)
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

@@ -22,7 +22,7 @@ def match(clues: Clues) -> Decoding | None:
         return None
     rows, columns, channels = clues.shapes[0]
     sizes = [(clues.size[1] // stride, clues.size[0] // stride) for stride in STRIDES]
-    if (rows, columns) not in sizes or channels < 2 or channels - 1 not in clues.counts:
+    if (rows, columns) not in sizes or channels < 2 or not clues.may_have(channels - 1):
         return None
     return Decoding(_decoder(clues, channels - 1), channels - 1, "0..1")
 

@@ -24,7 +24,7 @@ def match(clues: Clues) -> Decoding | None:
     if not places or options.coordinates < ssd.BOX:
         raise ModelError(f"its outputs {widths} differ from its metadata: {options.coordinates} "
                          f"coordinates and {options.class_count} classes")  # fmt: skip
-    place = places[0] if len(places) == 1 else _place_of_boxes(clues)
+    place = places[0] if len(places) == 1 else ssd.place_of_boxes(clues)
     boxes, scores = clues.outputs[place], clues.outputs[1 - place]
     if any(math.prod(one.shape[1:-1]) != len(anchors) for one in clues.outputs):
         raise ModelError(f"its outputs don't have a row for each of the {len(anchors)} anchors")
@@ -38,12 +38,3 @@ def match(clues: Clues) -> Decoding | None:
     )
     decode = ssd.decoder(spec, anchors, boxes, scores, place, exponential=options.exponential)
     return Decoding(decode, options.class_count - background)
-
-
-def _place_of_boxes(clues: Clues) -> int:
-    """By the names in the metadata, where both outputs have the same width."""
-    names = [*clues.output_names, *(one.name for one in clues.outputs)]
-    for place, name in enumerate(names):
-        if any(word in name.lower() for word in ("location", "box")):
-            return place % 2
-    raise ModelError("its two outputs have the same shape, and no name tells which holds the boxes")

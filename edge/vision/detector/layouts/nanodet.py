@@ -40,7 +40,7 @@ def match(clues: Clues) -> Decoding | None:
     for strides in LEVELS:
         for bins in BINS:
             classes = columns - 4 * bins
-            if cell_count(clues.size, strides) == cells and classes in clues.counts:
+            if cell_count(clues.size, strides) == cells and clues.may_have(classes):
                 return Decoding(_decoder(clues, strides, classes), classes, "imagenet", bgr=True)
     return None
 

@@ -74,13 +74,26 @@ def match(clues: Clues) -> Decoding | None:
     if not options:
         wanted = " or ".join(str(first + count) for count in sorted(clues.counts))
         raise ModelError(f"its outputs are {sorted(widths)} wide, not {wanted} and {BOX}")
-    boxes, scores = (clues.outputs[place] for place in (options[0], 1 - options[0]))
+    place = options[0] if len(options) == 1 else place_of_boxes(clues)
+    boxes, scores = clues.outputs[place], clues.outputs[1 - place]
     for tensor in (boxes, scores):
         rows = math.prod(tensor.shape[1:-1])
         if rows != len(anchors):
             raise ModelError(f"it has {rows} boxes, but {len(anchors)} anchors are attached")
-    decode = decoder(spec, anchors, boxes, scores, options[0])
+    decode = decoder(spec, anchors, boxes, scores, place)
     return Decoding(decode, scores.shape[-1] - first, "-1..1")
+
+
+def place_of_boxes(clues: Clues) -> int:
+    """Where both outputs have the same width: by their names, or by the activation of scores."""
+    names = [*clues.output_names, *(one.name for one in clues.outputs)]
+    for place, name in enumerate(names):
+        if any(word in name.lower() for word in ("location", "box")):
+            return place % 2
+    active = [clues.graph.activated(one) for one in clues.outputs]
+    if active.count(True) == 1:
+        return 1 - active.index(True)
+    raise ModelError("its two outputs have the same shape, and no name tells which holds the boxes")
 
 
 def decoder(

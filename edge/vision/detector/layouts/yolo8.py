@@ -56,7 +56,7 @@ def _classes(clues: Clues, columns: int, *, sure: bool) -> int | None:
     count = columns - COORDINATES
     if count < 1:
         return None
-    return count if sure or count in clues.counts else None
+    return count if sure or clues.may_have(count) else None
 
 
 def _decoder(clues: Clues, place: int, classes: int, columns_first: bool) -> Decode:

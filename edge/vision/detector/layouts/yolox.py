@@ -39,7 +39,7 @@ def match(clues: Clues) -> Decoding | None:
     rows, columns = clues.shapes[0]
     classes = columns - OBJECTNESS - 1
     strides = next((s for s in STRIDES if cell_count(clues.size, s) == rows), None)
-    if strides is None or classes not in clues.counts:
+    if strides is None or not clues.may_have(classes):
         return None  # without labels of that number it may be a YOLOv8 or a NanoDet
     return Decoding(_decoder(clues, strides), classes, "0..255", bgr=True)
 
