@@ -191,3 +191,16 @@ def test_two_inputs_are_refused(tmp_path: Path) -> None:
 def test_another_type_of_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its input is int64"):
         opened(tmp_path, tflite.constant_model([END_TO_END], SIZE, kind="int64"))
+
+
+def test_what_the_file_or_a_setting_says_against_the_scale_is_a_warning(tmp_path: Path) -> None:
+    quantized: dict[str, Any] = {"kind": "int8", "scale": 2 / 255, "zero": -1}
+    metadata = {"TFLITE_METADATA": tflite_metadata(mean=[0.0], std=[1.0])}
+    model = tflite.constant_model([END_TO_END], SIZE, metadata=metadata, **quantized)
+    one = opened(tmp_path, model)
+    assert one.model.input.range.name == "-1..1"
+    assert "NormalizationOptions say that its input is 0..255, but -1..1" in one.warnings[0]
+    plain = tflite.constant_model([END_TO_END], SIZE, **quantized)
+    assert opened(tmp_path, plain).warnings == ()
+    (warning,) = opened(tmp_path, plain, input_range="0..1").warnings
+    assert "model.input_range says that its input is 0..1, but it holds -0.996 to 1" in warning

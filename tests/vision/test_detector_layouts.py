@@ -225,8 +225,10 @@ def yolo2() -> np.ndarray:
     return table.reshape(1, 10, 10, 125).astype(np.float32)
 
 
-def test_yolo2_with_its_anchors(tmp_path: Path) -> None:
-    one = detector(tmp_path, tflite.constant_model([yolo2()]), anchors=ANCHORS)
+@pytest.mark.parametrize("shape", [(1, 10, 10, 125), (1, 10, 10, 5, 25)])
+def test_yolo2_with_its_anchors(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    model = tflite.constant_model([yolo2().reshape(shape)])
+    one = detector(tmp_path, model, anchors=ANCHORS)
     assert one.model.layout.name == "yolo2"
     assert_finds_the_objects(found(one))
 

@@ -1,7 +1,7 @@
 """Reads flatbuffers by the numbers of their fields, as a schema's compatibility rules allow.
 
 A field keeps its number for ever, so that the few numbers in `graph` and `metadata` hold for every
-version of TFLite. The generated readers know all fields, but cost 0.2 s and 10 MB at each start.
+version of TFLite. The generated readers know all fields, but cost 0.2 s at each start.
 """
 
 from __future__ import annotations

@@ -157,6 +157,25 @@ def range_of(
     raise ModelError(f"its input holds {low:.3g} to {high:.3g}, and {QUESTION}")
 
 
+def contradiction(
+    tensor: Tensor, used: Range, source: str, normalization: Normalization | None
+) -> str | None:
+    """A sentence if what the file states, or what was set, doesn't fit the input's own scale."""
+    span = tensor.real_range
+    if span is not None and not _agrees(used, span):
+        return (
+            f"{source} says that its input is {used.name}, but it holds {span[0]:.3g} to "
+            f"{span[1]:.3g}: check with edge models info --try that it finds objects"
+        )
+    stated = _normalized(normalization) if normalization else None
+    if stated is not None and stated.name != used.name:
+        return (
+            f"NormalizationOptions say that its input is {stated.name}, but {used.name} from "
+            f"{source} is used: check with edge models info --try that it finds objects"
+        )
+    return None
+
+
 def _normalized(values: Normalization) -> Range:
     mean, std = np.broadcast_arrays(np.array(values.mean), np.array(values.std))
     low, high = tuple((-mean / std).tolist()), tuple(((255 - mean) / std).tolist())

@@ -22,6 +22,7 @@ from edge.vision.detector.input import (
     Geometry,
     InputPlan,
     Range,
+    contradiction,
     geometry_of,
     input_table,
     range_of,
@@ -107,10 +108,7 @@ def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[
     clues = _clues(file, graph, metadata, geometry, found, interpreter, settings)
     layout, decoding = _recognized(clues, settings, found)
     plan = _input_plan(tensor, geometry, metadata, decoding, settings)
-    if found is None:
-        count = f" for its {decoding.classes} classes" if decoding.classes else ""
-        raise ModelError(f"it has no labels{count}: {LABELS_WANTED}")
-    labels, warning = fitted(found, decoding.classes)
+    labels, mismatch = _labels(found, decoding.classes)
     model = Model(
         path=file.path,
         flatbuffer=file.flatbuffer,
@@ -119,7 +117,14 @@ def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[
         layout=layout,
         decoding=decoding,
         input=plan,
-        warnings=(f"model {file.path}: {warning}",) if warning else (),
+        warnings=tuple(
+            sentence(file.path, text)
+            for text in (
+                mismatch,
+                contradiction(tensor, plan.range, plan.source, metadata.normalization),
+            )
+            if text
+        ),
         spec=file.spec,
         anchors=file.anchors,
     )
@@ -138,6 +143,13 @@ def _recognized(
     if decoding.classes is not None and not 0 < decoding.classes <= MAX_CLASSES:
         raise ModelError(f"it has {decoding.classes} classes; 1 to {MAX_CLASSES} are possible")
     return layout, decoding
+
+
+def _labels(found: LabelList | None, classes: int | None) -> tuple[tuple[str, ...], str | None]:
+    if found is None:
+        count = f" for its {classes} classes" if classes else ""
+        raise ModelError(f"it has no labels{count}: {LABELS_WANTED}")
+    return fitted(found, classes)
 
 
 def _clues(

@@ -1,11 +1,14 @@
 """YOLOv2 and Tiny-YOLOv2: [1, rows, columns, anchors * (5 + classes)], not activated.
 
+Some exporters split the last side: [1, rows, columns, anchors, 5 + classes].
+
 Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2016. The file doesn't hold the anchors:
 `model.anchors` gives them, in cells.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,9 +33,10 @@ MAX_LOG_SIZE = 10.0  # keeps exp finite for damaged values
 
 
 def match(clues: Clues) -> Decoding | None:
-    if len(clues.shapes) != 1 or len(clues.shapes[0]) != 3:
+    if len(clues.shapes) != 1 or len(clues.shapes[0]) not in (3, 4):
         return None
-    rows, columns, channels = clues.shapes[0]
+    rows, columns, *last = clues.shapes[0]
+    channels = math.prod(last)
     if (rows, columns) != (clues.size[1] // STRIDE, clues.size[0] // STRIDE):
         return None
     fitting = [n for n in range(1, 10) if not channels % n and channels // n - 5 in clues.counts]
@@ -55,7 +59,7 @@ def match(clues: Clues) -> Decoding | None:
 
 def _decoder(clues: Clues, anchors: Real) -> Decode:
     (tensor,) = clues.outputs
-    rows, columns, _ = clues.shapes[0]
+    rows, columns = clues.shapes[0][:2]
     grid_size = np.array([columns, rows], np.float32)
 
     def decode(outputs: Sequence[Raw], min_score: float) -> Detections:
