@@ -174,6 +174,24 @@ def test_deep_metadata_is_refused(tmp_path: Path) -> None:
             read_model(tflite.saved(tmp_path / "m.tflite", model))
 
 
+@pytest.mark.parametrize("name", ["mediapipe", "task_library"])
+def test_any_damage_to_a_small_model_gives_one_sentence_or_boxes(tmp_path: Path, name: str) -> None:
+    """Most of these files is structure: tables of the graph, metadata, anchors, the archive."""
+    content = (Path(__file__).parent / f"frameworks/{name}.tflite").read_bytes()
+    random, path, sentences = np.random.default_rng(5), tmp_path / "m.tflite", list[str]()
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in random.integers(8, len(content), 4):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            Detector(ModelSettings(), path)
+        except ModelError as error:
+            sentences.append(str(error))
+    assert len(sentences) > 20
+    assert all(str(path) in sentence and sentence.isprintable() for sentence in sentences)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_any_damage_to_the_shipped_model_gives_one_sentence(tmp_path: Path, seed: int) -> None:
     """Flipped bytes in the graph's tables and in the attached archive, cuts, and doubled parts."""
@@ -200,4 +218,38 @@ def test_any_damage_to_the_shipped_model_gives_one_sentence(tmp_path: Path, seed
         except ModelError as error:
             sentences.append(str(error))
     assert len(sentences) > 20
-    assert all(str(path) in sentence and "\n" not in sentence for sentence in sentences)
+    assert all(str(path) in sentence and sentence.isprintable() for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "expected"),
+    [(GOOD[:3], "9 boxes, but anchors of the shape 3x4"), (GOOD[:0], "9 boxes, but anchors"),
+     (GOOD * np.nan, "not finite"), (GOOD * np.inf, "not finite"), (GOOD * 0, "not above 0")],
+)  # fmt: skip
+def test_anchors_in_the_graph_are_checked_before_the_runtime_reads_them(
+    tmp_path: Path, anchors: np.ndarray, expected: str
+) -> None:
+    codes, scores = np.zeros((9, 4), np.float32), np.full((9, 3), 0.5, np.float32)
+    model = tflite.postprocess_model(codes, scores, anchors.astype(np.float32))
+    with pytest.raises(ModelError, match=f"m.tflite: .*{expected}"):
+        read_model(tflite.saved(tmp_path / "m.tflite", model, ["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    "damage", [b"max_detections", b"num_classes", b"h_scale", b"nms_iou_threshold"]
+)
+def test_damaged_options_of_the_operator_do_not_reach_the_runtime(
+    tmp_path: Path, damage: bytes
+) -> None:
+    """The runtime reads them unchecked: a wrong byte there ended the whole process."""
+    content = (Path(__file__).parent / "frameworks/task_library.tflite").read_bytes()
+    for byte in (b"\xca", b"\0"):
+        broken = content.replace(damage, byte + damage[1:])
+        assert broken != content
+        with pytest.raises(ModelError, match="TFLite_Detection_PostProcess lacks its options"):
+            read_model(tflite.saved(tmp_path / "m.tflite", broken))
+    codes, scores = np.zeros((9, 4), np.float32), np.full((9, 3), 0.5, np.float32)
+    model = tflite.postprocess_model(codes, scores, GOOD, classes=20_000)
+    path = tflite.saved(tmp_path / "m.tflite", model)
+    with pytest.raises(ModelError, match="has num_classes 20000, not 1 to"):
+        read_model(path)

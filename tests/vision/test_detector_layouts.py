@@ -363,3 +363,10 @@ def test_raw_boxes_and_scores_of_the_same_width_are_told_apart(
     assert sorted(detections.class_ids.tolist()) == [0, 1, 2]
     for class_id, box in zip(detections.class_ids.tolist(), detections.boxes_xyxy, strict=True):
         assert np.abs(box - expected[class_id]).max() < 0.5
+
+
+def test_a_score_whose_scale_reaches_above_one_is_one(tmp_path: Path) -> None:
+    table = np.zeros((1, 300, 6), np.float32)
+    table[0, 0] = [0.1, 0.1, 0.5, 0.5, 1.02, 1.02]
+    model = tflite.constant_model([table], output_scales=[(0.004, -128)])
+    assert found(detector(tmp_path, model)).scores.tolist() == [1.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from edge.vision.detector.model import open_model
 from edge.vision.detector.model_file import readable
 from edge.vision.types import Detections
 
+LARGEST_SCORE = 1.5  # the scale of a quantized score may reach a little above 1
 LARGEST_COORDINATE = 10.0  # shares of the input; only damaged boxes reach further
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,8 @@ class Detector:
         boxes = found.boxes_xyxy
         finite = np.abs(boxes).max(axis=1, initial=0) <= LARGEST_COORDINATE  # False for NaN
         ordered = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        return found[known & finite & ordered & (found.scores <= 1.01)]
+        kept = found[known & finite & ordered & (found.scores <= LARGEST_SCORE)]
+        return replace(kept, scores=np.minimum(kept.scores, 1))
 
 
 def _one(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -74,7 +74,7 @@ class Operator:
 class Graph:
     """The first subgraph of a model.
 
-    metadata: its named buffers. signature_names: of the outputs, by index of the tensor.
+    metadata: its named buffers. buffers: all, by number.
     """
 
     tensors: tuple[Tensor, ...]
@@ -82,11 +82,17 @@ class Graph:
     outputs: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     metadata: dict[str, bytes]
-    signature_names: dict[int, str]
+    buffers: list[Table]
 
     def custom(self, name: str) -> Operator | None:
         """The only operator of that name."""
         return next((one for one in self.operators if one.custom == name), None)
+
+    def constant(self, tensor: Tensor) -> npt.NDArray[Any]:
+        """The stored values of a float32 tensor, empty if it has none or is of another type."""
+        if tensor.kind != "float32" or not 0 < tensor.buffer < len(self.buffers):
+            return np.zeros(0, np.float32)
+        return np.frombuffer(self.buffers[tensor.buffer].array(0, "uint8").tobytes(), "<f4")
 
     def activated(self, tensor: Tensor) -> bool | None:
         """Whether a logistic or softmax operator made (a part of) a tensor; None: no operator did.
@@ -130,11 +136,7 @@ def read_graph(data: bytes) -> Graph:
         outputs=tuple(tensors[index] for index in main.array(2, "int32") if index >= 0),
         operators=tuple(_operator(codes, table) for table in main.tables(3)),
         metadata=metadata,
-        signature_names={
-            pair.number(1, "uint32"): pair.text(0)
-            for signature in model.tables(7)
-            for pair in signature.tables(1)
-        },
+        buffers=buffers,
     )
 
 

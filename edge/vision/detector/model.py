@@ -30,6 +30,7 @@ from edge.vision.detector.input import (
 from edge.vision.detector.labels import MAX_CLASSES, LabelList, find_labels, fitted
 from edge.vision.detector.layouts import recognize
 from edge.vision.detector.layouts.base import Clues, Decoding, Layout
+from edge.vision.detector.layouts.postprocess import check_operator
 from edge.vision.detector.metadata import Metadata, read_metadata
 from edge.vision.detector.model_file import (
     GROUPS,
@@ -94,6 +95,7 @@ def _opened(file: ModelFile, settings: ModelSettings, delegates: bool) -> tuple[
     graph = read_graph(file.flatbuffer)
     if problem := obstacle(graph):
         raise ModelError(problem)
+    check_operator(graph)
     metadata = read_metadata(graph.metadata, file.members)
     (tensor,) = graph.inputs
     geometry = geometry_of(tensor, settings.input_px or _exported_px(metadata))

@@ -7,6 +7,7 @@ any order and under any name (tensorflow/lite/kernels/detection_postprocess.cc).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,17 @@ from edge.vision.detector.graph import Graph, Operator
 from edge.vision.detector.layouts.base import Clues, Decoding, Raw, real
 from edge.vision.types import Detections
 
+REQUIRED = {
+    "max_detections", "max_classes_per_detection", "num_classes", "nms_score_threshold",
+    "nms_iou_threshold", "y_scale", "x_scale", "h_scale", "w_scale",
+}  # fmt: skip
+LIMITS = {
+    "max_detections": (1, 10_000), "max_classes_per_detection": (1, 1000),
+    "num_classes": (1, 10_000),
+    "detections_per_class": (1, 10_000),
+    "nms_score_threshold": (-1e9, 1), "nms_iou_threshold": (0, 1),
+    "y_scale": (1e-3, 1e6), "x_scale": (1e-3, 1e6), "h_scale": (1e-3, 1e6), "w_scale": (1e-3, 1e6),
+}  # fmt: skip
 MOBILENET = ("mobilenet", "mobile_net", "mobiledet", "normalized_input_image_tensor")
 
 
@@ -62,12 +74,47 @@ def _order(clues: Clues, operator: Operator) -> list[int]:
     return [order[role] for role in range(4)]
 
 
-def _class_count(operator: Operator) -> int | None:
-    """The operator's option num_classes, which doesn't count the background."""
-    if not operator.options:
-        return None
-    options = flexbuffers.GetRoot(operator.options).AsMap
-    return int(options["num_classes"].AsInt)
+def check_operator(graph: Graph) -> None:
+    """Refuses options and anchors that the runtime's operator would read without a check.
+
+    Damaged ones end the whole process, or give boxes of whatever lies behind the anchors.
+    Raises ModelError with the end of a sentence.
+    """
+    operator = graph.custom(POSTPROCESS)
+    if operator is None:
+        return
+    options = _options(operator)
+    for name, (lowest, highest) in LIMITS.items():
+        if not lowest <= options.get(name, lowest) <= highest:
+            raise ModelError(f"{POSTPROCESS} has {name} {options[name]}, not {lowest} to {highest}")
+    _check_anchors(graph, operator)
+    if missing := REQUIRED - set(options):
+        raise ModelError(f"{POSTPROCESS} lacks its options {', '.join(sorted(missing))}")
+
+
+def _check_anchors(graph: Graph, operator: Operator) -> None:
+    boxes, _, anchors = (graph.tensors[index] for index in operator.inputs[:3])
+    wanted = math.prod(boxes.shape[1:-1])
+    if len(anchors.shape) != 2 or anchors.shape[1] != 4 or anchors.shape[0] < max(1, wanted):
+        shown = "x".join(map(str, anchors.shape))
+        raise ModelError(f"it has {wanted} boxes, but anchors of the shape {shown}")
+    values = graph.constant(anchors)
+    if not np.isfinite(values).all() or (values.reshape(-1, 4)[:, 2:] <= 0).any():
+        raise ModelError("its anchors are not finite, or have sizes that are not above 0")
+
+
+def _options(operator: Operator) -> dict[str, float]:
+    """The operator's numeric options by name; none if they are damaged."""
+    try:
+        values = flexbuffers.GetRoot(operator.options).AsMap.Value
+    except Exception:  # whatever a damaged buffer makes the reader raise
+        return {}
+    return {str(name): value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _class_count(operator: Operator) -> int:
+    """The option num_classes, which doesn't count the background."""
+    return int(_options(operator)["num_classes"])
 
 
 def _convention(graph: Graph) -> str | None:
