@@ -370,3 +370,10 @@ def test_a_score_whose_scale_reaches_above_one_is_one(tmp_path: Path) -> None:
     table[0, 0] = [0.1, 0.1, 0.5, 0.5, 1.02, 1.02]
     model = tflite.constant_model([table], output_scales=[(0.004, -128)])
     assert found(detector(tmp_path, model)).scores.tolist() == [1.0]
+
+
+def test_raw_boxes_without_anchors_are_named(tmp_path: Path) -> None:
+    """MediaPipe's own models for faces and palms, which leave the anchors to a graph."""
+    outputs = [np.zeros((1, 896, 16), np.float32), np.zeros((1, 896, 1), np.float32)]
+    with pytest.raises(ModelError, match="raw boxes and scores, but it holds no anchors"):
+        detector(tmp_path, tflite.constant_model(outputs, (128, 128)), ["face"])

@@ -60,7 +60,7 @@ class Detector:
             min_score = self._settings.min_score
         self._write(canvas)
         self._interpreter.invoke()
-        outputs = [self._interpreter.get_tensor(index)[0:] for index in self._outputs]
+        outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
         with np.errstate(all="ignore"):  # NaN and infinity of a damaged model are dropped below
             raw = self._plausible(self.model.decoding.decode([_one(o) for o in outputs], min_score))
         kept = raw[suppressed(raw, self._kinds[raw.class_ids], self._settings.max_iou)]

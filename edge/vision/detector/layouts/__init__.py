@@ -51,8 +51,22 @@ def recognize(clues: Clues, chosen: str) -> tuple[Layout, Decoding]:
     shapes = ", ".join("x".join(map(str, one.shape)) for one in clues.outputs)
     if chosen != "auto":
         raise ModelError(f"its outputs ({shapes}) don't fit model.layout = {chosen!r}")
+    if _are_raw_boxes(clues):
+        raise ModelError(
+            f"its outputs ({shapes}) are raw boxes and scores, but it holds no anchors: export it "
+            "with TFLite_Detection_PostProcess, or attach anchors (docs/models.md)"
+        )
     labels = f" with {max(clues.counts)} labels" if clues.counts else ""
     raise ModelError(
         f"its outputs ({shapes}){labels} fit no known layout of a detector; the layouts are "
         f"described in docs/models.md, and model.layout names one"
     )
+
+
+def _are_raw_boxes(clues: Clues) -> bool:
+    """Two lists of the same length, one of them with at least four numbers a row."""
+    shapes = clues.shapes
+    if len(shapes) != 2 or any(len(shape) != 2 for shape in shapes):
+        return False
+    (rows, columns), (other_rows, other_columns) = shapes
+    return rows == other_rows and max(columns, other_columns) >= 4

@@ -70,13 +70,16 @@ class Decoding:
     bgr: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """One row of the table. question: what to set where a file fits, but doesn't tell enough."""
+    """One row of the table. match: the decoding of a model, or None if it has another layout.
 
-    def __init__(self, name: str, about: str, match: Callable[[Clues], Decoding | None]) -> None:
-        self.name = name
-        self.about = about
-        self.match = match
+    `match` raises ModelError with the end of a sentence where a model fits but tells too little.
+    """
+
+    name: str
+    about: str
+    match: Callable[[Clues], Decoding | None]
 
 
 def real(raw: Raw, tensor: Tensor) -> Real:
