@@ -29,8 +29,12 @@ RANDOM = np.random.default_rng(7)
 
 
 def detector(path: Path, model: bytes, labels: list[str] | None = None, **settings) -> Detector:
+    """The detector of a model, which finds nothing where no score is high enough."""
     tflite.saved(path / "model.tflite", model, LABELS if labels is None else labels)
-    return Detector(ModelSettings(**settings), path / "model.tflite")
+    one = Detector(ModelSettings(**settings), path / "model.tflite")
+    nothing = found(one, 2.0)
+    assert (nothing.boxes_xyxy.shape, nothing.scores.shape) == ((0, 4), (0,))
+    return one
 
 
 def found(one: Detector, min_score: float = 0.5) -> Detections:

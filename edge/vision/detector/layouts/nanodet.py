@@ -73,7 +73,7 @@ def _decoder(clues: Clues, strides: tuple[int, ...], classes: int) -> Decode:
 
 def _distances(logits: Real) -> Real:
     """The mean of each side's distribution: (n, 4 * bins) -> (n, 4), left top right bottom."""
-    sides = logits.reshape(len(logits), 4, -1)
+    sides = logits.reshape(len(logits), 4, logits.shape[1] // 4)  # also for no rows
     weights = np.exp(sides - sides.max(axis=2, keepdims=True))
     weights /= weights.sum(axis=2, keepdims=True)
     return np.asarray(weights @ np.arange(sides.shape[2], dtype=np.float32))
