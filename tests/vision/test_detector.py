@@ -207,6 +207,20 @@ def test_models_are_found_by_name_and_a_misspelt_name_is_corrected(tmp_path: Pat
         find_model(str(tmp_path / "absent.tflite"))
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-this-name/m.tflite", "a\0b", "a\x1b[31m"])
+def test_a_name_that_can_be_no_file_is_one_error(name: str) -> None:
+    with pytest.raises(ModelError):
+        find_model(name)
+
+
+def test_a_folder_does_not_hide_an_installed_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / DEFAULT_MODEL).mkdir()
+    assert find_model(DEFAULT_MODEL) == PERSON
+
+
 def test_a_fetched_model_is_one_file_with_its_labels(coco: Path) -> None:
     model = read_model(coco)
     assert model.labels[0] == "person"

@@ -90,14 +90,21 @@ def installed_models() -> dict[str, Path]:
 
 def find_model(name_or_path: str) -> Path:
     """The file of a model in a configuration. Raises ModelError with the nearest name."""
+    with readable(Path(name_or_path[:100]), "the name"):  # too long, or of an unknown home folder
+        return _found(name_or_path)
+
+
+def _found(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    installed, name = installed_models(), name_or_path.removesuffix(".tflite")
+    if name in installed:
+        return installed[name]
     if path.exists():  # a folder or a pipe is refused with its own sentence when it is read
         return path
     if len(path.parts) > 1:
         raise ModelError(f"model {name_or_path}: there is no such file")
-    installed, name = installed_models(), name_or_path.removesuffix(".tflite")
-    if name in installed:
-        return installed[name]
     if name in load_catalog():
         raise ModelError(f"model {name} is not installed: edge models fetch {name}")
     nearest = suggestion(name, [*installed, *load_catalog()])
