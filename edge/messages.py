@@ -158,6 +158,7 @@ class Detection(Message, frozen=True, kw_only=True, tag="detection"):
 class Track(Message, frozen=True, kw_only=True, tag="track"):
     """An object over time: new, updated or ended.
 
+    group: of the label, for example animal; empty if it has none.
     velocity: of the box's centre, in picture widths and heights per second (x, y).
     age_s: time since the first detection.
     """
@@ -172,6 +173,7 @@ class Track(Message, frozen=True, kw_only=True, tag="track"):
     box_px: BoxPx
     velocity: tuple[float, float]
     age_s: float
+    group: str = ""
 
     @property
     def topic_parts(self) -> tuple[str, ...]:
@@ -181,6 +183,7 @@ class Track(Message, frozen=True, kw_only=True, tag="track"):
 class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     """A rule was met. A JPEG of the object may follow as third part.
 
+    group: of the label, for example animal; empty if it has none.
     latency_ms: from the exposure of the frame that confirmed the event to the publication.
     captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
     exactly one `capture` message for each.
@@ -198,6 +201,7 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     frame_index: Count
     latency_ms: float
     captures: tuple[str, ...]
+    group: str = ""
 
     @property
     def topic_parts(self) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ class CountingDetector:
         self.detector, self.labels, self.input_size = (
             detector, detector.labels, detector.input_size,
         )  # fmt: skip
+        self.groups = detector.groups
         self.invocations = 0
 
     def detect(self, canvas: Luma, min_score: float | None = None) -> Any:

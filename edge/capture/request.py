@@ -13,7 +13,7 @@ from edge.vision.types import Frame
 class TrackInfo:
     """The object of an event, as its sidecar describes it.
 
-    box_xyxy_px: pixels of the main picture. box_xyxy: the same box in 0..1.
+    box_xyxy_px: pixels of the main picture. box_xyxy: the same box in 0..1. group: of the label.
     """
 
     id: int
@@ -21,6 +21,7 @@ class TrackInfo:
     score: float
     box_xyxy_px: tuple[float, float, float, float]
     box_xyxy: tuple[float, float, float, float]
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

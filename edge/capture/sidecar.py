@@ -31,14 +31,18 @@ Number: TypeAlias = Annotated[float, Meta(ge=-1e9, le=1e9)]
 BoxXyxy: TypeAlias = tuple[Number, Number, Number, Number]
 
 
-class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1."""
+class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object. box_xyxy_px: pixels of the main picture; box_xyxy: the same box in 0..1.
+
+    group: of the label, for example animal; absent if it has none.
+    """
 
     id: Annotated[int, Meta(ge=-(2**53), le=2**53)]
     label: str
     score: Number
     box_xyxy_px: BoxXyxy
     box_xyxy: BoxXyxy
+    group: str = ""
 
 
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -146,6 +150,7 @@ def event_entry(request: CaptureRequest) -> EventEntry:
         else TrackEntry(
             id=track.id,
             label=track.label,
+            group=track.group,
             score=round(track.score, 3),
             box_xyxy_px=_rounded(track.box_xyxy_px, 1),
             box_xyxy=_rounded(track.box_xyxy, 4),

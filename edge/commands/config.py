@@ -22,10 +22,10 @@ def check_config(file: Path | None) -> None:
 
     settings = load(file)
     try:
-        labels = read_model(find_model(settings.model.file)).labels
+        model = read_model(find_model(settings.model.file), settings.model)
     except ModelError as error:
         raise ConfigError(str(error)) from error
-    problems = [*check_source(settings.source), *check_labels(settings, labels)]
+    problems = [*check_source(settings.source), *check_labels(settings, model.labels, model.groups)]
     if problems:
         raise ConfigError(problems)
     click.echo("configuration is valid")

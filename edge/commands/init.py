@@ -112,7 +112,8 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     settings = loads(text)
     model = model_for(answers)
     try:
-        problems = check_labels(settings, read_model(find_model(model)).labels)
+        read = read_model(find_model(model))
+        problems = check_labels(settings, read.labels, read.groups)
         missing = ""
     except ModelError:
         problems, missing = [], f"the model is not installed: run edge models fetch {model}"

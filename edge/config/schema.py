@@ -37,6 +37,7 @@ Bytes = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
 TimeSpan = Annotated[
     str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 ]
+AnchorSide = Annotated[float, Meta(gt=0, le=100)]
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z", title="name of letters, digits, _ and -")
@@ -248,7 +249,7 @@ class SchedulerSettings(Section, frozen=True):
 
 
 class ModelSettings(Section, frozen=True):
-    """The detector: any SSD-style TFLite model."""
+    """The detector: any TFLite model whose layout is known (see docs/models.md)."""
 
     file: Annotated[
         PathText,
@@ -269,6 +270,35 @@ class ModelSettings(Section, frozen=True):
         Share,
         _about("two boxes of one class that overlap by more than this (IoU) are one object"),
     ] = 0.45
+    layout: Annotated[
+        str,
+        Meta(pattern=r"\A[a-z0-9-]{1,32}\Z"),
+        _about("layout of the outputs (docs/models.md); auto = read from the file", title="name"),
+    ] = "auto"
+    labels_file: Annotated[
+        PathText, _about("text file with one label per line; empty = attached or beside the model")
+    ] = ""
+    input_range: Annotated[
+        Literal["auto", "-1..1", "0..1", "0..255", "imagenet"],
+        _about("values of black and white in the input; auto = read from the file"),
+    ] = "auto"
+    channels: Annotated[
+        Literal["auto", "rgb", "bgr"],
+        _about("order of colours in the input; auto = the order of the layout"),
+    ] = "auto"
+    input_px: Annotated[
+        int,
+        Meta(ge=0, le=4096),
+        _about("width and height of the input, for models without a fixed size; 0 = of the file"),
+    ] = 0
+    anchors: Annotated[
+        tuple[tuple[AnchorSide, AnchorSide], ...],
+        Meta(max_length=16),
+        _about(
+            "anchors of YOLOv2 models in cells, as in the line anchors= of their .cfg file",
+            title="list of pairs [width, height]",
+        ),
+    ] = ()
 
 
 class TrackerSettings(Section, frozen=True):
@@ -316,7 +346,9 @@ class TriggerRule(Section, frozen=True):
 
     name: Annotated[Name, _about("name of the rule in topics and file names")]
     labels: Annotated[
-        tuple[str, ...], Meta(max_length=1000), _about("labels of the model; empty = any")
+        tuple[str, ...],
+        Meta(max_length=1000),
+        _about("labels of the model, or groups of them such as animal and vehicle; empty = any"),
     ] = ()
     min_score: Annotated[Share, _about("lowest score of a look that counts")] = 0.5
     zones: Annotated[

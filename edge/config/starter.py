@@ -15,11 +15,9 @@ from edge.config.words import toml_value
 MANY_CLASSES = "coco_ssd_mobilenet_v1"  # for labels that the default model lacks
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "people": ("person",),
-    "animals": (
-        "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe",
-    ),
-    "vehicles": ("bicycle", "car", "motorcycle", "bus", "truck", "boat"),
-}  # fmt: skip
+    "animals": ("animal",),  # these two are groups of labels (edge/vision/detector/groups.py)
+    "vehicles": ("vehicle",),
+}
 
 Rule = tuple[str, tuple[str, ...]]  # name and labels
 

@@ -40,6 +40,7 @@ class TimedDetector:
         self._progress = progress
         self.invocation = Stage()
         self.labels = detector.labels
+        self.groups = detector.groups
         self.input_size = detector.input_size
 
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:

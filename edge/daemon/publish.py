@@ -60,7 +60,7 @@ class TrackChanges:
     """Makes messages about tracks that began, were looked at or ended."""
 
     def __init__(self) -> None:
-        self._known: dict[int, str] = {}
+        self._known: dict[int, tuple[str, str]] = {}  # label and group of each
 
     def __call__(self, analysis: Analysis, size: Size) -> Iterator[messages.Track]:
         """Tentative tracks have no messages.
@@ -72,13 +72,13 @@ class TrackChanges:
             if track.state is TrackState.TENTATIVE:
                 continue
             if track.id not in self._known:
-                self._known[track.id] = track.label
+                self._known[track.id] = track.label, track.group
                 yield self._message("new", track, analysis.frame, size)
             elif track.looks[-1].timestamp_ns == analysis.frame.timestamp_ns:
                 yield self._message("update", track, analysis.frame, size)
         for track in analysis.ended:
-            if (label := self._known.pop(track.id, None)) is not None:
-                ended = replace(track, label=label)
+            if (known := self._known.pop(track.id, None)) is not None:
+                ended = replace(track, label=known[0], group=known[1])
                 yield self._message("end", ended, analysis.frame, size)
 
     def _message(
@@ -89,6 +89,7 @@ class TrackChanges:
             change=change,
             track_id=track.id,
             label=track.label,
+            group=track.group,
             score=round(track.score, 4),
             state=track.state.value,
             box=normalized(track.box_xyxy, size),
@@ -107,6 +108,7 @@ def trigger(event: TriggerEvent, event_id: str, size: Size, latency_ms: float) -
         zones=event.zones,
         track_id=event.track.id,
         label=event.track.label,
+        group=event.track.group,
         score=round(look.score, 4),
         box=normalized(look.box_xyxy, size),
         box_px=pixel_box(look.box_xyxy),
@@ -128,6 +130,7 @@ def capture_request(
         round(look.score, 4),
         pixel_box(look.box_xyxy),
         normalized(look.box_xyxy, size),
+        event.track.group,
     )
     return CaptureRequest(
         event_id=event_id,

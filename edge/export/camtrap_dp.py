@@ -149,7 +149,7 @@ def descriptor(tables: Tables, about: About) -> dict[str, Any]:
 def _add(tables: Tables, group: Group, about: About) -> None:
     """Adds the media and observations of one Camtrap DP event."""
     tracks = group.tracks()
-    taxa = {track.id: taxon_of(track.label, about.labels) for _, track in tracks}
+    taxa = {track.id: taxon_of(track.label, about.labels, track.group) for _, track in tracks}
     tables.taxa |= {taxon.scientific_name: taxon for taxon in taxa.values()
                     if taxon.scientific_name}  # fmt: skip
     public = all(taxon.kind != "human" for taxon in taxa.values())

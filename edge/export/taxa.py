@@ -47,6 +47,14 @@ LABELS: Mapping[str, Taxon] = {
 }
 
 
-def taxon_of(label: str, of_study: Mapping[str, Taxon]) -> Taxon:
-    """The study's taxon of a label, otherwise that of COCO's label, otherwise unknown."""
-    return of_study.get(label) or LABELS.get(label, UNKNOWN)
+GROUPS: Mapping[str, Taxon] = {"animal": Taxon(), "vehicle": Taxon(kind="vehicle")}
+
+
+def taxon_of(label: str, of_study: Mapping[str, Taxon], group: str = "") -> Taxon:
+    """The study's taxon of a label or group, otherwise that of the group, otherwise of the label.
+
+    An animal without a taxon of the study has no species: a model of ten animals gives each of
+    them one of its ten names. Captures of older versions have no group, but keep the species.
+    """
+    study = of_study.get(label) or of_study.get(group)
+    return study or GROUPS.get(group) or LABELS.get(label, UNKNOWN)

@@ -88,6 +88,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "model", "ok", f"{detector.name}, {len(detector.labels)} labels, {taken_ms:.0f} ms"
     )
+    for warning in detector.warnings:
+        yield Finding("labels", "warn", warning, f"edge models info {settings.model.file}")
 
 
 def _source(settings: Settings) -> Iterator[Finding]:

@@ -41,13 +41,15 @@ def build_pipeline(
 
 
 def _require_labels(settings: Settings, detector: DetectorLike) -> None:
-    if problems := check_labels(settings, detector.labels):
+    if problems := check_labels(settings, detector.labels, detector.groups):
         raise ConfigError(problems)
 
 
-def check_labels(settings: Settings, labels: Iterable[str]) -> list[str]:
-    """One sentence for each label of a rule that the model doesn't have."""
-    known = list(labels)
+def check_labels(
+    settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
+) -> list[str]:
+    """One sentence for each label of a rule that is neither a label nor a group of the model."""
+    known = [*labels, *sorted({*groups} - {""})]
     return [
         f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)

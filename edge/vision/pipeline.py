@@ -36,6 +36,9 @@ class DetectorLike(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     @property
+    def groups(self) -> tuple[str, ...]: ...
+
+    @property
     def input_size(self) -> tuple[int, int]: ...
 
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
@@ -120,7 +123,11 @@ class Pipeline:
         self._packer = Packer(settings.regions, detector.input_size, main_size)
         self._scheduler = Scheduler(settings.scheduler)
         self._tracker = Tracker(
-            settings.tracker, detector.labels, settings.model.min_score, main_size
+            settings.tracker,
+            detector.labels,
+            settings.model.min_score,
+            main_size,
+            detector.groups,
         )
         self._triggers = Triggers(settings.triggers, settings.zones, main_size, last_events_ns)
         self._canvas: CanvasView | None = None

@@ -10,7 +10,7 @@ Appearances?", 2023), strong ones first and weak ones for the tracks that are le
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,8 +36,9 @@ EXAMINED_SHARE = 0.9  # of a track's box that lies in a crop, so that the look c
 class _OpenTrack:
     """A track that has not ended, of which `Track` is a snapshot."""
 
-    def __init__(self, track_id: int, look: Look) -> None:
+    def __init__(self, track_id: int, look: Look, group_of: Mapping[str, str]) -> None:
         self.id = track_id
+        self.group_of = group_of
         self.shape = BoxFilter(look.box_xyxy)
         self.first_ns = self.last_seen_ns = look.timestamp_ns
         self.confirmed = False
@@ -52,7 +53,15 @@ class _OpenTrack:
 
     @property
     def label(self) -> str:
-        return max(self.votes, key=lambda label: self.votes[label])
+        """The label with most votes within the group with most: sheep and bear outvote person."""
+        together: dict[str, float] = {}
+        for label, votes in self.votes.items():
+            group = self.group_of.get(label) or label
+            together[group] = together.get(group, 0.0) + votes
+        return max(
+            self.votes,
+            key=lambda label: (together[self.group_of.get(label) or label], self.votes[label]),
+        )
 
     def predict(self, dt_s: float, shift_xy: Sequence[float], crosses: bool) -> None:
         """shift_xy: NaN where the pixels were not followed. crosses: it overlaps another track."""
@@ -87,10 +96,12 @@ class Tracker:
         labels: tuple[str, ...],
         min_score: float,
         main_size: tuple[int, int],
+        groups: tuple[str, ...] = (),
     ) -> None:
-        """labels: of the model, by class id. min_score: lowest score of a strong detection."""
+        """labels, groups: of the model, by class id. min_score: lowest of a strong detection."""
         self._settings = settings
         self._labels = labels
+        self._group_of = dict(zip(labels, groups, strict=False))
         self._min_score = min_score
         self._main_size = main_size
         self._open: list[_OpenTrack] = []
@@ -199,7 +210,7 @@ class Tracker:
                 track.miss(Look(frame_index, self._now_ns, track.box_xyxy, 0.0, track.label))
 
     def _start(self, look: Look) -> int:
-        self._open.append(_OpenTrack(self._next_id, look))
+        self._open.append(_OpenTrack(self._next_id, look, self._group_of))
         self._next_id += 1
         return self._open[-1].id
 
@@ -256,6 +267,7 @@ class Tracker:
             last_seen_ns=track.last_seen_ns,
             misses=track.misses,
             has_moved=track.shape.has_moved,
+            group=self._group_of.get(track.label, ""),
             looks=tuple(track.looks),
         )
 

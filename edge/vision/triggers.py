@@ -1,6 +1,7 @@
 """Checks the rules against the tracks of each frame, and makes an event when one is met.
 
-A rule names labels, a score, zones, sizes, a schedule and how many looks must confirm it.
+A rule names labels or groups of them, a score, zones, sizes, a schedule and how many looks must
+confirm it.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Triggers:
         """The looks that meet the rule, if there are enough and one is of this frame."""
         if rule.once_per_track and track.id in self._triggered[rule.name]:
             return None
-        if rule.labels and track.label not in rule.labels:
+        if rule.labels and not {track.label, track.group} & set(rule.labels):
             return None
         if rule.moving_only and not track.has_moved:
             return None

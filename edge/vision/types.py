@@ -217,6 +217,7 @@ class Look:
 class Track:
     """A snapshot of one object over time.
 
+    group: of its label, empty if that has none.
     score: mean of the detections among `looks`, 0..1.
     box_xyxy: pixels of the main picture, predicted to the frame's time.
     velocity_px_s: (vx, vy) of the box's centre.
@@ -236,4 +237,5 @@ class Track:
     last_seen_ns: int
     misses: int = 0
     has_moved: bool = False
+    group: str = ""
     looks: tuple[Look, ...] = field(default=(), repr=False)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
-from edge.daemon.publish import TrackChanges
+from edge.capture.sidecar import TrackEntry, event_entry
+from edge.config.schema import TriggerRule
+from edge.daemon.publish import TrackChanges, capture_request, trigger
 from edge.messages import Track as TrackMessage
 from edge.vision.motion import Motion
 from edge.vision.pipeline import Analysis
+from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Detections, Look, Track, TrackState
 from tests.support.captures import frame
 
@@ -60,3 +64,24 @@ def test_a_track_ends_under_the_label_that_it_began_with() -> None:
     assert [(m.change, m.label) for m in messages] == [
         ("new", "person"), ("update", "dog"), ("end", "person"),
     ]  # fmt: skip
+
+
+def test_messages_and_sidecars_have_the_group_of_the_label() -> None:
+    sheep = replace(track(0, "sheep"), group="animal")
+    (began, ended) = changes(
+        analysis(0, sheep), analysis(1, ended=(replace(track(1, "person"), state=TrackState.GONE),))
+    )
+    assert [(m.label, m.group) for m in (began, ended)] == [("sheep", "animal")] * 2
+    rule = TriggerRule(name="wild", labels=("animal",))
+    look = sheep.looks[0]
+    event = TriggerEvent(rule, sheep, (look,), look, frame(0), (), look.timestamp_ns)
+    message = trigger(event, "e1", SIZE, 5.0)
+    assert (message.label, message.group) == ("sheep", "animal")
+    entry = event_entry(capture_request(event, "e1", "cam0", frame(0), 5.0)).track
+    assert entry is not None
+    assert (entry.label, entry.group) == ("sheep", "animal")
+    assert b"group" not in msgspec.json.encode(replace_group(entry))
+
+
+def replace_group(entry: TrackEntry) -> TrackEntry:
+    return msgspec.structs.replace(entry, group="")

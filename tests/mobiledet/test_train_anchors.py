@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.vision.detector.ssd import decode_boxes
+from edge.vision.detector.layouts.ssd import decode_boxes
 from mobiledet.anchors import BACKGROUND, IGNORED, PER_CELL, corners, make_anchors, match
 from mobiledet.design import BOX_SCALES, Design
 

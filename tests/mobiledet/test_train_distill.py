@@ -24,7 +24,7 @@ def teacher() -> Detector:
 
 
 def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
-    span = Span(every=6, train_share=0.7, gap_s=2.0)
+    span = Span(every=3, train_share=0.7, gap_s=2.0)
     progress: list[int] = []
     count = distill(SCENE, tmp_path, teacher, span, lambda done, _total: progress.append(done))
     assert count > 0

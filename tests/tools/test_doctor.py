@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.commands.doctor import show
 from edge.config.load import loads
 from edge.runtime.machine import THERMAL, THROTTLED
 from edge.tools.doctor import Finding, examine
+from tests.support import tflite
 
 
 @pytest.fixture
@@ -79,3 +81,11 @@ def test_the_table_shows_square_brackets(capsys: pytest.CaptureFixture[str]) -> 
     shown = " ".join(capsys.readouterr().out.split())
     assert "[bold]" in shown
     assert install in shown
+
+
+def test_labels_that_do_not_fit_the_model_are_a_warning(root: Path) -> None:
+    model = tflite.constant_model([np.zeros((1, 24, 2100), np.float32)])
+    path = tflite.saved(root / "m.tflite", model, ["person", "dog"])
+    labels = examined(root, model__file=str(path))["labels"]
+    assert labels.state == "warn"
+    assert "has 2 labels, but the model has 20 classes" in labels.found

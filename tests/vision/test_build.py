@@ -25,6 +25,12 @@ def test_an_unknown_label_is_an_error_that_suggests_the_nearest_one() -> None:
     assert check_labels(Settings(), ["person"]) == []
 
 
+def test_a_group_of_the_model_is_as_good_as_a_label() -> None:
+    rules = Settings(triggers=(TriggerRule(name="wild", labels=("animal", "vehicle")),))
+    (vehicle,) = check_labels(rules, ["dog", "person"], ["animal", ""])
+    assert "has no label 'vehicle'" in vehicle
+
+
 def test_a_rule_with_an_unknown_label_builds_no_detector_and_no_pipeline() -> None:
     with pytest.raises(ConfigError, match="has no label 'dog'"):
         build_detector(DOGS)

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from edge.config.schema import DEFAULT_MODEL, ModelSettings
 from edge.errors import ModelError, TemporaryError
 from edge.vision.detector import Detector, read_model
-from edge.vision.detector.catalogue import fetch, find_model, load_catalog, model_info
-from edge.vision.detector.detector import input_table
+from edge.vision.detector.catalogue import fetch, find_model, load_catalog
+from edge.vision.detector.detector import suppressed
+from edge.vision.detector.graph import Tensor
+from edge.vision.detector.input import RANGES, input_table
+from edge.vision.detector.layouts.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.vision.detector.model_file import DetectorSpec, attach
 from edge.vision.detector.runtime import (
     Interpreter,
@@ -26,8 +29,8 @@ from edge.vision.detector.runtime import (
     open_interpreter,
     quantization,
 )
-from edge.vision.detector.ssd import SsdDecoder, decode_boxes, encode_boxes
 from edge.vision.geometry import iou, nms
+from edge.vision.types import Detections
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 PERSON = MODELS / f"{DEFAULT_MODEL}.tflite"
@@ -168,8 +171,8 @@ def test_the_raw_threshold_selects_the_same_rows_as_a_threshold_on_scores(
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, -1), (np.int8, 0), (np.uint8, 128)])
 def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: int) -> None:
-    detail = {"dtype": kind, "quantization": (2 / 255, zero)}
-    levels: np.ndarray = input_table(detail, Path("m")).view(kind).astype(np.float32)
+    tensor = Tensor(0, "", (1, 8, 8, 3), (1, 8, 8, 3), np.dtype(kind).name, 2 / 255, zero, 0)
+    levels = input_table(tensor, RANGES["-1..1"], 3).view(kind).astype(np.float32)[:, 0]
     real = np.arange(256) / 127.5 - 1
     assert np.abs((levels - zero) * (2 / 255) - real).max() <= 2 / 255
 
@@ -177,7 +180,7 @@ def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: in
 @pytest.mark.parametrize(
     ("content", "expected"),
     [(b"", "not a TFLite model"), (b"x" * 999, "not a TFLite model"),
-     (b"\x1c\0\0\0TFL3" + b"\0" * 40, "no labels")],
+     (b"\x1c\0\0\0TFL3" + b"\0" * 40, "damaged")],
 )  # fmt: skip
 def test_a_file_that_is_not_a_model_is_refused(
     tmp_path: Path, content: bytes, expected: str
@@ -204,8 +207,22 @@ def test_models_are_found_by_name_and_a_misspelt_name_is_corrected(tmp_path: Pat
         find_model(str(tmp_path / "absent.tflite"))
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-this-name/m.tflite", "a\0b", "a\x1b[31m"])
+def test_a_name_that_can_be_no_file_is_one_error(name: str) -> None:
+    with pytest.raises(ModelError):
+        find_model(name)
+
+
+def test_a_folder_does_not_hide_an_installed_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / DEFAULT_MODEL).mkdir()
+    assert find_model(DEFAULT_MODEL) == PERSON
+
+
 def test_a_fetched_model_is_one_file_with_its_labels(coco: Path) -> None:
-    model = model_info(str(coco))
+    model = read_model(coco)
     assert model.labels[0] == "person"
     assert len(model.labels) == 90
     assert Detector(ModelSettings(), coco).input_size == (300, 300)
@@ -233,3 +250,17 @@ def test_without_network_the_error_names_the_option_for_a_local_file(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
     with pytest.raises(TemporaryError, match="use --from FILE"):
         fetch("coco_ssd_mobilenet_v1", tmp_path)
+
+
+@given(st.integers(0, 60), st.floats(0.1, 0.9), st.integers(0, 2**32 - 1))
+def test_suppression_is_that_of_geometry(count: int, max_iou: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 1, (count, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0.05, 0.5, (count, 2))], axis=1)
+    found = Detections(
+        boxes.astype(np.float32),
+        random.uniform(0, 1, count).astype(np.float32),
+        random.integers(0, 3, count),
+    )
+    expected = nms(found.boxes_xyxy, found.scores, found.class_ids, max_iou)
+    assert np.array_equal(suppressed(found, found.class_ids, max_iou), expected)

@@ -22,6 +22,7 @@ class Finder:
     """Finds one person in the middle of the canvas."""
 
     labels = ("person",)
+    groups = ("",)
     input_size = (320, 320)
 
     def detect(self, _canvas: npt.NDArray[np.uint8], _min_score: float | None = None) -> Detections:

@@ -212,3 +212,15 @@ def test_a_track_remembers_as_many_looks_as_a_rule_may_ask_for() -> None:
     (track,) = clip.tracker.tracks()
     assert len(track.looks) == LOOKS_KEPT
     assert track.looks[-1].frame_index == LOOKS_KEPT + 3
+
+
+def test_labels_of_a_group_vote_together() -> None:
+    """A deer that a model without deer calls sheep, bear and, more often than either, person."""
+    labels, groups = ("person", "sheep", "bear"), ("", "animal", "animal")
+    tracker = Tracker(TrackerSettings(), labels, 0.5, SIZE, groups)
+    for index, class_id in enumerate((1, 0, 2, 0, 1, 2)):
+        tracker.predict(index * NS_PER_S // 10)
+        tracker.update(detections_of(walker(0), label=class_id), WHOLE, index)
+    (track,) = tracker.tracks()
+    assert (track.label, track.group) == ("bear", "animal")
+    assert Tracker(TrackerSettings(), labels, 0.5, SIZE).tracks() == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -174,3 +175,14 @@ def test_frames_without_a_look_at_an_open_track_are_released() -> None:
         triggers([], one)
         del one
     assert [luma() is None for luma in lumas] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("label", "group", "fires"),
+    [("sheep", "animal", 1), ("animal", "", 1), ("person", "", 0), ("car", "vehicle", 0)],
+)
+def test_a_rule_for_a_group_takes_every_label_of_it(label: str, group: str, fires: int) -> None:
+    seen = replace(track(10.0, label=label), group=group)
+    assert fire(rule(labels=("animal",)), seen) == fires
+    assert fire(rule(labels=("dog", "animal")), seen) == fires
+    assert fire(rule(), seen) == 1

@@ -1,6 +1,6 @@
-"""The detector: any SSD-style TFLite model, from canvas to boxes."""
+"""The detector: any TFLite model with a known layout, from canvas to boxes."""
 
 from edge.vision.detector.detector import Detector
-from edge.vision.detector.model_file import ModelFile, read_model
+from edge.vision.detector.model import Model, read_model
 
-__all__ = ["Detector", "ModelFile", "read_model"]
+__all__ = ["Detector", "Model", "read_model"]

@@ -2,149 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edge.config.schema import ModelSettings
-from edge.errors import ModelError
-from edge.vision.detector.model_file import ModelFile, read_model
-from edge.vision.detector.runtime import Interpreter, open_interpreter, quantization
-from edge.vision.detector.ssd import SsdDecoder
-from edge.vision.geometry import nms
+from edge.vision.detector.input import Canvas, writer
+from edge.vision.detector.labels import NAMELESS
+from edge.vision.detector.model import open_model
+from edge.vision.detector.model_file import readable
 from edge.vision.types import Detections
 
-Canvas = npt.NDArray[np.uint8]
-Reader = Callable[[float], Detections]
-MAX_CANDIDATES = 200  # boxes that enter NMS, whose cost grows with their square: 1 ms here
+LARGEST_SCORE = 1.5  # the scale of a quantized score may reach a little above 1
+LARGEST_COORDINATE = 10.0  # shares of the input; only damaged boxes reach further
+log = logging.getLogger(__name__)
 
 
 class Detector:
-    """An SSD-style TFLite model, with or without `TFLite_Detection_PostProcess`.
+    """Any TFLite detector whose layout is in `edge.vision.detector.layouts`.
 
+    labels, groups: by class id; a label without a group has an empty one.
+    warnings: sentences about the model that a person should read; they are also logged.
     Not thread-safe: the interpreter's tensors are written and read in place.
     """
 
     def __init__(self, settings: ModelSettings, path: Path) -> None:
         """path: the file of the model that `settings.file` names. Raises ModelError."""
-        model = read_model(path)
         self._settings = settings
-        self._interpreter = open_interpreter(
-            model.flatbuffer, runtime=settings.runtime, threads=settings.threads
-        )
-        (self._input,) = self._interpreter.get_input_details()
-        _, height, width, channels = self._input["shape"]
-        if channels != 3:
-            raise ModelError(f"model {path}: its input has {channels} channels, not 3")
-        self.input_size: tuple[int, int] = (int(width), int(height))
-        self.labels: tuple[str, ...] = model.labels
-        self.name: str = model.spec.name if model.spec else path.stem
-        self._write = _writer(self._interpreter, self._input, path)
-        self._read = _reader(self._interpreter, model)
+        self.model, self._interpreter = open_model(path, settings)
+        self.input_size: tuple[int, int] = self.model.input.geometry.size
+        self.labels: tuple[str, ...] = self.model.labels
+        self.groups: tuple[str, ...] = self.model.groups
+        self.warnings: tuple[str, ...] = self.model.warnings
+        self.name: str = self.model.spec.name if self.model.spec else path.stem
+        self._kinds = _suppressed_together(self.labels, self.groups)
+        (detail,) = self._interpreter.get_input_details()
+        self._write = writer(self.model.input, self._interpreter.tensor(detail["index"]))
+        self._outputs = [int(one["index"]) for one in self._interpreter.get_output_details()]
+        with readable(path, "the graph"):  # a damaged one fails here, not in the field
+            self.detect(np.full((*self.input_size[::-1], 3), 127, np.uint8))
+        for warning in self.warnings:
+            log.warning(warning)
 
     def detect(self, canvas: Canvas, min_score: float | None = None) -> Detections:
         """Runs the model once.
 
         canvas: (height, width, 3) RGB uint8 of the model's input size; not kept.
         min_score: lowest score returned; None uses the setting.
-        Returns detections in pixels of the canvas, best first, after NMS per class.
+        Returns detections in pixels of the canvas, best first, after NMS per class, in which a
+        group of labels counts as one class.
         """
         if min_score is None:
             min_score = self._settings.min_score
         self._write(canvas)
         self._interpreter.invoke()
-        raw = self._read(min_score)
-        kept = raw[nms(raw.boxes_xyxy, raw.scores, raw.class_ids, self._settings.max_iou)]
+        outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
+        with np.errstate(all="ignore"):  # NaN and infinity of a damaged model are dropped below
+            raw = self._plausible(self.model.decoding.decode([_one(o) for o in outputs], min_score))
+        kept = raw[suppressed(raw, self._kinds[raw.class_ids], self._settings.max_iou)]
         width, height = self.input_size
         size = np.array([width, height, width, height], np.float32)
         return Detections(kept.boxes_xyxy * size, kept.scores, kept.class_ids)
 
-
-def _writer(
-    interpreter: Interpreter, detail: dict[str, Any], path: Path
-) -> Callable[[Canvas], None]:
-    """Copies a canvas into the interpreter's memory and quantizes it in the same pass."""
-    tensor = interpreter.tensor(detail["index"])
-    table = input_table(detail, path)
-    if detail["dtype"] == np.int8 and np.array_equal(table, np.arange(256, dtype=np.uint8) ^ 0x80):
-
-        def flip(canvas: Canvas) -> None:
-            np.bitwise_xor(canvas, 0x80, out=tensor()[0].view(np.uint8))
-
-        return flip
-
-    def look_up(canvas: Canvas) -> None:
-        if detail["dtype"] == np.float32:
-            np.take(table, canvas, out=tensor()[0])
-        else:
-            cv2.LUT(canvas, table, tensor()[0].view(np.uint8))
-
-    return look_up
+    def _plausible(self, found: Detections) -> Detections:
+        """Without classes that have no name, and boxes that no working model gives."""
+        known = (found.class_ids >= 0) & (found.class_ids < len(self.labels))
+        known[known] &= self._kinds[found.class_ids[known]] >= 0
+        boxes = found.boxes_xyxy
+        finite = np.abs(boxes).max(axis=1, initial=0) <= LARGEST_COORDINATE  # False for NaN
+        ordered = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        kept = found[known & finite & ordered & (found.scores <= LARGEST_SCORE)]
+        return replace(kept, scores=np.minimum(kept.scores, 1))
 
 
-def input_table(detail: dict[str, Any], path: Path) -> npt.NDArray[Any]:
-    """The input value of each of the 256 levels: (256,) float32, or uint8 with the bits of an int8.
+def _one(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """An output without its batch."""
+    return output[0] if output.ndim > 1 else output
 
-    Models of the MobileNet family are trained on -1..1: level p becomes p / 127.5 - 1.
+
+def suppressed(
+    found: Detections, kinds: npt.NDArray[np.int64], max_iou: float
+) -> npt.NDArray[np.intp]:
+    """Rows that NMS per kind keeps, best first. As `geometry.nms`, but for a thousand boxes.
+
+    OpenCV needs 9 ms for 1000 boxes where numpy needs 135, and 0.3 instead of 2.4 for 200.
     """
-    real = np.arange(256, dtype=np.float32) / np.float32(127.5) - 1
-    scale, zero_point = quantization(detail)
-    kind = detail["dtype"]
-    if kind == np.float32:
-        return real
-    if kind not in (np.int8, np.uint8) or scale == 0:
-        raise ModelError(f"model {path}: its input is {kind.__name__}, not int8, uint8 or float32")
-    limits = np.iinfo(kind)
-    levels = np.clip(np.round(real / scale + zero_point), limits.min, limits.max)
-    return np.asarray(levels.astype(kind).view(np.uint8))
-
-
-def _reader(interpreter: Interpreter, model: ModelFile) -> Reader:
-    outputs = interpreter.get_output_details()
-    if len(outputs) == 4:
-        return _postprocessed(interpreter, outputs, len(model.labels))
-    if len(outputs) == 2 and model.spec is not None:
-        return _raw(interpreter, outputs, model)
-    raise ModelError(
-        f"model {model.path}: neither TFLite_Detection_PostProcess outputs nor raw boxes and "
-        "scores with attached anchors"
+    boxes = found.boxes_xyxy.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    rows = cv2.dnn.NMSBoxesBatched(
+        boxes.tolist(), found.scores.tolist(), kinds.tolist(), -1.0, max_iou
     )
+    return np.asarray(rows, np.intp).reshape(-1)
 
 
-def _postprocessed(
-    interpreter: Interpreter, outputs: list[dict[str, Any]], class_count: int
-) -> Reader:
-    """TFLite_Detection_PostProcess: boxes (ymin xmin ymax xmax), classes, scores, count."""
-    boxes, classes, scores, count = sorted(outputs, key=lambda detail: str(detail["name"]))
-
-    def read(min_score: float) -> Detections:
-        valid = int(interpreter.get_tensor(count["index"])[0])
-        valid_scores = interpreter.get_tensor(scores["index"])[0][:valid]
-        class_ids = interpreter.get_tensor(classes["index"])[0][:valid].astype(np.int64)
-        rows = np.flatnonzero((valid_scores >= min_score) & (class_ids < class_count))
-        corners = interpreter.get_tensor(boxes["index"])[0][rows]
-        return Detections(corners[:, [1, 0, 3, 2]], valid_scores[rows], class_ids[rows])
-
-    return read
-
-
-def _raw(interpreter: Interpreter, outputs: list[dict[str, Any]], model: ModelFile) -> Reader:
-    """Boxes (1, n, 4) and scores (1, n, columns), distinguished by their number of columns."""
-    assert model.spec is not None
-    assert model.anchors is not None
-    columns = model.spec.first_class_column + len(model.labels)
-    by_columns = {int(detail["shape"][-1]): detail for detail in outputs}
-    if set(by_columns) != {4, columns}:
-        raise ModelError(f"model {model.path}: outputs {sorted(by_columns)} wide, not {columns}, 4")
-    boxes, scores = by_columns[4], by_columns[columns]
-    decode = SsdDecoder(model.spec, model.anchors, quantization(boxes), quantization(scores))
-
-    def read(min_score: float) -> Detections:
-        codes = interpreter.get_tensor(boxes["index"])[0]
-        return decode(codes, interpreter.get_tensor(scores["index"])[0], min_score, MAX_CANDIDATES)
-
-    return read
+def _suppressed_together(labels: tuple[str, ...], groups: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """(classes,) the number of each class's group, or its own; -1 for a class without a name."""
+    first: dict[str, int] = {}
+    return np.array(
+        [
+            -1 if label == NAMELESS else first.setdefault(group or f"label {number}", number)
+            for number, (label, group) in enumerate(zip(labels, groups, strict=True))
+        ],
+        np.int64,
+    )

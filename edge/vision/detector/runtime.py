@@ -8,6 +8,7 @@ or two.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
@@ -25,6 +26,7 @@ class Interpreter(Protocol):
     """The part of the runtime's class that is used."""
 
     def allocate_tensors(self) -> None: ...
+    def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int]) -> None: ...
     def invoke(self) -> None: ...
     def get_input_details(self) -> list[dict[str, Any]]: ...
     def get_output_details(self) -> list[dict[str, Any]]: ...
@@ -44,12 +46,14 @@ def open_interpreter(
     threads: int = 1,
     keep_all: bool = False,
     delegates: bool = True,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Interpreter:
     """An interpreter with its tensors allocated.
 
     model: the flatbuffer; the runtime keeps a reference to it.
     keep_all: keeps intermediate tensors readable, for tests.
     delegates: uses the runtime's fastest kernels; otherwise those that both runtimes share.
+    input_shape: of the only input, if it differs from the file's.
     Raises PermanentError if the runtime isn't installed, ModelError if it refuses the model.
     """
     names = list(MODULES) if runtime == "auto" else [runtime]
@@ -64,6 +68,9 @@ def open_interpreter(
                 experimental_preserve_all_tensors=keep_all,
                 experimental_op_resolver_type=_resolver(name, delegates),
             )
+            if input_shape is not None:
+                (detail,) = interpreter.get_input_details()
+                interpreter.resize_tensor_input(detail["index"], input_shape)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge.vision.detector.layouts.ssd import encode_boxes
 from edge.vision.detector.model_file import Anchors
-from edge.vision.detector.ssd import encode_boxes
 from edge.vision.geometry import Boxes, covered, iou
 from mobiledet.design import BOX_SCALES
 

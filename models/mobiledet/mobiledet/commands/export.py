@@ -76,8 +76,8 @@ def _measure(
     from rich.progress import Progress
 
     from edge.config.schema import ModelSettings
+    from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model
-    from edge.vision.detector.model_file import read_model
     from mobiledet.export import flatbuffers, measured
 
     default = ModelSettings().file
