@@ -196,8 +196,8 @@ class SchedulerSettings(Section, frozen=True):
     empty_relook_s: Annotated[
         Seconds,
         _about(
-            "pause at a place where a look at motion detected no object; doubles while it stays "
-            "empty"
+            "pause at a place where looks at motion detected no object; the first is an eighth of "
+            "it, and each one doubles while the place stays empty, up to 16 times it"
         ),
     ] = 1.0
     sweep_s: Annotated[

@@ -116,7 +116,9 @@ class Pipeline:
         self._motion = MotionDetector(settings.motion, luma_shape, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._packer = Packer(settings.regions, detector.input_size, main_size)
-        self._scheduler = Scheduler(settings.scheduler)
+        self._scheduler = Scheduler(
+            settings.scheduler, max((rule.confirm for rule in settings.triggers), default=2)
+        )
         self._tracker = Tracker(
             settings.tracker, detector.labels, settings.model.min_score, main_size
         )

@@ -2,7 +2,7 @@
 
 The number of invocations is limited: a token bucket holds the budget. Places that are due are
 served in the order of the new information that an invocation gives: the whole picture after a scene
-change, then motion that no track explains, tracks that are not confirmed yet, moving tracks and
+change, then motion that no track explains, new tracks until enough looks agree, moving tracks and
 standing ones. Places that are not due yet fill the free cells of a canvas that is used anyway.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import SchedulerSettings
+from edge.config.schema import LOOKS_KEPT, SchedulerSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
 from edge.vision.types import Track, TrackState
@@ -25,6 +25,7 @@ from edge.vision.types import Track, TrackState
 EXPLAINED = 0.5  # share of a blob inside tracks, above which it belongs to them
 TRACK_MARGIN = 0.15  # share of its size by which a track is grown when it explains blobs
 SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is that place
+FIRST_PAUSE = 0.125  # multiplies empty_relook_s: an object that enters is soon in full view
 MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this factor
 TENTATIVE_FACTOR = 0.5  # multiplies relook_s for a track that is not confirmed yet
 FILL_URGENCY = 0.5  # a subject this urgent may fill a free cell, though it is not due
@@ -92,8 +93,10 @@ class _EmptyPlace:
 class Scheduler:
     """Spends the budget of one camera: `plan` once per frame, then `report` the work done."""
 
-    def __init__(self, settings: SchedulerSettings) -> None:
+    def __init__(self, settings: SchedulerSettings, agreeing_looks: int = 2) -> None:
+        """agreeing_looks: a new object is examined in each frame until this many detected it."""
         self._settings = settings
+        self._agreeing_looks = min(agreeing_looks, LOOKS_KEPT - 1)
         self._tokens = float(settings.burst)
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
@@ -175,6 +178,8 @@ class Scheduler:
     def _of_track(self, track: Track, timestamp_ns: int) -> Subject:
         last_ns = track.looks[-1].timestamp_ns if track.looks else track.last_seen_ns
         waited_s = (timestamp_ns - last_ns) / NS_PER_S
+        if self._is_undecided(track):
+            return Subject(track.box_xyxy, Reason.TENTATIVE, 1 + waited_s)
         match track.state:
             case TrackState.TENTATIVE:
                 reason, period_s = Reason.TENTATIVE, self._settings.relook_s * TENTATIVE_FACTOR
@@ -184,10 +189,15 @@ class Scheduler:
                 reason, period_s = Reason.MOVING, self._settings.relook_s
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, MIN_PERIOD_S))
 
+    def _is_undecided(self, track: Track) -> bool:
+        """Whether too few looks agree yet, however sure the first was; one of them may miss it."""
+        detected = sum(not look.missed for look in track.looks)
+        return detected < self._agreeing_looks >= len(track.looks)
+
     def _pause_place(self, box_xyxy: Box, timestamp_ns: int) -> None:
         """Motion that was not an object gets no invocation for a while, longer each time."""
-        pause_s = self._settings.empty_relook_s
-        longest_s = pause_s * MAX_EMPTY_FACTOR
+        pause_s = self._settings.empty_relook_s * FIRST_PAUSE
+        longest_s = self._settings.empty_relook_s * MAX_EMPTY_FACTOR
         for place in self._empty:
             if _same_place(place.box_xyxy, box_xyxy):
                 pause_s = max(pause_s, min(place.pause_s * 2, longest_s))
