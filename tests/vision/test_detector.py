@@ -174,6 +174,13 @@ def test_input_levels_are_quantized_to_the_nearest(kind: npt.DTypeLike, zero: in
     assert np.abs((levels - zero) * (2 / 255) - real).max() <= 2 / 255
 
 
+def test_the_default_model_keeps_all_levels_of_a_picture() -> None:
+    """Its scale is 2 / 255 in 32 bits, so that every level lies halfway between two steps."""
+    detail = {"dtype": np.int8, "quantization": (0.007843137718737125, -1)}
+    levels = input_table(detail, Path("m"))
+    assert np.array_equal(levels, np.arange(256, dtype=np.uint8) ^ 0x80)  # the fast path
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [(b"", "not a TFLite model"), (b"x" * 999, "not a TFLite model"),

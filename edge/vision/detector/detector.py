@@ -20,6 +20,7 @@ from edge.vision.types import Detections
 
 Canvas = npt.NDArray[np.uint8]
 Reader = Callable[[float], Detections]
+HALFWAY = 1e-3  # steps; a value this close below the middle of two steps is on it
 MAX_CANDIDATES = 200  # boxes that enter NMS, whose cost grows with their square: 1 ms here
 
 
@@ -99,7 +100,10 @@ def input_table(detail: dict[str, Any], path: Path) -> npt.NDArray[Any]:
     if kind not in (np.int8, np.uint8) or scale == 0:
         raise ModelError(f"model {path}: its input is {kind.__name__}, not int8, uint8 or float32")
     limits = np.iinfo(kind)
-    levels = np.clip(np.round(real / scale + zero_point), limits.min, limits.max)
+    # Half a step is rounded up. Otherwise (to even, or by the last digits of a scale of 2 / 255,
+    # where every level is halfway) neighbouring levels of the picture would become equal.
+    exact = real.astype(np.float64) / scale + zero_point
+    levels = np.clip(np.floor(exact + 0.5 + HALFWAY), limits.min, limits.max)
     return np.asarray(levels.astype(kind).view(np.uint8))
 
 
