@@ -68,6 +68,7 @@ class Individuals:
         for identity in truth.ids[shown].tolist():
             self._note(index, identity, "look")
         for identity in self._owners(index, truth, step.detections_xyxy).values():
+            self._note(index, identity, "look")
             self._note(index, identity, "detection")
         seen = [track for track in step.tracks if track.looks and not track.looks[-1].missed]
         owners = self._owners(index, truth, _boxes([track.box_xyxy for track in seen]))

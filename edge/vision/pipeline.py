@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge.config.schema import Settings
 from edge.vision.clock import StageClock, untimed
+from edge.vision.colours import histograms
 from edge.vision.flow import Flow
 from edge.vision.geometry import Boxes, covered
 from edge.vision.motion import Motion, MotionDetector
@@ -20,9 +21,8 @@ from edge.vision.tracker import Tracker
 from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, Track
 
-# Both chosen on PETS, where empty places and objects overlap; their effect is in
+# Chosen on PETS, where empty places and objects overlap; its effect is in
 # "Tuning constants" in docs/BENCHMARKS.md.
-GHOST_ACTIVITY = 0.1  # an empty place that changes less than this is absorbed at once
 SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
 
 _NO_DETECTIONS, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
@@ -138,7 +138,7 @@ class Pipeline:
             tracks = self._tracker.tracks()
             with self._clock("triggers"):
                 events = self._triggers(tracks, frame)
-            self._learn(frame, invocations, detections)
+            self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
             self._motion.hold(self._tracker.boxes_xyxy)
         if tracks:
@@ -195,7 +195,7 @@ class Pipeline:
         while left and subjects and subjects[0].due:
             left -= 1
             with self._clock("crops"):
-                layout, visible = self._packer.next(_boxes_of(subjects))
+                layout, visible = self._packer.next(_views_of(subjects))
             self._invoke(frame, layout, invocations)
             shown = [s for s, is_visible in zip(subjects, visible, strict=True) if is_visible]
             invocations.motion += [s for s in shown if s.reason is Reason.MOTION]
@@ -219,11 +219,17 @@ class Pipeline:
     ) -> tuple[Detections, npt.NDArray[np.int64]]:
         detections = combine(invocations.parts, self._settings.model.max_iou)
         with self._clock("tracker"):
-            ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index)
+            colours = histograms(frame.main, detections.boxes_xyxy)
+            ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index, colours)
         return detections, ids
 
-    def _learn(self, frame: Frame, invocations: _Invocations, detections: Detections) -> None:
-        """Reports examined motion to the scheduler, and absorbs ghosts into the background."""
+    def _learn(
+        self, frame: Frame, motion: Motion, invocations: _Invocations, detections: Detections
+    ) -> None:
+        """Reports examined motion to the scheduler, and corrects the background.
+
+        Ghosts are absorbed; a new scene is not learnt where it shows objects.
+        """
         strong = detections.boxes_xyxy[detections.scores >= self._settings.model.min_score]
         outcomes = [
             MotionOutcome(subject.box_xyxy, _is_object(subject, strong))
@@ -232,8 +238,10 @@ class Pipeline:
         with self._clock("scheduler"):
             self._scheduler.report(frame.timestamp_ns, len(invocations.layouts), outcomes)
         with self._clock("motion"):
+            if motion.scene_change:
+                self._motion.keep_under(strong)
             for subject, outcome in zip(invocations.motion, outcomes, strict=True):
-                if not outcome.has_object and subject.activity < GHOST_ACTIVITY:
+                if not outcome.has_object and subject.is_ghost:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
 
 
@@ -246,5 +254,6 @@ def _is_object(subject: Subject, objects_xyxy: Boxes) -> bool:
     return bool(shared > SAME_OBJECT)
 
 
-def _boxes_of(subjects: Sequence[Subject]) -> Boxes:
-    return np.array([subject.box_xyxy for subject in subjects], np.float32).reshape(-1, 4)
+def _views_of(subjects: Sequence[Subject]) -> Boxes:
+    """(n, 4) the boxes around which crops are cut."""
+    return np.array([subject.view_xyxy for subject in subjects], np.float32).reshape(-1, 4)

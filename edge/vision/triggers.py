@@ -6,7 +6,7 @@ A rule names labels, a score, zones, sizes, a schedule and how many looks must c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,7 +58,7 @@ class Triggers:
             rule.name: {name: self._zones[name] for name in rule.zones} for rule in rules
         }
         self._quiet_until_ns: dict[str, int] = {}
-        self._triggered: dict[str, set[int]] = {rule.name: set() for rule in rules}
+        self._triggered: dict[str, set[tuple[int, int]]] = {rule.name: set() for rule in rules}
         self._longest_window = max((rule.of_last for rule in rules), default=1)
         self._frames: dict[int, Frame] = {}
 
@@ -68,15 +68,10 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
-        events = []
+        events: list[TriggerEvent] = []
         for rule in self._rules:
-            if frame.timestamp_ns < self._quiet_until_ns.get(rule.name, frame.timestamp_ns):
-                continue
-            if rule.schedule and not _scheduled(rule.schedule, frame.wall_ns):
-                continue
-            event = self._first_event(rule, tracks, frame.timestamp_ns)
-            if event is not None:
-                events.append(event)
+            if not rule.schedule or _scheduled(rule.schedule, frame.wall_ns):
+                events += self._events(rule, tracks, frame.timestamp_ns)
         return tuple(events)
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -87,28 +82,29 @@ class Triggers:
         while len(self._frames) > MAX_FRAMES:
             del self._frames[next(iter(self._frames))]
 
-    def _first_event(
+    def _events(
         self, rule: TriggerRule, tracks: Sequence[Track], timestamp_ns: int
-    ) -> TriggerEvent | None:
-        """At most one event of a rule, as its cooldown begins with it."""
+    ) -> Iterator[TriggerEvent]:
+        """Events of one rule; with a cooldown at most one, as the cooldown begins with it."""
         triggered = self._triggered[rule.name]
-        triggered &= {track.id for track in tracks}
+        triggered &= {_object_of(track) for track in tracks}
         for track in tracks:
+            if timestamp_ns < self._quiet_until_ns.get(rule.name, timestamp_ns):
+                return
             confirmed = self._confirmed(rule, track, timestamp_ns)
             if confirmed is None:
                 continue
-            triggered.add(track.id)
+            triggered.add(_object_of(track))
             self._quiet_until_ns[rule.name] = timestamp_ns + round(rule.cooldown_s * NS_PER_S)
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
-            return TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
-        return None
+            yield TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
 
     def _confirmed(
         self, rule: TriggerRule, track: Track, timestamp_ns: int
     ) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
-        if rule.once_per_track and track.id in self._triggered[rule.name]:
+        if rule.once_per_track and _object_of(track) in self._triggered[rule.name]:
             return None
         if rule.labels and track.label not in rule.labels:
             return None
@@ -147,6 +143,11 @@ class Triggers:
         width, height = self._main_size
         inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
         return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else CUT_QUALITY)
+
+
+def _object_of(track: Track) -> tuple[int, int]:
+    """Identifies an object: a track that another object takes over may trigger again."""
+    return track.id, track.takeovers
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,15 @@ def test_a_new_track_is_examined_at_the_next_frame_until_enough_looks_agree(
     assert [subject.reason for subject in due] == [Reason.TENTATIVE] * at_once
 
 
+@pytest.mark.parametrize(("misses", "at_once"), [(0, True), (1, False)])
+def test_a_track_that_seems_to_show_another_object_is_examined_once_more_at_once(
+    misses: int, at_once: bool
+) -> None:
+    known = replace(track(1, TrackState.MOVING, 10), doubtful=True, misses=misses)
+    due = [subject.due for subject in subjects(scheduler(), 10.04, NO_BLOBS, [known])]
+    assert any(due) is at_once
+
+
 def test_only_subjects_that_are_nearly_due_fill_free_cells() -> None:
     planner = scheduler(relook_s=1.0)
     assert subjects(planner, 10.49, NO_BLOBS, [track(1, TrackState.MOVING, 10)]) == []
@@ -182,3 +192,45 @@ def test_an_empty_place_is_paused_for_longer_each_time() -> None:
     assert examined(3, 33) <= 6
     planner.report(33 * NS_PER_S, 0, [MotionOutcome(box, has_object=True)])
     assert examined(33, 33.1) == 1
+
+
+def test_a_place_is_examined_in_another_view_before_it_becomes_background() -> None:
+    """An object that stands still would get the same answer from the same crop."""
+    planner = scheduler(empty_relook_s=1.0)
+    (first,) = planner.plan(0, BLOB, np.zeros(1, np.float32), ()).subjects
+    assert (first.is_ghost, first.view_xyxy) == (False, first.box_xyxy)
+    planner.report(0, 1, [MotionOutcome(first.box_xyxy, has_object=False)])
+    (again,) = planner.plan(NS_PER_S, BLOB, np.zeros(1, np.float32), ()).subjects
+    assert again.is_ghost
+    assert again.box_xyxy == first.box_xyxy
+    assert again.view_xyxy[0] < first.box_xyxy[0]
+    (moving,) = planner.plan(NS_PER_S, BLOB, np.ones(1, np.float32), ()).subjects
+    assert not moving.is_ghost
+
+
+def passing(second: float) -> np.ndarray:
+    """A blob that moves by more than its own width in a second, such as a car."""
+    x = 20 + 60 * second
+    return np.array([[x, 100, x + 50, 130]], np.float32)
+
+
+def test_a_blob_without_an_object_is_paused_wherever_it_goes() -> None:
+    planner = scheduler(empty_relook_s=1.0, sweep_s=0)
+    looked = []
+    for frame in range(80):
+        for subject in subjects(planner, frame / 10, passing(frame / 10), []):
+            looked.append(frame / 10)
+            outcome = MotionOutcome(subject.box_xyxy, has_object=False)
+            planner.report(frame * NS_PER_S // 10, 0, [outcome])
+    assert looked == [0.0, 0.2, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_newcomer_beside_a_paused_blob_is_examined_at_once() -> None:
+    planner = scheduler(empty_relook_s=1.0, sweep_s=0)
+    for frame in range(19):
+        for subject in subjects(planner, frame / 10, passing(frame / 10), []):
+            outcome = MotionOutcome(subject.box_xyxy, has_object=False)
+            planner.report(frame * NS_PER_S // 10, 0, [outcome])
+    both = np.concatenate([passing(1.9), BLOB])
+    (newcomer,) = subjects(planner, 1.9, both, [])
+    assert newcomer.box_xyxy == tuple(BLOB[0].tolist())
