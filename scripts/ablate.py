@@ -49,6 +49,10 @@ CONSTANTS: dict[str, dict[str, tuple[object, object]]] = {
         "TENTATIVE_FACTOR": (0.25, 1.0),
         "FILL_URGENCY": (0.25, 1.0),
         "REMEMBERED_PAUSES": (1, 4),
+        "FIRST_PAUSE": (0.06, 0.25),
+        "GHOST_ACTIVITY": (0.05, 0.2),
+        "OTHER_VIEW": (0.1, 0.4),
+        "FOLLOW_MARGIN": (0.25, 1.0),
     },
     "regions": {
         "MIN_INSIDE": (0.7, 0.95),
@@ -56,7 +60,7 @@ CONSTANTS: dict[str, dict[str, tuple[object, object]]] = {
         "SHOWN": (0.9, 0.999),
         "CUT_MARGIN_PX": (1.0, 4.0),
     },
-    "pipeline": {"GHOST_ACTIVITY": (0.05, 0.2), "SAME_OBJECT": (0.15, 0.6)},
+    "pipeline": {"SAME_OBJECT": (0.15, 0.6)},
     "tracker": {
         "BUFFERS": ((0.07, 0.25), (0.3, 1.0)),
         "TENTATIVE_MISSES": (1, 4),
@@ -64,6 +68,11 @@ CONSTANTS: dict[str, dict[str, tuple[object, object]]] = {
         "MIN_HITS_FOR_VELOCITY": (2, 6),
         "SAME_OBJECT_IOU": (0.45, 0.8),
         "EXAMINED_SHARE": (0.7, 0.99),
+    },
+    "owner": {
+        "OTHER_OBJECT": (0.5, 0.7),
+        "KNOWN_OBJECT": (0.4, 0.6),
+        "BLEND": (0.15, 0.6),
     },
     "kalman": {
         "POSITION_NOISE": (0.025, 0.1),

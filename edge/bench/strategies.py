@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from edge.bench.ground_truth import Objects
-from edge.config.schema import RegionSettings, Settings
+from edge.config.schema import RegionSettings, Settings, TriggerRule
 from edge.vision.build import build_pipeline
-from edge.vision.detector import Detector
+from edge.vision.geometry import Boxes
+from edge.vision.motion import MotionDetector
+from edge.vision.pipeline import DetectorLike
 from edge.vision.regions import Layout, Packer, combine, tiles, unpack
 from edge.vision.tracker import Tracker
+from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, SourceInfo, Track, TrackState
 
 SHOWN_MISSES = 1  # a track with more misses in a row does not count; chosen
@@ -22,14 +26,23 @@ SHOWN_MISSES = 1  # a track with more misses in a row does not count; chosen
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The objects that a strategy reports in one frame, and its invocations."""
+    """The results of a strategy for one frame.
+
+    objects: those that it reports. crops_xyxy: (k, 4), what its invocations examined.
+    detections_xyxy: (n, 4), the strong ones of the label. All in main pixels.
+    """
 
     objects: Objects
     invocations: int
+    crops_xyxy: Boxes
+    detections_xyxy: Boxes
+    blobs_xyxy: Boxes
+    tracks: tuple[Track, ...]
+    events: tuple[TriggerEvent, ...]
 
 
 Strategy = Callable[[Frame], Step]
-Maker = Callable[[Settings, Detector, SourceInfo, str], Strategy]
+Maker = Callable[[Settings, DetectorLike, SourceInfo, str], Strategy]
 
 
 def strategies() -> dict[str, Maker]:
@@ -55,18 +68,27 @@ def strategies() -> dict[str, Maker]:
 def _pipeline(changes: dict[str, dict[str, Any]]) -> Maker:
     """The real pipeline with some settings changed."""
 
-    def make(settings: Settings, detector: Detector, info: SourceInfo, label: str) -> Strategy:
+    def make(settings: Settings, detector: DetectorLike, info: SourceInfo, label: str) -> Strategy:
         changed = {
             section: msgspec.structs.replace(getattr(settings, section), **values)
             for section, values in changes.items()
         }
         # Only the label that is measured needs to be in the model, not those of the rules.
-        changed_settings = msgspec.structs.replace(settings, **changed, triggers=())
+        changed_settings = msgspec.structs.replace(settings, **changed, triggers=(rule_of(label),))
         pipeline = build_pipeline(changed_settings, detector, info)
 
         def step(frame: Frame) -> Step:
             analysis = pipeline(frame)
-            return Step(_shown(analysis.tracks, label), len(analysis.layouts))
+            strong = analysis.detections.scores >= detector.min_score
+            return Step(
+                _shown(analysis.tracks, label),
+                len(analysis.layouts),
+                _crops(analysis.layouts),
+                _labelled(analysis.detections[strong], detector.labels, label).boxes_xyxy,
+                analysis.motion.blobs_xyxy,
+                analysis.tracks,
+                analysis.events,
+            )
 
         return step
 
@@ -90,11 +112,13 @@ def _shown(tracks: tuple[Track, ...], label: str) -> Objects:
 def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list[Layout]]) -> Maker:
     """The same crops in every frame; the detections, with the tracker's identities."""
 
-    def make(settings: Settings, detector: Detector, info: SourceInfo, label: str) -> Strategy:
+    def make(settings: Settings, detector: DetectorLike, info: SourceInfo, label: str) -> Strategy:
         size = info.main_size
         packer = Packer(RegionSettings(), detector.input_size, size)
         layouts = layouts_of(packer, detector.input_size, size)
-        tracker = Tracker(settings.tracker, detector.labels, settings.model.min_score, size)
+        tracker = Tracker(settings.tracker, detector.labels, detector.min_score, size)
+        triggers = Triggers([rule_of(label)], [], size)
+        motion = MotionDetector(settings.motion, info.luma_shape, size)
         whole = np.array([[0, 0, *size]], np.float32)
 
         def step(frame: Frame) -> Step:
@@ -105,13 +129,41 @@ def _fixed(layouts_of: Callable[[Packer, tuple[int, int], tuple[int, int]], list
             detections = combine(parts, settings.model.max_iou)
             tracker.predict(frame.timestamp_ns)
             ids = tracker.update(detections, whole, frame.index)
-            labels = [detector.labels[class_id] for class_id in detections.class_ids]
-            labelled = np.array([name == label for name in labels], np.bool_)
-            return Step(Objects(ids[labelled], detections.boxes_xyxy[labelled]), len(layouts))
+            tracks = tracker.tracks()
+            shown = _labelled(detections, detector.labels, label)
+            return Step(
+                Objects(ids[_has_label(detections, detector.labels, label)], shown.boxes_xyxy),
+                len(layouts),
+                _crops(layouts),
+                shown.boxes_xyxy,
+                motion(frame.luma, frame.timestamp_ns).blobs_xyxy,
+                tracks,
+                triggers(tracks, frame),
+            )
 
         return step
 
     return make
+
+
+def rule_of(label: str) -> TriggerRule:
+    """The default rule for a label, without a cooldown, so that every object can trigger."""
+    return TriggerRule("bench", labels=(label,), cooldown_s=0.0)
+
+
+def _has_label(
+    detections: Detections, labels: tuple[str, ...], label: str
+) -> npt.NDArray[np.bool_]:
+    return np.array([labels[class_id] == label for class_id in detections.class_ids], np.bool_)
+
+
+def _labelled(detections: Detections, labels: tuple[str, ...], label: str) -> Detections:
+    return detections[_has_label(detections, labels, label)]
+
+
+def _crops(layouts: Sequence[Layout]) -> Boxes:
+    crops = [cell.crop_xyxy for layout in layouts for cell in layout.cells]
+    return np.array(crops, np.float32).reshape(-1, 4)
 
 
 def _whole(packer: Packer, _input: tuple[int, int], _size: tuple[int, int]) -> list[Layout]:

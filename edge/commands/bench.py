@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.commands.bench_tables import trigger_table
 from edge.commands.options import FILE, configured, settings_of
 from edge.commands.progress import progress_bar
 
@@ -122,6 +123,57 @@ def idle(config: Path | None, assignments: tuple[str, ...], rounds: int, out: Pa
         for name, cpu_us in report.cpu_us.items():
             click.echo(f"  {name:12}{cpu_us:9.1f} us{report.over_floor[name]:9.2f} x floor")
     _write(reports, out)
+
+
+@bench.command()
+@configured
+@click.option("--video", type=FILE, help="Recording of a fixed camera.")
+@click.option("--ground-truth", type=FILE, help="The objects in it, as MOTChallenge CSV.")
+@click.option("--visits", type=click.IntRange(1, 50), default=10, show_default=True, metavar="N",
+              help="Without a video: number of drawn visits.")  # fmt: skip
+@model_option
+@click.option("--label", default="person", show_default=True, help="Label of these objects.")
+@click.option("--strategy", "names", multiple=True, metavar="NAME",
+              help="Measure this strategy only; repeatable. Default: whole-frame, tiles, packed, "
+              "packed+scheduled.")  # fmt: skip
+@click.option("--starts", type=click.IntRange(1, 100), default=10, show_default=True, metavar="N",
+              help="Runs in each direction; each starts one frame later.")  # fmt: skip
+@json_option
+def trigger(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    video: Path | None,
+    ground_truth: Path | None,
+    visits: int,
+    model: str | None,
+    label: str,
+    names: tuple[str, ...],
+    starts: int,
+    out: Path | None,
+) -> None:
+    """Measure the time from an object's first frame to its trigger, against ground truth.
+
+    Plays a video, or drawn visits, forwards and backwards. Newcomers are the objects that appear
+    after the first second.
+    """
+    from edge.bench import footage
+    from edge.bench.trigger import STRATEGIES
+    from edge.bench.trigger import trigger as measure
+
+    if (video is None) != (ground_truth is None):
+        raise click.UsageError("--video and --ground-truth belong together: give both or none")
+    settings = settings_of(config, assignments, model__file=model, model__threads=1)
+    if video is not None and ground_truth is not None:
+        played = footage.load(settings, video, ground_truth)
+    else:
+        played = footage.visits(settings, visits)
+    with progress_bar("") as update:
+        report = measure(
+            settings, played, names or STRATEGIES, label,
+            lambda name, done, total: update(done, total, name), starts,
+        )  # fmt: skip
+    click.echo(trigger_table(report))
+    _write(report, out)
 
 
 @bench.command()

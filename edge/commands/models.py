@@ -64,7 +64,7 @@ def info(
     for label, score, (x0, y0, x1, y1) in found:
         click.echo(f"found    {printable(label)} {score:.2f} at {x0},{y0} to {x1},{y1}")
     if not found:
-        click.echo(f"found    nothing with a score of {settings.min_score} or more")
+        click.echo(f"found    nothing with a score of {detector.min_score} or more")
 
 
 @models.command()

@@ -238,8 +238,8 @@ class SchedulerSettings(Section, frozen=True):
     empty_relook_s: Annotated[
         Seconds,
         _about(
-            "pause at a place where a look at motion detected no object; doubles while it stays "
-            "empty"
+            "pause at a place where looks at motion detected no object; the first is an eighth of "
+            "it, and each one doubles while the place stays empty, up to 16 times it"
         ),
     ] = 1.0
     sweep_s: Annotated[
@@ -264,8 +264,11 @@ class ModelSettings(Section, frozen=True):
     threads: Annotated[int, Meta(ge=1, le=16), _about("CPU threads per invocation")] = 2
     min_score: Annotated[
         Share,
-        _about("detections with a lower score are not reported; raise it against false alarms"),
-    ] = 0.5
+        _about(
+            "detections with a lower score are not reported; raise it against false alarms; "
+            "0 = the score that the model's file names, otherwise 0.5"
+        ),
+    ] = 0.0
     max_iou: Annotated[
         Share,
         _about("two boxes of one class that overlap by more than this (IoU) are one object"),

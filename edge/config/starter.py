@@ -12,7 +12,7 @@ from edge.config.explain import commented
 from edge.config.schema import DEFAULT_MODEL, Settings
 from edge.config.words import toml_value
 
-MANY_CLASSES = "coco_ssd_mobilenet_v1"  # for labels that the default model lacks
+MANY_CLASSES = "coco_ssdlite_mobilenet_v3_large_int8"  # for labels that the default model lacks
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "people": ("person",),
     "animals": ("animal",),  # these two are groups of labels (edge/vision/detector/groups.py)

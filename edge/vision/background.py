@@ -66,23 +66,35 @@ class Background:
         """Whether there was a first frame."""
         return self._updates > 0
 
-    def without_gain(self, luma: Luma, out: Luma) -> Luma:
+    def without_gain(self, luma: Luma, held: Luma, out: Luma) -> Luma:
         """The luma at the background's brightness: `luma` itself, or a corrected copy in `out`.
 
-        Both are (h, w) uint8. The gain that is removed is the median ratio of luma to background.
+        All are (h, w) uint8. The gain that is removed is the median ratio of luma to background
+        where no known object is, which may be large (held is 255 there).
         """
         if abs(cv2.mean(luma)[0] - self._mean) < MIN_GAIN_SHIFT:
             return luma
         grid = np.s_[::GAIN_GRID, ::GAIN_GRID]
         ratio = (luma[grid] + np.float32(1)) / (self._average[grid] + np.float32(1))
-        cv2.convertScaleAbs(luma, out, 1 / float(np.median(ratio)))
+        free = held[grid] == 0
+        cv2.convertScaleAbs(luma, out, 1 / float(np.median(ratio[free] if free.any() else ratio)))
         return out
 
-    def relearn(self, luma: Luma, timestamp_ns: int) -> None:
-        """Takes a frame as the new background; the noise of the pixels is kept."""
+    def relearn(self, luma: Luma, timestamp_ns: int) -> npt.NDArray[np.float32] | None:
+        """Takes a frame as the new background; the noise of the pixels is kept.
+
+        Returns the averages before, (h, w), for `restore`; None after the first frame.
+        """
+        earlier = self._average.copy() if self.learnt else None
         np.copyto(self._average, luma)
         self._updates = 1
         self._updated_ns = timestamp_ns
+        self._derive()
+        return earlier
+
+    def restore(self, place: tuple[slice, slice], earlier: npt.NDArray[np.float32]) -> None:
+        """Takes back what `relearn` learnt at a place: an object stands there."""
+        self._average[place] = earlier[place]
         self._derive()
 
     def update(

@@ -69,6 +69,7 @@ class MotionDetector:
         self._blobs = _BlobFinder(settings, luma_shape)
         self._level, self._difference, self._changed = _planes(3, luma_shape)
         self._reference, self._held = _planes(2, luma_shape)
+        self._earlier: npt.NDArray[np.float32] | None = None  # background before the last scene
         self._reference_ns = 0
         self._holds = False
 
@@ -83,12 +84,12 @@ class MotionDetector:
         background = self._background
         if not background.learnt:
             return self._relearn(luma, timestamp_ns)
-        level = background.without_gain(luma, self._level)
+        level = background.without_gain(luma, self._held, self._level)
         cv2.absdiff(level, background.luma, self._difference)
         cv2.compare(self._difference, background.threshold, cv2.CMP_GT, self._changed)
         pixels = cv2.countNonZero(self._changed)
         changed = pixels / self._changed.size
-        if changed > self._max_changed:
+        if changed > self._max_changed and self._is_new_scene():
             return self._relearn(luma, timestamp_ns)
         if pixels < self._blobs.min_pixels:
             self._blobs.mask[:] = 0
@@ -124,6 +125,15 @@ class MotionDetector:
         for x0, y0, x1, y1 in self._luma_boxes(boxes_xyxy):
             self._held[y0:y1, x0:x1] = 255
 
+    def keep_under(self, boxes_xyxy: Boxes) -> None:
+        """Takes back a relearnt scene under objects, in main pixels, that the detector found.
+
+        Somebody near the camera can change most of the picture, and must not become background.
+        """
+        if self._earlier is not None:
+            for x0, y0, x1, y1 in self._luma_boxes(boxes_xyxy):
+                self._background.restore(np.s_[y0:y1, x0:x1], self._earlier)
+
     def absorb(self, box_xyxy: tuple[float, float, float, float], luma: Luma) -> None:
         """Learns a place, in main pixels, at once: the detector detected no object there.
 
@@ -132,6 +142,12 @@ class MotionDetector:
         """
         ((x0, y0, x1, y1),) = self._luma_boxes(np.array([box_xyxy], np.float32))
         self._background.absorb(np.s_[y0:y1, x0:x1], luma, self._held)
+
+    def _is_new_scene(self) -> bool:
+        """Whether most of the picture changed also where no known object is."""
+        free = self._held == 0
+        outside = int(np.count_nonzero(self._changed[free]))
+        return outside > self._max_changed * int(np.count_nonzero(free))
 
     def _find_blobs(self, level: Luma, changed: float) -> Motion:
         stats = self._blobs(self._changed)
@@ -148,7 +164,7 @@ class MotionDetector:
         return Motion(boxes * self._to_main, activity, self._blobs.mask, changed)
 
     def _relearn(self, luma: Luma, timestamp_ns: int) -> Motion:
-        self._background.relearn(luma, timestamp_ns)
+        self._earlier = self._background.relearn(luma, timestamp_ns)
         np.copyto(self._reference, luma)
         self._reference_ns = timestamp_ns
         self._blobs.mask[:] = 0

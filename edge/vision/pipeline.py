@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge.config.schema import Settings
 from edge.vision.clock import StageClock, untimed
+from edge.vision.colours import histograms
 from edge.vision.flow import Flow
 from edge.vision.geometry import Boxes, covered
 from edge.vision.motion import Motion, MotionDetector
@@ -21,9 +22,8 @@ from edge.vision.tracker import Tracker
 from edge.vision.triggers import TriggerEvent, Triggers
 from edge.vision.types import Detections, Frame, Track
 
-# Both chosen on PETS, where empty places and objects overlap; their effect is in
+# Chosen on PETS, where empty places and objects overlap; its effect is in
 # "Tuning constants" in docs/BENCHMARKS.md.
-GHOST_ACTIVITY = 0.1  # an empty place that changes less than this is absorbed at once
 SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
 
 _NO_DETECTIONS, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
@@ -40,6 +40,11 @@ class DetectorLike(Protocol):
 
     @property
     def input_size(self) -> tuple[int, int]: ...
+
+    @property
+    def min_score(self) -> float:
+        """Lowest score of a detection that is reported."""
+        ...
 
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
         """(h, w, 3) RGB uint8 -> boxes in canvas pixels."""
@@ -121,11 +126,13 @@ class Pipeline:
         self._motion = MotionDetector(settings.motion, luma_shape, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._packer = Packer(settings.regions, detector.input_size, main_size)
-        self._scheduler = Scheduler(settings.scheduler)
+        self._scheduler = Scheduler(
+            settings.scheduler, max((rule.confirm for rule in settings.triggers), default=2)
+        )
         self._tracker = Tracker(
             settings.tracker,
             detector.labels,
-            settings.model.min_score,
+            detector.min_score,
             main_size,
             detector.groups,
         )
@@ -168,7 +175,7 @@ class Pipeline:
             tracks = self._tracker.tracks()
             with self._clock("triggers"):
                 events = self._triggers(tracks, frame)
-            self._learn(frame, invocations, detections)
+            self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
             self._motion.hold(self._tracker.boxes_xyxy)
         if tracks:
@@ -236,7 +243,7 @@ class Pipeline:
         while left and subjects and subjects[0].due:
             left -= 1
             with self._clock("crops"):
-                layout, visible = self._packer.next(_boxes_of(subjects))
+                layout, visible = self._packer.next(_views_of(subjects))
             self._invoke(frame, layout, invocations)
             shown = [s for s, is_visible in zip(subjects, visible, strict=True) if is_visible]
             invocations.motion += [s for s in shown if s.reason is Reason.MOTION]
@@ -248,7 +255,7 @@ class Pipeline:
     def _invoke(self, frame: Frame, layout: Layout, invocations: _Invocations) -> None:
         with self._clock("crops"):
             canvas = self._packer.fill(layout, frame.main)
-        weak_score = min(self._settings.tracker.weak_score, self._settings.model.min_score)
+        weak_score = min(self._settings.tracker.weak_score, self._detector.min_score)
         with self._clock("detector"):
             detections = self._detector.detect(canvas, weak_score)
         self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
@@ -260,12 +267,18 @@ class Pipeline:
     ) -> tuple[Detections, npt.NDArray[np.int64]]:
         detections = combine(invocations.parts, self._settings.model.max_iou)
         with self._clock("tracker"):
-            ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index)
+            colours = histograms(frame.main, detections.boxes_xyxy)
+            ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index, colours)
         return detections, ids
 
-    def _learn(self, frame: Frame, invocations: _Invocations, detections: Detections) -> None:
-        """Reports examined motion to the scheduler, and absorbs ghosts into the background."""
-        strong = detections.boxes_xyxy[detections.scores >= self._settings.model.min_score]
+    def _learn(
+        self, frame: Frame, motion: Motion, invocations: _Invocations, detections: Detections
+    ) -> None:
+        """Reports examined motion to the scheduler, and corrects the background.
+
+        Ghosts are absorbed; a new scene is not learnt where it shows objects.
+        """
+        strong = detections.boxes_xyxy[detections.scores >= self._detector.min_score]
         outcomes = [
             MotionOutcome(subject.box_xyxy, _is_object(subject, strong))
             for subject in invocations.motion
@@ -273,8 +286,10 @@ class Pipeline:
         with self._clock("scheduler"):
             self._scheduler.report(frame.timestamp_ns, len(invocations.layouts), outcomes)
         with self._clock("motion"):
+            if motion.scene_change:
+                self._motion.keep_under(strong)
             for subject, outcome in zip(invocations.motion, outcomes, strict=True):
-                if not outcome.has_object and subject.activity < GHOST_ACTIVITY:
+                if not outcome.has_object and subject.is_ghost:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
 
 
@@ -287,5 +302,6 @@ def _is_object(subject: Subject, objects_xyxy: Boxes) -> bool:
     return bool(shared > SAME_OBJECT)
 
 
-def _boxes_of(subjects: Sequence[Subject]) -> Boxes:
-    return np.array([subject.box_xyxy for subject in subjects], np.float32).reshape(-1, 4)
+def _views_of(subjects: Sequence[Subject]) -> Boxes:
+    """(n, 4) the boxes around which crops are cut."""
+    return np.array([subject.view_xyxy for subject in subjects], np.float32).reshape(-1, 4)

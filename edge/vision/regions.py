@@ -100,12 +100,16 @@ def _starts(tile_px: int, side_px: int, overlap: float) -> list[int]:
 def crops_around(
     boxes_xyxy: Boxes, sizes_px: npt.NDArray[np.float32], main_size: tuple[int, int]
 ) -> npt.NDArray[np.intp]:
-    """A crop around each box's centre, moved (cut only if too large) to lie in the picture.
+    """A crop around each box's centre, moved to lie in the picture.
 
+    A crop that is larger than the picture is made smaller, in the same shape, as long as it shows
+    its box: a strip as long as the picture would show the object small, between grey bars.
     boxes_xyxy: (n, 4). sizes_px: (n, 2) and main_size are (width, height). Returns (n, 4), xyxy.
     """
-    limits = np.array(main_size)
-    sides = np.minimum(np.rint(sizes_px), limits)
+    limits = np.array(main_size, np.float32)
+    shrunk = sizes_px * np.minimum(limits / sizes_px, 1).min(axis=1, keepdims=True)
+    needed = np.minimum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], np.minimum(sizes_px, limits))
+    sides = np.rint(np.maximum(shrunk, needed))
     starts = np.rint((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:] - sides) / 2)
     starts = np.clip(starts, 0, limits - sides)
     return np.asarray(np.concatenate([starts, starts + sides], axis=1), np.intp)

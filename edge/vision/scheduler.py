@@ -2,7 +2,7 @@
 
 The number of invocations is limited: a token bucket holds the budget. Places that are due are
 served in the order of the new information that an invocation gives: the whole picture after a scene
-change, then motion that no track explains, tracks that are not confirmed yet, moving tracks and
+change, then motion that no track explains, new tracks until enough looks agree, moving tracks and
 standing ones. Places that are not due yet fill the free cells of a canvas that is used anyway.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import SchedulerSettings
+from edge.config.schema import LOOKS_KEPT, SchedulerSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
 from edge.vision.types import Track, TrackState
@@ -25,7 +25,11 @@ from edge.vision.types import Track, TrackState
 EXPLAINED = 0.5  # share of a blob inside tracks, above which it belongs to them
 TRACK_MARGIN = 0.15  # share of its size by which a track is grown when it explains blobs
 SAME_PLACE_IOU = 0.3  # overlap of a blob with an empty place, above which it is that place
+FIRST_PAUSE = 0.125  # multiplies empty_relook_s: an object that enters is soon in full view
 MAX_EMPTY_FACTOR = 16  # the pause at a place that stays empty doubles up to this factor
+GHOST_ACTIVITY = 0.1  # an empty place that changes less than this is absorbed by the background
+OTHER_VIEW = 0.2  # share by which a box grows for another view of it
+FOLLOW_MARGIN = 0.5  # share of its size by which a blob grows to be found again in the next frame
 TENTATIVE_FACTOR = 0.5  # multiplies relook_s for a track that is not confirmed yet
 FILL_URGENCY = 0.5  # a subject this urgent may fill a free cell, though it is not due
 REMEMBERED_PAUSES = 2  # an empty place is remembered after its pause for this many more
@@ -48,16 +52,33 @@ class Subject:
 
     urgency: due from 1 on; among subjects with the same reason, the larger goes first.
     activity: for motion, the share of the blob that still changes; 1 for a track.
+    empty_looks: looks at this place that detected no object.
     """
 
     box_xyxy: Box
     reason: Reason
     urgency: float
     activity: float = 1.0
+    empty_looks: int = 0
 
     @property
     def due(self) -> bool:
         return self.urgency >= 1
+
+    @property
+    def is_ghost(self) -> bool:
+        """Whether, if this look is empty too, the place can become background."""
+        return self.activity < GHOST_ACTIVITY and self.empty_looks > 0
+
+    @property
+    def view_xyxy(self) -> Box:
+        """The box to show: every second look at a place that is still shows more around it.
+
+        The same crop would get the same answer again.
+        """
+        if self.activity >= GHOST_ACTIVITY or self.empty_looks % 2 == 0:
+            return self.box_xyxy
+        return _box(grown(np.array([self.box_xyxy], np.float32), OTHER_VIEW)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +108,16 @@ class _EmptyPlace:
     box_xyxy: Box
     until_ns: int
     pause_s: float
+    looks: int = 1
 
 
 class Scheduler:
     """Spends the budget of one camera: `plan` once per frame, then `report` the work done."""
 
-    def __init__(self, settings: SchedulerSettings) -> None:
+    def __init__(self, settings: SchedulerSettings, agreeing_looks: int = 2) -> None:
+        """agreeing_looks: a new object is examined in each frame until this many detected it."""
         self._settings = settings
+        self._agreeing_looks = min(agreeing_looks, LOOKS_KEPT - 1)
         self._tokens = float(settings.burst)
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
@@ -167,18 +191,22 @@ class Scheduler:
         tracks: Sequence[Track],
     ) -> list[Subject]:
         self._forget_old_places(timestamp_ns)
+        self._follow_places(blobs_xyxy)
         subjects = [self._of_track(track, timestamp_ns) for track in tracks]
         for row in np.flatnonzero(~_explained(blobs_xyxy, tracks)):
-            box: Box = tuple(blobs_xyxy[row].tolist())
+            box = _box(blobs_xyxy[row])
             if not self._is_paused(box, timestamp_ns):
                 active = float(activity[row])
-                subjects.append(Subject(box, Reason.MOTION, 1 + active, active))
+                looks = self._empty_looks(box)
+                subjects.append(Subject(box, Reason.MOTION, 1 + active, active, looks))
         subjects.sort(key=lambda s: (not s.due, s.reason if s.due else 0, -s.urgency))
         return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
 
     def _of_track(self, track: Track, timestamp_ns: int) -> Subject:
         last_ns = track.looks[-1].timestamp_ns if track.looks else track.last_seen_ns
         waited_s = (timestamp_ns - last_ns) / NS_PER_S
+        if self._is_undecided(track):
+            return Subject(track.box_xyxy, Reason.TENTATIVE, 1 + waited_s)
         match track.state:
             case TrackState.TENTATIVE:
                 reason, period_s = Reason.TENTATIVE, self._settings.relook_s * TENTATIVE_FACTOR
@@ -188,26 +216,54 @@ class Scheduler:
                 reason, period_s = Reason.MOVING, self._settings.relook_s
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, MIN_PERIOD_S))
 
+    def _is_undecided(self, track: Track) -> bool:
+        """Whether too few looks agree yet, however sure the first was; one of them may miss it.
+
+        Also for one more look where the last one seems to show another object.
+        """
+        if track.doubtful and track.misses == 0:
+            return True
+        detected = sum(not look.missed for look in track.looks)
+        return detected < self._agreeing_looks >= len(track.looks)
+
     def _pause_place(self, box_xyxy: Box, timestamp_ns: int) -> None:
         """Motion that was not an object gets no invocation for a while, longer each time."""
-        pause_s = self._settings.empty_relook_s
-        longest_s = pause_s * MAX_EMPTY_FACTOR
+        pause_s = self._settings.empty_relook_s * FIRST_PAUSE
+        longest_s = self._settings.empty_relook_s * MAX_EMPTY_FACTOR
+        looks = 1 + self._empty_looks(box_xyxy)
         for place in self._empty:
             if _same_place(place.box_xyxy, box_xyxy):
                 pause_s = max(pause_s, min(place.pause_s * 2, longest_s))
         self._forget_place(box_xyxy)
         until_ns = timestamp_ns + round(pause_s * NS_PER_S)
-        self._empty.append(_EmptyPlace(box_xyxy, until_ns, pause_s))
+        self._empty.append(_EmptyPlace(box_xyxy, until_ns, pause_s, looks))
+
+    def _empty_looks(self, box_xyxy: Box) -> int:
+        """Looks at a place in a row that detected no object."""
+        known = (p.looks for p in self._empty if _same_place(p.box_xyxy, box_xyxy))
+        return max(known, default=0)
+
+    def _follow_places(self, blobs_xyxy: Boxes) -> None:
+        """Moves an empty place with its blob: a car, a shadow or a flake that passes by."""
+        if not self._empty or len(blobs_xyxy) == 0:
+            return
+        places = np.array([place.box_xyxy for place in self._empty], np.float32)
+        overlap = iou(grown(places, FOLLOW_MARGIN), grown(blobs_xyxy, FOLLOW_MARGIN))
+        for place, shared in zip(self._empty, overlap, strict=True):
+            if shared.max() > SAME_PLACE_IOU:
+                place.box_xyxy = _box(blobs_xyxy[shared.argmax()])
 
     def _forget_place(self, box_xyxy: Box) -> None:
         self._empty = [p for p in self._empty if not _same_place(p.box_xyxy, box_xyxy)]
 
     def _forget_old_places(self, timestamp_ns: int) -> None:
         """Keeps a place for some time after its pause, so that its next pause can double."""
+        shortest_s = self._settings.empty_relook_s
         self._empty = [
             place
             for place in self._empty
-            if timestamp_ns < place.until_ns + REMEMBERED_PAUSES * place.pause_s * NS_PER_S
+            if timestamp_ns
+            < place.until_ns + REMEMBERED_PAUSES * max(place.pause_s, shortest_s) * NS_PER_S
         ]
 
     def _is_paused(self, box_xyxy: Box, timestamp_ns: int) -> bool:
@@ -215,6 +271,11 @@ class Scheduler:
             timestamp_ns < place.until_ns and _same_place(place.box_xyxy, box_xyxy)
             for place in self._empty
         )
+
+
+def _box(row: npt.NDArray[np.float32]) -> Box:
+    x0, y0, x1, y1 = row.tolist()
+    return x0, y0, x1, y1
 
 
 def _same_place(a_xyxy: Box, b_xyxy: Box) -> bool:

@@ -20,6 +20,7 @@ from edge.config.schema import LOOKS_KEPT, TrackerSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, intersection, iou
 from edge.vision.kalman import BoxFilter
+from edge.vision.owner import UNKNOWN, Histogram, Owner
 from edge.vision.types import Detections, Look, Track, TrackState
 
 # Chosen by F1 on PETS and TUD-Campus in both directions; their effect is in
@@ -30,15 +31,19 @@ MAX_JUMP = 0.6  # box heights per s: a larger jump while boxes overlap is the ot
 MIN_HITS_FOR_VELOCITY = 3  # before, the velocity is too uncertain to doubt a shift
 LABEL_DECAY = 0.9  # multiplies the votes for each label at each detection
 SAME_OBJECT_IOU = 0.6  # two tracks that overlap more are one
+KNOWN_GONE = 8  # objects of ended tracks whose colours are remembered
 EXAMINED_SHARE = 0.9  # of a track's box that lies in a crop, so that the look can be a miss
 
 
 class _OpenTrack:
     """A track that has not ended, of which `Track` is a snapshot."""
 
-    def __init__(self, track_id: int, look: Look, group_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, track_id: int, look: Look, group_of: Mapping[str, str], colours: Histogram
+    ) -> None:
         self.id = track_id
         self.group_of = group_of
+        self.owner = Owner(colours)
         self.shape = BoxFilter(look.box_xyxy)
         self.first_ns = self.last_seen_ns = look.timestamp_ns
         self.confirmed = False
@@ -69,8 +74,9 @@ class _OpenTrack:
         limit_px = MAX_JUMP * self.shape.height * dt_s if doubtful else np.inf
         self.shape.predict(dt_s, shift_xy, limit_px)
 
-    def hit(self, look: Look) -> None:
-        """Adds a look that detected the object."""
+    def hit(self, look: Look, colours: Histogram, known: Sequence[Histogram] = ()) -> None:
+        """Adds a look that detected the object. known: colours of the objects of other tracks."""
+        self.owner.update(colours, known)
         self.shape.correct(look.box_xyxy)
         self.last_seen_ns = look.timestamp_ns
         self._add(look)
@@ -107,6 +113,7 @@ class Tracker:
         self._open: list[_OpenTrack] = []
         self._ended: list[Track] = []
         self._next_id = 1
+        self._gone: deque[Histogram] = deque(maxlen=KNOWN_GONE)
         self._now_ns: int | None = None
 
     def begin_scene(self, main_size: tuple[int, int]) -> None:
@@ -141,28 +148,37 @@ class Tracker:
         self._end(track for track in self._open if self._is_lost(track))
 
     def update(
-        self, detections: Detections, crops_xyxy: Boxes, frame_index: int
+        self,
+        detections: Detections,
+        crops_xyxy: Boxes,
+        frame_index: int,
+        colours: Sequence[Histogram] = (),
     ) -> npt.NDArray[np.int64]:
         """Assigns the detections of one frame to tracks. Call `predict` with its time first.
 
         detections: boxes in main pixels, scores from the tracker's `weak_score` up.
         crops_xyxy: (k, 4) main pixels, crops that were examined. A track inside one of them without
             a detection has been missed; of the others nothing is known.
+        colours: of each detection, from `edge.vision.colours`; without them, takeovers of tracks
+            are not noticed.
         Returns (n,) the track id of each detection, 0 for a weak one that belongs to none.
         """
         assert self._now_ns is not None
         ids = np.zeros(len(detections), np.int64)
+        colours = colours or [UNKNOWN] * len(detections)
+        known = {track.id: track.owner.colours for track in self._open}
         free = list(self._open)
         strong = detections.scores >= self._min_score
         for is_strong, buffer in ((True, BUFFERS[0]), (True, BUFFERS[1]), (False, BUFFERS[0])):
             rows = np.flatnonzero((strong == is_strong) & (ids == 0))
             for track, row in self._match(free, detections.boxes_xyxy, rows, buffer):
-                track.hit(self._look(detections, row, frame_index))
+                others = [*self._gone, *(known[one] for one in known if one != track.id)]
+                track.hit(self._look(detections, row, frame_index), colours[row], others)
                 ids[row] = track.id
                 free.remove(track)
         self._miss(free, crops_xyxy, frame_index)
         for row in np.flatnonzero((ids == 0) & strong):
-            ids[row] = self._start(self._look(detections, row, frame_index))
+            ids[row] = self._start(self._look(detections, row, frame_index), colours[row])
         for track in self._open:
             track.confirmed = track.confirmed or self._is_convincing(track)
         self._end([track for track in self._open if self._is_lost(track)])
@@ -209,8 +225,8 @@ class Tracker:
             if was_examined:
                 track.miss(Look(frame_index, self._now_ns, track.box_xyxy, 0.0, track.label))
 
-    def _start(self, look: Look) -> int:
-        self._open.append(_OpenTrack(self._next_id, look, self._group_of))
+    def _start(self, look: Look, colours: Histogram) -> int:
+        self._open.append(_OpenTrack(self._next_id, look, self._group_of, colours))
         self._next_id += 1
         return self._open[-1].id
 
@@ -252,6 +268,7 @@ class Tracker:
         for track in list(tracks):
             self._open.remove(track)
             if track.confirmed:
+                self._gone.append(track.owner.colours)
                 self._ended.append(self._snapshot(track, TrackState.GONE))
 
     def _snapshot(self, track: _OpenTrack, state: TrackState | None = None) -> Track:
@@ -268,6 +285,8 @@ class Tracker:
             misses=track.misses,
             has_moved=track.shape.has_moved,
             group=self._group_of.get(track.label, ""),
+            takeovers=track.owner.takeovers,
+            doubtful=track.owner.doubtful,
             looks=tuple(track.looks),
         )
 

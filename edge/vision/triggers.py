@@ -7,7 +7,7 @@ confirm it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,7 +59,7 @@ class Triggers:
         """
         self._main_size = main_size
         self._last_events_ns = {} if last_events_ns is None else last_events_ns
-        self._triggered: dict[str, set[int]] = {}
+        self._triggered: dict[str, set[tuple[int, int]]] = {}
         self._frames: dict[int, Frame] = {}
         self.replace(rules, zones)
 
@@ -89,15 +89,10 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
-        events = []
+        events: list[TriggerEvent] = []
         for rule in self._rules:
-            if self._is_quiet(rule, frame.timestamp_ns):
-                continue
-            if rule.schedule and not _scheduled(rule.schedule, frame.wall_ns):
-                continue
-            event = self._first_event(rule, tracks, frame.timestamp_ns)
-            if event is not None:
-                events.append(event)
+            if not rule.schedule or _scheduled(rule.schedule, frame.wall_ns):
+                events += self._events(rule, tracks, frame.timestamp_ns)
         return tuple(events)
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -108,22 +103,23 @@ class Triggers:
         while len(self._frames) > MAX_FRAMES:
             del self._frames[next(iter(self._frames))]
 
-    def _first_event(
+    def _events(
         self, rule: TriggerRule, tracks: Sequence[Track], timestamp_ns: int
-    ) -> TriggerEvent | None:
-        """At most one event of a rule, as its cooldown begins with it."""
+    ) -> Iterator[TriggerEvent]:
+        """Events of one rule; with a cooldown at most one, as the cooldown begins with it."""
         triggered = self._triggered[rule.name]
-        triggered &= {track.id for track in tracks}
+        triggered &= {_object_of(track) for track in tracks}
         for track in tracks:
+            if self._is_quiet(rule, timestamp_ns):
+                return
             confirmed = self._confirmed(rule, track, timestamp_ns)
             if confirmed is None:
                 continue
-            triggered.add(track.id)
+            triggered.add(_object_of(track))
             self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
-            return TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
-        return None
+            yield TriggerEvent(rule, track, confirmed, best, frame, zones, timestamp_ns)
 
     def _is_quiet(self, rule: TriggerRule, timestamp_ns: int) -> bool:
         """Whether the rule's cooldown lasts. An event in the future is of another source's time."""
@@ -136,7 +132,7 @@ class Triggers:
         self, rule: TriggerRule, track: Track, timestamp_ns: int
     ) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
-        if rule.once_per_track and track.id in self._triggered[rule.name]:
+        if rule.once_per_track and _object_of(track) in self._triggered[rule.name]:
             return None
         if rule.labels and not {track.label, track.group} & set(rule.labels):
             return None
@@ -181,6 +177,11 @@ def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Po
     """The corners of each zone in pixels of the main picture, by the zone's name."""
     width, height = main_size
     return {zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones}
+
+
+def _object_of(track: Track) -> tuple[int, int]:
+    """Identifies an object: a track that another object takes over may trigger again."""
+    return track.id, track.takeovers
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:

@@ -86,11 +86,11 @@ def _outputs(model: Any, layers: Sequence[Any], crops: Sequence[Crop]) -> list[l
 
 def _feed(interpreter: Interpreter, crop: Crop) -> None:
     details = interpreter.get_input_details()[0]
-    pixels = np.asarray(crop, np.float32)[None] * (2 / 255) - 1
-    if details["dtype"] == np.int8:
-        scale, zero = details["quantization"]
-        pixels = np.clip(np.round(pixels / scale + zero), -128, 127).astype(np.int8)
-    interpreter.set_tensor(details["index"], pixels)
+    if details["dtype"] == np.int8:  # scale 2 / 255 and zero -1 (see `to_tflite`): all 256 levels
+        values: Any = np.bitwise_xor(crop, 0x80).view(np.int8)
+    else:
+        values = np.asarray(crop, np.float32) * (2 / 255) - 1
+    interpreter.set_tensor(details["index"], values[None])
 
 
 def _real(values: Any, details: Any) -> Array:

@@ -55,7 +55,8 @@ def test_each_strategy_has_the_invocations_and_accuracy_that_it_should(
     assert rows["tiles"]["invocations_per_frame"] == 9
     assert rows["tiles"]["recall"] > rows["whole-frame"]["recall"]
     assert rows["packed"]["invocations_per_frame"] < rows["crop-per-blob"]["invocations_per_frame"]
-    assert rows["packed+scheduled"]["invocations_per_frame"] < 0.6
+    # Half an invocation a frame, and the burst of six for the people who are there at first.
+    assert rows["packed+scheduled"]["invocations_per_frame"] <= 0.5 + 6 / 30
     assert rows["packed+scheduled"]["f1"] > rows["whole-frame"]["f1"]
     assert rows["whole-frame"]["cpu_to_whole_frame"] == 1
     assert all(name in result.output for name in rows)

@@ -443,11 +443,18 @@ def test_a_snapshot_has_the_pipelines_view_except_in_a_pause(running: str) -> No
         assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).shape == (150, 200, 3)
         assert cv2.imdecode(np.frombuffer(seen.motion_png, np.uint8), 0).shape == (240, 320)
         client.pause(60)
-        assert client.snapshot(200, sight=True)[0].sight is None
+        _snapshot(client, lambda reply: reply.sight is None)
         client.resume()
-        again, _ = client.snapshot(200, sight=True)
-        assert again.sight is not None
+        again = _snapshot(client, lambda reply: reply.sight is not None)
         assert again.timestamp_ns > reply.timestamp_ns
+
+
+def _snapshot(client: Control, wanted: Callable[[SnapshotReply], bool]) -> SnapshotReply:
+    """A snapshot of a frame after the command, which the analysis takes up at its next frame."""
+    deadline_s = time.monotonic() + 10
+    while not wanted(reply := client.snapshot(200, sight=True)[0]):
+        assert time.monotonic() < deadline_s
+    return reply
 
 
 def test_a_paused_daemon_reads_frames_and_analyses_none(running: str) -> None:

@@ -51,7 +51,7 @@ def test_each_watch_for_becomes_a_rule() -> None:
     assert rules[2]["labels"] == ["cat", "dog"]
     assert rules[1]["labels"] == ["animal"]
     assert rules[3]["labels"] == ["person", "vehicle"]
-    assert model_for(answers) == "coco_ssd_mobilenet_v1"
+    assert model_for(answers) == "coco_ssdlite_mobilenet_v3_large_int8"
     assert model_for(Answers("x")) == DEFAULT_MODEL
 
 

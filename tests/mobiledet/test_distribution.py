@@ -74,15 +74,19 @@ def test_the_daemon_imports_no_training_code() -> None:
     assert [path for path in modules if imports.search(path.read_text())] == []
 
 
-def test_the_daemons_wheel_holds_the_model_and_no_training_code(tmp_path: Path) -> None:
+def test_the_daemons_wheel_holds_the_models_and_no_training_code(tmp_path: Path) -> None:
     with wheel(ROOT, tmp_path) as archive:
         names = archive.namelist()
         assert scripts(archive) == {"edge"}
         described = "\n".join(metadata(archive)).lower()
         assert not [word for word in TRAINING_ONLY if word in described]
-        (model,) = [name for name in names if name.endswith(".tflite")]
-        digest, _ = (ROOT / "models/SHA256SUMS").read_text().split()
-        assert hashlib.sha256(archive.read(model)).hexdigest() == digest
+        models = [name for name in names if name.endswith(".tflite")]
+        rows = [
+            f"{hashlib.sha256(archive.read(name)).hexdigest()}  {Path(name).name}"
+            for name in models
+        ]
+        assert sorted(rows) == sorted((ROOT / "models/SHA256SUMS").read_text().splitlines())
+        assert len(models) == 2
     assert "edge/cli.py" in names
     assert {name.split("/")[0] for name in names} == {"edge", names[-1].split("/")[0]}
     assert not [name for name in names if any(word in name for word in TRAINING_ONLY)]

@@ -184,3 +184,43 @@ def test_averages_never_become_subnormal_numbers() -> None:
     assert motion._background._noise.min() > least
     assert motion._background._average.min() > least
     assert motion.background.max() == 0
+
+
+NEAR = (60, 0, 300, 240)  # somebody close to the camera, in three quarters of the picture
+
+
+def test_an_object_in_most_of_the_picture_is_not_learnt() -> None:
+    """The change looks like a new scene, until the detector finds the object."""
+    scene = Scene()
+    scene.settle()
+    assert scene.show(put=NEAR).scene_change
+    box = np.array([NEAR], np.float32) * SCALE
+    scene.motion.keep_under(box)
+    scene.motion.hold(box)
+    for _ in range(20):
+        motion = scene.show(put=NEAR)
+        assert not motion.scene_change
+        assert len(motion.blobs_xyxy) == 1
+    assert np.abs(scene.motion.background.astype(int) - scene.ground).mean() < 6
+    scene.motion.hold(box[:0])
+    assert len(scene.show().blobs_xyxy) == 0  # it leaves no ghost
+
+
+def test_a_new_scene_is_learnt_beside_objects_that_it_shows() -> None:
+    scene = Scene()
+    scene.settle()
+    scene.ground = scene.ground[:, ::-1].copy()  # the camera was turned
+    assert scene.show().scene_change
+    scene.motion.keep_under(np.array([(100, 100, 200, 200)], np.float32) * SCALE)
+    motion = scene.show()
+    assert not motion.scene_change
+    assert 0 < motion.changed < 0.2
+
+
+def test_a_scene_changes_also_while_a_known_object_is_in_most_of_it() -> None:
+    scene = Scene()
+    scene.settle()
+    scene.motion.hold(np.array([NEAR], np.float32) * SCALE)
+    scene.show(put=NEAR)
+    scene.ground = scene.ground[:, ::-1].copy()
+    assert scene.show(put=NEAR).scene_change

@@ -112,11 +112,11 @@ def test_drawn_people_are_tracked_where_they_are(scene: str) -> None:
 
 
 def test_a_share_of_the_budget_leaves_that_share_of_the_invocations() -> None:
-    """The scene keeps the scheduler at the limit of its budget."""
+    """Without pauses at empty places, the scene keeps the scheduler at the limit of its budget."""
     counts = {}
     for share in (1.0, 0.25):
         source = open_source(SourceSettings(uri="synthetic:busy?duration=20&fps=10", fast=True))
-        settings = Settings(scheduler=SchedulerSettings(burst=1, sweep_s=0))
+        settings = Settings(scheduler=SchedulerSettings(burst=1, sweep_s=0, empty_relook_s=0))
         pipeline = build_pipeline(settings, build_detector(settings), source.open())
         analyses = []
         while (one := source.read()) is not None:

@@ -61,9 +61,9 @@ def test_a_merged_box_contains_its_fragments(blobs: np.ndarray) -> None:
 
 @given(
     st.tuples(st.floats(-50, 1300), st.floats(-50, 800)),
-    st.tuples(st.floats(1, 2000), st.floats(1, 2000)),
+    st.tuples(st.floats(10, 2000), st.floats(10, 2000)),
 )
-def test_a_crop_lies_in_the_picture_and_has_its_size_if_it_fits(
+def test_a_crop_lies_in_the_picture_and_keeps_its_shape(
     centre: tuple[float, float], size: tuple[float, float]
 ) -> None:
     x, y = centre
@@ -71,8 +71,25 @@ def test_a_crop_lies_in_the_picture_and_has_its_size_if_it_fits(
     ((x0, y0, x1, y1),) = crops_around(around, np.array([size], np.float32), MAIN)
     assert 0 <= x0 <= x1 <= MAIN[0]
     assert 0 <= y0 <= y1 <= MAIN[1]
-    assert x1 - x0 == min(round(size[0]), MAIN[0])
-    assert y1 - y0 == min(round(size[1]), MAIN[1])
+    scale = min(1, MAIN[0] / size[0], MAIN[1] / size[1])
+    assert abs(x1 - x0 - max(10, scale * size[0])) <= 1
+    assert abs(y1 - y0 - max(10, scale * size[1])) <= 1
+
+
+def test_the_crop_of_a_tall_object_fills_its_cell_without_grey_bars() -> None:
+    tall = np.array([(600, 20, 900, 715)], np.float32)
+    layout, _ = packer().next(tall)
+    (cell,) = layout.cells
+    assert cell.cell_xyxy == (0, 0, *INPUT)
+    x0, y0, x1, y1 = cell.crop_xyxy
+    assert (x1 - x0, y1 - y0) == (720, 720)
+
+
+def test_the_crop_of_an_object_as_wide_as_the_picture_shows_all_of_it() -> None:
+    ((x0, _, x1, _),) = crops_around(
+        np.array([(0, 300, 1280, 500)], np.float32), np.full((1, 2), 2048, np.float32), MAIN
+    )
+    assert (x0, x1) == (0, 1280)
 
 
 @given(main_boxes())

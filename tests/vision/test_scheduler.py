@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,10 +41,18 @@ def subjects(
     return plan(planner, now_s, blobs, tracks).subjects
 
 
-def track(track_id: int, state: TrackState, looked_s: float, x: float = 100) -> Track:
+def track(
+    track_id: int,
+    state: TrackState,
+    looked_s: float,
+    x: float = 100,
+    scores: tuple[float, ...] = (0.9, 0.9, 0.9),
+) -> Track:
+    """A track whose last look was at `looked_s`; a score of 0 is a miss."""
     box = (x, 100.0, x + 40, 200.0)
-    looks = (Look(0, round(looked_s * NS_PER_S), box, 0.9, "person"),)
-    return Track(track_id, "person", 0.9, box, (0, 0), state, 0, looks[0].timestamp_ns, looks=looks)
+    looked_ns = round(looked_s * NS_PER_S)
+    looks = tuple(Look(0, looked_ns, box, score, "person") for score in scores)
+    return Track(track_id, "person", 0.9, box, (0, 0), state, 0, looked_ns, looks=looks)
 
 
 @given(
@@ -129,6 +138,36 @@ def test_a_track_is_due_after_the_period_of_its_state(
     assert subject.due is due
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "scores", "at_once"),
+    [
+        (2, (0.99,), True),
+        (2, (0.99, 0.0), True),
+        (2, (0.99, 0.0, 0.0), False),
+        (2, (0.99, 0.9), False),
+        (3, (0.99, 0.9), True),
+        (3, (0.99, 0.9, 0.9), False),
+        (16, (0.9,) * 15, False),  # no more looks are kept than that
+    ],
+)
+def test_a_new_track_is_examined_at_the_next_frame_until_enough_looks_agree(
+    agreeing: int, scores: tuple[float, ...], at_once: bool
+) -> None:
+    planner = Scheduler(SchedulerSettings(relook_s=0.4), agreeing)
+    new = track(1, TrackState.MOVING, 10, scores=scores)
+    due = [subject for subject in subjects(planner, 10.04, NO_BLOBS, [new]) if subject.due]
+    assert [subject.reason for subject in due] == [Reason.TENTATIVE] * at_once
+
+
+@pytest.mark.parametrize(("misses", "at_once"), [(0, True), (1, False)])
+def test_a_track_that_seems_to_show_another_object_is_examined_once_more_at_once(
+    misses: int, at_once: bool
+) -> None:
+    known = replace(track(1, TrackState.MOVING, 10), doubtful=True, misses=misses)
+    due = [subject.due for subject in subjects(scheduler(), 10.04, NO_BLOBS, [known])]
+    assert any(due) is at_once
+
+
 def test_only_subjects_that_are_nearly_due_fill_free_cells() -> None:
     planner = scheduler(relook_s=1.0)
     assert subjects(planner, 10.49, NO_BLOBS, [track(1, TrackState.MOVING, 10)]) == []
@@ -148,7 +187,50 @@ def test_an_empty_place_is_paused_for_longer_each_time() -> None:
                 count += 1
         return count
 
-    assert examined(0, 3) == 2  # at 0 and 1 s, then after 2 s
+    assert examined(0, 0.6) == 3  # at 0.0, 0.2 and 0.5 s: pauses of 1/8 and 1/4 s
+    assert examined(0.6, 3) == 2  # then after 1/2 and 1 s
     assert examined(3, 33) <= 6
     planner.report(33 * NS_PER_S, 0, [MotionOutcome(box, has_object=True)])
     assert examined(33, 33.1) == 1
+
+
+def test_a_place_is_examined_in_another_view_before_it_becomes_background() -> None:
+    """An object that stands still would get the same answer from the same crop."""
+    planner = scheduler(empty_relook_s=1.0)
+    (first,) = planner.plan(0, BLOB, np.zeros(1, np.float32), ()).subjects
+    assert (first.is_ghost, first.view_xyxy) == (False, first.box_xyxy)
+    planner.report(0, 1, [MotionOutcome(first.box_xyxy, has_object=False)])
+    (again,) = planner.plan(NS_PER_S, BLOB, np.zeros(1, np.float32), ()).subjects
+    assert again.is_ghost
+    assert again.box_xyxy == first.box_xyxy
+    assert again.view_xyxy[0] < first.box_xyxy[0]
+    (moving,) = planner.plan(NS_PER_S, BLOB, np.ones(1, np.float32), ()).subjects
+    assert not moving.is_ghost
+
+
+def passing(second: float) -> np.ndarray:
+    """A blob that moves by more than its own width in a second, such as a car."""
+    x = 20 + 60 * second
+    return np.array([[x, 100, x + 50, 130]], np.float32)
+
+
+def test_a_blob_without_an_object_is_paused_wherever_it_goes() -> None:
+    planner = scheduler(empty_relook_s=1.0, sweep_s=0)
+    looked = []
+    for frame in range(80):
+        for subject in subjects(planner, frame / 10, passing(frame / 10), []):
+            looked.append(frame / 10)
+            outcome = MotionOutcome(subject.box_xyxy, has_object=False)
+            planner.report(frame * NS_PER_S // 10, 0, [outcome])
+    assert looked == [0.0, 0.2, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_a_newcomer_beside_a_paused_blob_is_examined_at_once() -> None:
+    planner = scheduler(empty_relook_s=1.0, sweep_s=0)
+    for frame in range(19):
+        for subject in subjects(planner, frame / 10, passing(frame / 10), []):
+            outcome = MotionOutcome(subject.box_xyxy, has_object=False)
+            planner.report(frame * NS_PER_S // 10, 0, [outcome])
+    both = np.concatenate([passing(1.9), BLOB])
+    (newcomer,) = subjects(planner, 1.9, both, [])
+    assert newcomer.box_xyxy == tuple(BLOB[0].tolist())

@@ -111,6 +111,22 @@ def test_a_track_triggers_a_rule_again_unless_once_per_track_is_set(
     assert fire(rule(), track(20), now_s=20, triggers=triggers) == expected
 
 
+def test_a_track_that_another_object_takes_over_triggers_again() -> None:
+    triggers = Triggers([rule(cooldown_s=0.0)], [], SIZE)
+    assert fire(rule(), track(10), now_s=10, triggers=triggers) == 1
+    assert fire(rule(), track(11), now_s=11, triggers=triggers) == 0
+    other = replace(track(12), takeovers=1)
+    assert fire(rule(), other, now_s=12, triggers=triggers) == 1
+    assert fire(rule(), replace(track(13), takeovers=1), now_s=13, triggers=triggers) == 0
+
+
+@pytest.mark.parametrize(("cooldown_s", "expected"), [(0.0, 2), (1.0, 1)])
+def test_without_a_cooldown_every_object_of_a_frame_triggers(
+    cooldown_s: float, expected: int
+) -> None:
+    assert fire(rule(cooldown_s=cooldown_s), track(10), track(10, track_id=2)) == expected
+
+
 def test_each_rule_has_its_own_cooldown() -> None:
     rules = [TriggerRule(name="a"), TriggerRule(name="b")]
     triggers = Triggers(rules, [], SIZE)

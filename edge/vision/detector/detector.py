@@ -14,7 +14,7 @@ from edge.config.schema import ModelSettings
 from edge.vision.detector.input import Canvas, writer
 from edge.vision.detector.labels import NAMELESS
 from edge.vision.detector.model import open_model
-from edge.vision.detector.model_file import readable
+from edge.vision.detector.model_file import DEFAULT_MIN_SCORE, DetectorSpec, readable
 from edge.vision.types import Detections
 
 LARGEST_SCORE = 1.5  # the scale of a quantized score may reach a little above 1
@@ -26,6 +26,7 @@ class Detector:
     """Any TFLite detector whose layout is in `edge.vision.detector.layouts`.
 
     labels, groups: by class id; a label without a group has an empty one.
+    min_score: the setting, otherwise the one that the model's file names.
     warnings: sentences about the model that a person should read; they are also logged.
     Not thread-safe: the interpreter's tensors are written and read in place.
     """
@@ -38,6 +39,7 @@ class Detector:
         self.labels: tuple[str, ...] = self.model.labels
         self.groups: tuple[str, ...] = self.model.groups
         self.warnings: tuple[str, ...] = self.model.warnings
+        self.min_score = settings.min_score or _own_min_score(self.model.spec)
         self.name: str = self.model.spec.name if self.model.spec else path.stem
         self._kinds = _suppressed_together(self.labels, self.groups)
         (detail,) = self._interpreter.get_input_details()
@@ -52,12 +54,12 @@ class Detector:
         """Runs the model once.
 
         canvas: (height, width, 3) RGB uint8 of the model's input size; not kept.
-        min_score: lowest score returned; None uses the setting.
+        min_score: lowest score returned; None uses that of the detector.
         Returns detections in pixels of the canvas, best first, after NMS per class, in which a
         group of labels counts as one class.
         """
         if min_score is None:
-            min_score = self._settings.min_score
+            min_score = self.min_score
         self._write(canvas)
         self._interpreter.invoke()
         outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
@@ -77,6 +79,10 @@ class Detector:
         ordered = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         kept = found[known & finite & ordered & (found.scores <= LARGEST_SCORE)]
         return replace(kept, scores=np.minimum(kept.scores, 1))
+
+
+def _own_min_score(spec: DetectorSpec | None) -> float:
+    return DEFAULT_MIN_SCORE if spec is None else spec.min_score
 
 
 def _one(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from edge.vision.detector.foreign import kind_of
 
 LABELS, SPEC, ANCHORS, GROUPS = "labels.txt", "detector.json", "anchors.npy", "groups.json"
 FORMAT = 1
+DEFAULT_MIN_SCORE = 0.5  # of models whose file names none
 MAX_MODEL_BYTES = 600_000_000  # the largest that people use, MegaDetector v5 in float, has 560 MB
 MAX_ATTACHED_BYTES = 16_000_000  # all used members: a million anchors; real ones have 50 kB
 MAX_DIRECTORY_BYTES = 100_000  # of the archive: some thousand members
@@ -46,6 +47,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     box_scales: divisors of the box code, for y x h w.
     score: the function from a logit to a score.
     first_class_column: 1 if column 0 of the scores is the background, otherwise 0.
+    min_score: lowest score of a detection, unless the configuration sets another.
     """
 
     name: str
@@ -53,6 +55,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     box_scales: tuple[float, float, float, float]
     score: Literal["sigmoid", "none"]
     first_class_column: int
+    min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = DEFAULT_MIN_SCORE
     format: int = FORMAT
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge.config.schema import ModelSettings
 from edge.errors import PermanentError
+from edge.vision.detector.model_file import DEFAULT_MIN_SCORE
 from edge.vision.geometry import Boxes, covered, iou
 from edge.vision.pipeline import DetectorLike
 from edge.vision.regions import combine, unpack
@@ -23,7 +24,7 @@ from mobiledet.optional import import_for
 
 Looking = Literal["regions", "whole"]
 MIN_SCORE = 0.01  # so low, as mAP needs nearly the whole curve of precision and recall
-SCORE, MAX_IOU = ModelSettings().min_score, ModelSettings().max_iou
+SCORE, MAX_IOU = DEFAULT_MIN_SCORE, ModelSettings().max_iou
 MIN_IOU = 0.5  # a box with less is not the object's, as in Pascal VOC
 Progress = Callable[[int, int], None]
 

@@ -14,6 +14,7 @@ from edge.config.schema import Settings
 from edge.errors import ConfigError, ModelError
 from edge.sources.base import Source
 from edge.sources.scenes.synthetic import SyntheticSource
+from edge.vision.detector.model_file import DEFAULT_MIN_SCORE
 from edge.vision.geometry import Boxes
 from edge.vision.regions import Layout, Packer, combine, tiles, unpack
 from edge.vision.types import Detections, Frame
@@ -23,10 +24,14 @@ TRUTH = "truth"
 
 
 class Teacher(Protocol):
-    """Looks at frames of one footage. exact: whether it always finds all objects."""
+    """Looks at frames of one footage.
+
+    exact: whether it always finds all objects. min_score: of a detection that starts a track.
+    """
 
     labels: tuple[str, ...]
     exact: bool
+    min_score: float
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
         """Detections in main pixels, from the tracker's weak_score on. moving_xyxy: (n, 4)."""
@@ -50,11 +55,11 @@ class ModelTeacher:
     def __init__(self, name: str, in_tiles: bool, settings: Settings) -> None:
         self._settings = settings
         self._detector = open_model(name, settings)
-        self._weak_score = min(settings.tracker.weak_score, settings.model.min_score)
+        self._weak_score = min(settings.tracker.weak_score, self._detector.min_score)
         self._in_tiles = in_tiles
         self._packer: Packer | None = None
         self._size = (0, 0)
-        self.labels = self._detector.labels
+        self.labels, self.min_score = self._detector.labels, self._detector.min_score
 
     def look(self, frame: Frame, moving_xyxy: Boxes) -> Detections:
         size = (frame.main.width, frame.main.height)
@@ -86,6 +91,7 @@ class TruthTeacher:
     """A drawn scene, which knows the place of each figure."""
 
     exact = True
+    min_score = DEFAULT_MIN_SCORE
 
     def __init__(self, source: SyntheticSource) -> None:
         """Raises ModelError for a scene without figures."""

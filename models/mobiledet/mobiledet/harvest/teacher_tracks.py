@@ -35,7 +35,7 @@ class TeacherTracks:
             raise ConfigError(f"--only {unknown[0]}: the teacher's labels are {known}")
         self._teacher, self._settings = teacher, settings
         self._is_used = np.array([not only or label in only for label in teacher.labels])
-        self._strong = settings.model.min_score
+        self._strong = teacher.min_score
         self._tracker = Tracker(settings.tracker, teacher.labels, self._strong, info.main_size)
         self._flow = Flow(info.luma_shape, info.main_size)
         self._whole = np.array([[0, 0, *info.main_size]], np.float32)
