@@ -113,7 +113,11 @@ class SourceSettings(Section, frozen=True):
     ] = False
     loop: Annotated[bool, _about("files: start again at the end")] = False
     retry_max_s: Annotated[
-        Seconds, _about("longest pause between attempts to reopen a lost source")
+        Seconds,
+        _about(
+            "longest pause between attempts to open a live source that can't be reached, at the "
+            "start and later"
+        ),
     ] = 30.0
     snapshot_every_s: Annotated[
         float,

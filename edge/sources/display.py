@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
 
+from edge.sources.stills import orientation_in
 from edge.sources.views import even
 from edge.vision.picture import Picture, Plane
 from edge.vision.types import Display
@@ -18,6 +19,11 @@ from edge.vision.types import Display
 # shape beyond that is damage, and would make pictures of any size.
 MAX_STRETCH = 4
 _MATRIX = struct.Struct("=9i")
+# By the EXIF orientation: whether the picture is mirrored, and its quarter turns after that.
+_BY_ORIENTATION = {
+    1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2),
+    5: (True, 3), 6: (False, 1), 7: (True, 1), 8: (False, 3),
+}  # fmt: skip
 _TURN = {
     1: cv2.ROTATE_90_CLOCKWISE,
     2: cv2.ROTATE_180,
@@ -25,14 +31,20 @@ _TURN = {
 }
 
 
-def display_of(image: av.VideoFrame, stream: av.VideoStream) -> Display:
-    """How an image of the stream is to be shown."""
+def display_of(image: av.VideoFrame, stream: av.VideoStream, jpeg: bytes = b"") -> Display:
+    """How an image of the stream is to be shown.
+
+    jpeg: the file that the image was decoded from, if it was one.
+    """
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if not 1 / MAX_STRETCH <= aspect <= MAX_STRETCH:
         aspect = Fraction(1)
     try:
         matrix = image.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV does not know the type of another side data of this image
+        if jpeg and (orientation := orientation_in(jpeg)):  # an angle can't say that it is mirrored
+            mirrored, turns = _BY_ORIENTATION[orientation]
+            return Display(turns, mirrored, aspect)
         return Display(round(-image.rotation / 90) % 4, sample_aspect=aspect)
     if not isinstance(matrix, SideData) or matrix.buffer_size < _MATRIX.size:
         return Display(sample_aspect=aspect)

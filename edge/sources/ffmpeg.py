@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
     kind = kind_of(settings.uri)
     if kind in (Kind.STREAM, Kind.WEB):
         _require_host(settings)
+    end_s = time.monotonic() + stall_s
     try:
         container = _open(_address(settings.uri), settings, kind, stall_s)
         if kind is Kind.WEB and _index_is_out_of_reach(container):
@@ -56,7 +59,8 @@ def open_container(settings: SourceSettings, stall_s: float) -> av.container.Inp
         # Without the format in this build of FFmpeg, waiting is of no use.
         may_work = kind.live and not isinstance(error, av.error.DemuxerNotFoundError)
         failure = SourceLostError if may_work else SourceError
-        raise failure(f"source {settings.name}: {reason(error)}") from error
+        late_s = stall_s if kind.live and time.monotonic() >= end_s else 0.0
+        raise failure(f"source {settings.name}: {_not_opened(error, kind, late_s)}") from error
     if not container.streams.video:
         raise SourceError(f"source {settings.name}: it has no video stream")
     # PyAV's types don't say that a stream in a format that FFmpeg doesn't know has no codec.
@@ -92,6 +96,21 @@ def _open(
         options=_options(settings, kind),
         timeout=stall_s if kind.live else None,
     )
+
+
+def _not_opened(error: av.FFmpegError | OSError, kind: Kind, late_s: float) -> str:
+    """Why a source can't be opened. late_s: the time limit, if it is over; otherwise 0.
+
+    Some of FFmpeg's protocols call the end of a wait invalid data or an error of input.
+    """
+    unclear = isinstance(error, av.error.InvalidDataError) or error.errno in (errno.EIO, None)
+    if late_s and (unclear or isinstance(error, av.error.ExitError)):
+        return f"no answer came within {late_s:g} s"
+    if isinstance(error, av.error.InvalidDataError):
+        if kind is Kind.VIDEO:
+            return "it is not a video, or it is damaged or incomplete"
+        return "the answer is not a video, or the connection was closed"
+    return reason(error)
 
 
 def _index_is_out_of_reach(container: av.container.InputContainer) -> bool:
@@ -194,7 +213,8 @@ class Decoder:
     def __iter__(self) -> Iterator[Decoded]:
         """Raises av.FFmpegError if the container can't be read, and the errors of `on_damage`."""
         waiting: deque[tuple[int, bytes, bool]] = deque()
-        in_a_row = 0
+        in_a_row, times = 0, _Times(self._container.format.name)
+        is_jpeg = self.stream.codec_context.name == "mjpeg"
         for number, packet in enumerate(self._container.demux(self.stream)):
             try:
                 images = self._images(packet, number)
@@ -203,12 +223,13 @@ class Decoder:
                 in_a_row += 1
                 self._on_damage(error, in_a_row)
             waiting.extend(self._recorded(packet, number))
+            jpeg = bytes(packet) if is_jpeg and images else b""
             for image in images:
                 in_a_row = 0
-                display = display_of(image, self.stream)
+                display = display_of(image, self.stream, jpeg)
                 self._check_height(display)
                 packets = _taken(waiting, image.opaque) if self._annexb else ()
-                yield Decoded(image, display, _stated_ns(image), packets)
+                yield Decoded(image, display, times(image), packets)
 
     def _images(self, packet: av.Packet[Any], number: int) -> list[av.VideoFrame]:
         if packet.size:
@@ -258,10 +279,33 @@ def _taken(
     return tuple(taken)
 
 
-def _stated_ns(image: av.VideoFrame) -> int | None:
-    if image.pts is None or image.time_base is None:
-        return None
-    return round(image.pts * image.time_base * NS_PER_S)
+class _Times:
+    """Presentation times of the images of one stream, in the order in which they are shown.
+
+    AVI files state decoding times only, from which FFmpeg makes presentation times that are wrong
+    for B-frames. Where these step back more often than the decoding times, the latter are used, as
+    FFmpeg's own programs do (`guess_correct_pts` in libavcodec/decode.c).
+    """
+
+    def __init__(self, container: str) -> None:
+        """container: its format, by FFmpeg's name."""
+        self._last_pts = self._last_dts = -float("inf")
+        # Number of faulty presentation times minus that of decoding times.
+        self._faulty = 1 if container == "avi" else 0
+
+    def __call__(self, image: av.VideoFrame) -> int | None:
+        """In nanoseconds, as the stream states it; None if it does not."""
+        pts, dts = image.pts, image.dts
+        if pts is None or image.time_base is None:
+            return None
+        self._faulty += pts <= self._last_pts
+        self._last_pts = pts
+        if dts is not None:
+            self._faulty -= dts <= self._last_dts
+            self._last_dts = dts
+        if self._faulty > 0:
+            pts = dts
+        return None if pts is None else round(pts * image.time_base * NS_PER_S)
 
 
 def fps_of(stream: av.VideoStream) -> float:

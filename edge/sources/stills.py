@@ -174,6 +174,15 @@ def _exif(image: Image.Image) -> dict[int, Any]:
         return {}
 
 
+def orientation_in(data: bytes) -> int:
+    """The EXIF orientation of a picture in memory, 1 to 8; 0 if it can't be read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return _orientation(_exif(image))
+    except Exception:  # Pillow raises many kinds for damaged files
+        return 0
+
+
 def _orientation(exif: dict[int, Any]) -> int:
     """1 to 8; 1 is upright."""
     value = exif.get(ExifTags.Base.Orientation)

@@ -94,7 +94,8 @@ class VideoSource:
             )  # fmt: skip
         stream, fps = decoder.stream, fps_of(decoder.stream)
         self._clock = SourceClock(period_ns_of(stream), self._clock.jumps)
-        self._require_size(stream.width, stream.height)
+        if stream.width:  # otherwise only the pictures tell it, from the first key frame on
+            self._require_size(stream.width, stream.height)
         self._frames = self._sampled(self._played(decoder))
         size = self._begin(stream)
         return SourceInfo(
@@ -153,6 +154,8 @@ class VideoSource:
         except (av.FFmpegError, OSError) as error:
             raise self._failure(reason(error)) from error
         if first is None:
+            if not stream.width:
+                raise self._failure("nothing in it can be decoded")
             return even(stream.width), even(stream.height)
         self._frames = itertools.chain([first], frames)
         width, height = first.display.size(even(first.image.width), even(first.image.height))

@@ -76,3 +76,33 @@ def test_without_a_manager_nothing_is_sent_and_a_dead_one_costs_nothing(
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     notify("READY=1")
     assert "was not notified" in caplog.text
+
+
+def test_a_busy_manager_is_not_waited_for_and_gets_each_change_later(
+    manager_socket: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "4")
+    while notify("STATUS=until its socket is full"):
+        pass
+    manager = ServiceManager()
+    manager.reloading()
+    manager.ready("up")
+    manager.ready("up again")
+    manager.feed(1)
+    manager_socket.setblocking(False)
+
+    def received() -> list[str]:
+        texts: list[str] = []
+        while True:
+            try:
+                texts.append(manager_socket.recv(4096).decode())
+            except BlockingIOError:
+                return texts
+
+    assert set(received()) == {"STATUS=until its socket is full"}
+    manager.feed(1)
+    manager.status("busy")
+    watchdog, reloading, *others = received()
+    assert watchdog == "WATCHDOG=1"
+    assert reloading.startswith("RELOADING=1")
+    assert others == ["READY=1\nSTATUS=up again", "STATUS=busy"]

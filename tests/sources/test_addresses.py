@@ -141,9 +141,18 @@ def test_silence_does_not_last(scheme: str) -> None:
         port = silent.getsockname()[1]
         if scheme in ("udp", "rtp"):
             port = free_port(socket.SOCK_DGRAM)
-        with pytest.raises(SourceLostError, match=r"no data came in time|Invalid data"):
+        with pytest.raises(SourceLostError, match=r"no answer came within 0\.5 s"):
             played(f"{scheme}://127.0.0.1:{port}", stall_s=0.5)
     assert time.monotonic() - start_s < 4
+
+
+def test_a_server_that_closes_the_connection_is_a_lost_source() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start()
+        with pytest.raises(SourceLostError, match=r"connection was closed|reset by peer"):
+            played(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
+        thread.join()
 
 
 @pytest.mark.parametrize("scheme", ["udp", "UDP", "rtp"])

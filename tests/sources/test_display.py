@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 
 from edge.sources.display import shown
 from edge.vision.picture import Picture
@@ -149,3 +151,19 @@ def test_the_size_in_a_player() -> None:
         480,
         320,
     )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_stream_of_jpegs_is_upright_by_its_exif(tmp_path: Path, orientation: int) -> None:
+    """Action cameras and their MJPEG streams say so in each picture, also that it is mirrored."""
+    exif, jpeg = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(scene()).save(jpeg, "JPEG", exif=exif, quality=95)
+    stream = tmp_path / "v.mjpeg"
+    stream.write_bytes(jpeg.getvalue() * 3)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(jpeg)))
+    info, frames = read(stream)
+    assert len(frames) == 3
+    assert info.main_size == (upright.shape[1], upright.shape[0])
+    for frame in frames:
+        np.testing.assert_allclose(frame.main.rgb(), upright, atol=20)

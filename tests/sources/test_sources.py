@@ -26,6 +26,7 @@ from edge.vision.motion import MotionDetector
 from edge.vision.picture import PixelFormat
 from edge.vision.types import Frame, SourceInfo
 from tests.support.captures import frame
+from tests.support.films import encode
 
 
 def source(uri: object, **settings: object) -> Source:
@@ -270,3 +271,45 @@ def test_the_time_of_a_source_never_goes_back_over_a_loss(monkeypatch: pytest.Mo
     assert [given.timestamp_ns for given in frames] == [100, 200, 200, 250]
     assert [given.index for given in frames] == [0, 1, 2, 3]
     assert source.reopened == 1
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_an_avi_file_with_b_frames_keeps_its_pace(tmp_path: Path, codec: str) -> None:
+    """AVI has no times of presentation, and those that FFmpeg makes up step back."""
+    images = [np.roll(np.indices((96, 128)).sum(0), 4 * n, axis=1) for n in range(40)]
+    film = encode(
+        tmp_path / "v.avi",
+        [np.repeat((image % 200).astype(np.uint8)[:, :, None], 3, axis=2) for image in images],
+        codec,
+        bf="2",
+    )
+    opened = source(film, fast=True)
+    opened.open()
+    times_s: list[float] = []
+    while (frame := opened.read()) is not None:
+        times_s.append(frame.timestamp_ns / 1e9)
+    assert len(times_s) == 40
+    assert times_s[-1] - times_s[0] == pytest.approx(3.9, abs=0.3)
+    assert opened.time_jumps == 0  # type: ignore[attr-defined]
+
+
+def test_a_recording_that_begins_in_the_middle_plays_from_its_first_key_frame(
+    tmp_path: Path,
+) -> None:
+    data = video(tmp_path / "v.ts", form="mpegts").read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    keys = [n for n, packet in enumerate(packets) if packet[3] & 0x20 and packet[5] & 0x40]
+    late, without = tmp_path / "late.ts", tmp_path / "without.ts"
+    late.write_bytes(b"".join(packets[:3] + packets[keys[0] + 3 :]))
+    without.write_bytes(b"".join(packets[:3] + packets[keys[0] + 3 : keys[1]]))
+    assert 19 <= len(frames(late)) <= 30
+    with pytest.raises(SourceError, match="nothing in it can be decoded"):
+        frames(without)
+
+
+@pytest.mark.parametrize("size", [0, 1000, -2000])
+def test_a_file_that_is_cut_off_or_empty_is_one_sentence(tmp_path: Path, size: int) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(video(tmp_path / "v.mp4").read_bytes()[:size])
+    with pytest.raises(SourceError, match="not a video, or it is damaged or incomplete"):
+        frames(cut)

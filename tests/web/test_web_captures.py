@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -215,17 +214,17 @@ def test_files_that_are_no_sidecars_are_skipped_and_counted(tmp_path: Path) -> N
     assert captures.unreadable == 6
 
 
-def test_ten_thousand_captures_are_listed_quickly(tmp_path: Path) -> None:
+def test_few_of_ten_thousand_captures_are_read_for_a_page(tmp_path: Path) -> None:
     start = datetime(2026, 5, 1, 1, tzinfo=UTC)
     for step in range(10_000):  # one a minute, for a week
         put_at(tmp_path, start + timedelta(seconds=60 * step), step)
     captures = Captures(tmp_path, "gate")
-    began_s = time.monotonic()
-    newest = captures.newest(12)
-    assert time.monotonic() - began_s < 2  # it reads two days
     reads: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge.web.timeline.read_sidecar", lambda p: (reads.append(p), read(p))[1])
+        newest = captures.newest(12)
+        assert len(reads) <= 2 * 24 * 60  # those of two days
+        reads.clear()
         put_at(tmp_path, start + timedelta(days=6, hours=23), 10_000)
         assert captures.newest(12)[1:] == newest[:11]
     assert len(reads) <= 1 + 12

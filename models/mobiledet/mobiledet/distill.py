@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.config.masking import masked
 from edge.config.schema import SourceSettings
 from edge.errors import PermanentError
 from edge.vision.detector import Detector
@@ -53,7 +54,8 @@ def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress:
         opinion = look(teacher, frame.main.rgb())
         coco.annotations += _annotations(len(coco.annotations) + 1, image.id, opinion)
     if not coco.images:
-        raise PermanentError(f"{footage}: no frames between {span.start_s:g} and {span.end_s:g} s")
+        name = masked(footage)
+        raise PermanentError(f"{name}: no frames between {span.start_s:g} and {span.end_s:g} s")
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
@@ -77,7 +79,7 @@ def _image(number: int, footage: str, time_s: float, frame: Frame) -> Image:
         file_name=f"{IMAGES}/{number:06d}.jpg",
         width=frame.main.width,
         height=frame.main.height,
-        source=Path(footage).name,
+        source=Path(masked(footage)).name,
         time_s=round(time_s, 3),
     )
 

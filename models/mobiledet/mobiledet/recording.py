@@ -15,7 +15,6 @@ class Recording:
 
     def __init__(self, settings: SourceSettings) -> None:
         """Raises SourceError if there is no such footage."""
-        self.uri = settings.uri
         self.source = open_source(settings, recording=True)
 
     def __enter__(self) -> Recording:

@@ -62,6 +62,7 @@ def harvest(
 ) -> None:
     """Make a dataset of the objects that move in FOOTAGE of a fixed camera."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from mobiledet.harvest.make import Options
@@ -76,7 +77,7 @@ def harvest(
     with Progress(console=Console(stderr=True), transient=True) as bar:
 
         def start_progress(name: str) -> Callable[[int, int | None], None]:
-            task = bar.add_task(name)
+            task = bar.add_task(escape(name))
             return lambda done, total: bar.update(task, completed=done, total=total)
 
         store = make(settings, footage, out, options, start_progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.config.masking import masked
 from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
 from edge.sources import open_source
@@ -64,21 +65,23 @@ def harvest(
 ) -> Store:
     """Makes the dataset `out`, or adds to it. The dataset is complete after each footage.
 
-    footage: sources of `edge run --source` that end. start_progress: called with the name of a
-    step; the result is called with the step's progress. Raises EdgeError.
+    footage: sources of `edge run --source` that end; the dataset names them without credentials.
+    start_progress: called with the name of a step; the result is called with the step's progress.
+    Raises EdgeError.
     """
     store = load(out) if (out / DATASET).is_file() else Store()
     _check(settings, footage, out, store)
     for uri in footage:
         reading = harvest_settings(settings, uri)
+        name, teacher = reading.source.name, _teacher(reading, options)
         observations = observe(
-            reading, options.every_s, _teacher(reading, options), options.only, start_progress(uri)
+            reading, options.every_s, teacher, options.only, start_progress(name)
         )
-        picked = _pick(observations, options, _stem(uri, store))
+        picked = _pick(observations, options, _stem(name, store))
         if not picked:
-            raise PermanentError(f"source {uri}: no frame is suitable as a picture")
-        part = part_of(store.coco, uri, observations, picked, options.label)
-        thumbs = _write_pictures(reading, out, picked, part, start_progress(f"{uri}, pictures"))
+            raise PermanentError(f"source {name}: no frame is suitable as a picture")
+        part = part_of(store.coco, name, observations, picked, options.label)
+        thumbs = _write_pictures(reading, out, picked, part, start_progress(f"{name}, pictures"))
         store.coco.images += part.images
         store.coco.annotations += part.annotations
         store.rows += part.rows
@@ -89,11 +92,12 @@ def harvest(
 
 def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) -> None:
     """Refuses bad footage before hours of work. Raises ConfigError, SourceError."""
-    for uri, count in Counter(footage).items():
+    for name, count in Counter(map(masked, footage)).items():
         if count > 1:
-            raise ConfigError(f"{uri} is given twice")
-        if uri in store.sources():
-            raise ConfigError(f"{out} holds {uri} already; choose another --out")
+            raise ConfigError(f"{name} is given twice")
+        if name in store.sources():
+            raise ConfigError(f"{out} holds {name} already; choose another --out")
+    for uri in footage:
         open_source(harvest_settings(settings, uri).source, recording=True)
 
 
@@ -116,9 +120,15 @@ def _pick(observations: Observations, options: Options, stem: str) -> list[Picke
     ]
 
 
-def _stem(uri: str, store: Store) -> str:
-    """The beginning of the file names of a footage's pictures, unique in the dataset."""
-    name = uri.removeprefix("synthetic:") if uri.startswith("synthetic:") else Path(uri).stem
+def _stem(source: str, store: Store) -> str:
+    """The beginning of the file names of a footage's pictures, unique in the dataset.
+
+    source: its name without credentials.
+    """
+    if source.startswith("synthetic:"):
+        name = source.removeprefix("synthetic:")
+    else:
+        name = Path(re.split(r"[?#]", source)[0] if "://" in source else source).stem
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "footage"
     taken = {Path(image.file_name).stem.rpartition("-")[0] for image in store.coco.images}
     return next(candidate for candidate in _numbered(stem) if candidate not in taken)
