@@ -6,7 +6,7 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 TEST_JOBS ?= 2
 
-.PHONY: help run test test-fast test-train lint bench fault soak install uninstall deb test-systemd \
+.PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
@@ -40,6 +40,9 @@ bench: $(VENV)/ready ## Measure CPU per frame by stage, and relative to plain fr
 fault: $(VENV)/ready ## Inject each fault of the matrix 20 times into a real daemon (root: also full disks)
 	$(BIN)/python -m tests.faults.matrix
 	EDGE_FUZZ_EXAMPLES=100000 $(BIN)/python -m pytest -q tests/bus/test_control.py -k no_command
+
+attack: $(VENV)/ready ## Attack readers and a real daemon with bad files, messages, floods, clocks and limits
+	$(BIN)/python -m tests.attack
 
 soak: $(VENV)/ready ## Analyse 2,000,000 drawn frames; check memory, open files and counters
 	$(BIN)/python -m tests.faults.soak

@@ -74,14 +74,20 @@ def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px
 
 
 def _check_file(settings: SourceSettings) -> None:
-    """Raises SourceError unless the path exists."""
+    """Raises SourceError unless the path is a regular file."""
     try:
-        found = path_of(settings.uri).exists()
+        path = path_of(settings.uri)
+        found, is_regular = path.exists(), path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # no permission, or no possible path
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"source {settings.name}: {reason}") from error
     if not found:
         raise SourceError(f"source {settings.name}: {_unknown(settings.name)}")
+    if not is_regular:  # a pipe without a writer would be waited for without end
+        raise SourceError(
+            f"source {settings.name}: it is not a regular file; a program can send its video to "
+            "udp://127.0.0.1:PORT or tcp://127.0.0.1:PORT instead"
+        )
 
 
 def _unknown(uri: str) -> str:

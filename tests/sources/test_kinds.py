@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from edge.commands.config import check_config
 from edge.config.schema import SourceSettings
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 from edge.sources import check, open_source
 
 DEVICE = "/dev/null"  # a character device, as /dev/video0 is
@@ -69,3 +70,9 @@ def test_check_config_reports_them(tmp_path: Path) -> None:
     assert [problem.partition(":")[0] for problem in result.exception.problems] == [
         "source.upside_down", "source.focus_m",
     ]  # fmt: skip
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    with pytest.raises(SourceError, match=r"not a regular file; .* udp://"):
+        open_source(SourceSettings(uri=str(tmp_path / "v.mp4")))
