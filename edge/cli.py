@@ -7,16 +7,17 @@ fast, and a missing extra affects only its own command.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from edge import __version__
 from edge.errors import EdgeError
-from edge.runtime.printable import printable
+from edge.runtime.printable import printable, printable_lines
 
 EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -79,14 +80,37 @@ def commands() -> None:
     """Watch a camera, detect moving objects and trigger captures."""
 
 
+_echo = click.echo
+
+
+def echo(
+    message: Any = None,
+    file: IO[Any] | None = None,
+    nl: bool = True,
+    err: bool = False,
+    color: bool | None = None,
+) -> None:
+    """As `click.echo`, but text can't control the terminal: names and values come from outside."""
+    if message is not None and not isinstance(message, bytes | bytearray):
+        message = printable_lines(str(message))
+    _echo(message, file, nl, err, color)
+
+
+def _show(error: click.ClickException) -> None:
+    shown = io.StringIO()
+    error.show(shown)
+    echo(shown.getvalue(), nl=False, err=True)
+
+
 def main(program: click.Command = commands) -> None:
     """Runs a program: each expected error becomes one line and an exit code, never a traceback."""
+    click.echo = echo  # for all commands at once, so that none can forget it
     try:
         sys.exit(program(standalone_mode=False))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except EdgeError as error:
         for line in str(error).splitlines():

@@ -10,6 +10,7 @@ import pytest
 
 from edge import cli
 from edge.errors import ConfigError, TemporaryError
+from edge.runtime.printable import UNSAFE
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -71,3 +72,24 @@ def test_a_closed_pipe_ends_a_command_quietly() -> None:
     process.stdout.close()
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (1, "")
+
+
+CONTROLS = "\x1b[2J\x9b\x07\u202e\udcff"
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_no_command_prints_a_control_character_from_outside(
+    err: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command()
+    def say() -> None:
+        click.echo(f"first {CONTROLS}\nsecond", err=err)
+        raise click.UsageError(f"no such thing: {CONTROLS}")
+
+    monkeypatch.setattr(sys, "argv", ["edge"])
+    with pytest.raises(SystemExit):
+        cli.main(say)
+    printed = capsys.readouterr()
+    assert not UNSAFE.search((printed.out + printed.err).replace("\n", ""))
+    assert "\nsecond\n" in (printed.err if err else printed.out)
+    assert "no such thing: " in printed.err

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Final
 
 from edge.bridges.table import DamagedError, Table, TableError
+from edge.runtime.files import is_regular
 
-SQLITE_FILES: Final = ("", "-wal", "-shm")  # a log left behind would be replayed into a new file
+# A log left behind would be replayed into a new file.
+SQLITE_FILES: Final = ("", "-wal", "-shm", "-journal")
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +73,10 @@ class SpoolFile:
         self._close_table()
 
     def _open(self) -> None:
-        if self._path.exists() and not self._path.is_file():
-            raise TableError("it is not a regular file")
+        for suffix in SQLITE_FILES:  # SQLite opens them by name, and would follow a link
+            path = self._path.with_name(self._path.name + suffix)
+            if os.path.lexists(path) and not is_regular(path):
+                raise TableError(f"{path.name} is a link or no regular file; remove it")
         table = Table(str(self._path))
         self._unreachable = table.count
         try:

@@ -17,7 +17,7 @@ from typing import IO, Final, Literal
 
 import zmq
 
-from edge.bus.gate import IPC_MODE, Gate
+from edge.bus.gate import IPC_MODE, Gate, closed_name
 from edge.bus.keys import Authenticator, Socket
 from edge.config.schema import BusSettings
 from edge.errors import BusError
@@ -232,9 +232,15 @@ class SocketFile:
         self._lock.close()
 
     def exists(self) -> bool:
-        """Whether it is still the same file; true if that can't be found out."""
+        """Whether it is still the same file; true if that can't be found out.
+
+        The gate renames it to and fro; of three looks, one finds it.
+        """
+        return any(map(self._is_at, (self._path, closed_name(self._path), self._path)))
+
+    def _is_at(self, path: Path) -> bool:
         try:
-            return self._path.stat().st_ino == self._inode
+            return path.stat().st_ino == self._inode
         except FileNotFoundError:
             return False
         except OSError:

@@ -3,7 +3,8 @@
 ZeroMQ accepts every connection. Its monitor reports each with its descriptor, and a thread here
 shuts down those beyond the limit; ZeroMQ then closes them as it does with any lost connection.
 ZeroMQ accepts faster than this thread can follow, so the kernel refuses newcomers for a moment
-after each refusal.
+after each refusal, and while the process can hardly open another file: ZeroMQ ends the process if
+it can't accept a local connection for lack of one (`ipc_listener.cpp` of libzmq 4.3.5).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 128  # to one socket: dozens of programs, each with several connections
 SHARE: Final = 8  # of the process's files: each of two sockets has at most an eighth
+ENOUGH_FILES: Final = 1024  # floods that this thread follows late used up to 600 on busy machines
+RESERVE: Final = 32  # files that connections leave to captures; an eighth of a low limit
 PER_PEER: Final = 2  # one address (TCP) or process (ipc) has at most half of the connections
 EVENTS: Final = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
 POLL_MS: Final = 1000  # how often connections are counted again; see `_forget_closed`
@@ -39,6 +42,7 @@ BACKLOG: Final = 32  # connections that ZeroMQ still accepts after a pause begin
 LOG_EVERY_S: Final = 60.0  # a flood refuses thousands of connections in a second
 STOP_S: Final = 2.0
 IPC_MODE: Final = 0o660
+CLOSED: Final = ".closed"  # added to the name of a local socket while the door is closed
 # socket(7) and linux/filter.h: a filter of one instruction, `return 0`, drops each packet that
 # arrives at the listening socket. Connections that were accepted have no filter.
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
@@ -73,6 +77,11 @@ class Gate:
         self._events.set(zmq.LINGER, 0)
         self._events.set(zmq.RCVHWM, 0)  # a full queue would block ZeroMQ's thread for good
         self._events.connect(address)
+        if open_files.limit() < ENOUGH_FILES:
+            self._warn(
+                f"this process may open only {open_files.limit()} files, so that a flood of local "
+                f"connections could end it; raise its limit (LimitNOFILE) to {ENOUGH_FILES} or more"
+            )
         self._thread = ServiceThread("gate", self._run)
         self._thread.start()
 
@@ -85,6 +94,7 @@ class Gate:
         """Ends the monitor and the thread. Call it in the socket's thread, before it is closed."""
         self._bound.monitor(None, 0)  # reported as MONITOR_STOPPED
         self._thread.stop(STOP_S)
+        self._door.open()  # so that ZeroMQ finds its file and removes it
         self._events.close()
 
     def _run(self) -> None:
@@ -93,6 +103,7 @@ class Gate:
             try:
                 event = parse_monitor_message(self._events.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
+                self._keep_reserve()
                 if not self._events.poll(POLL_MS if self._door.is_open else round(PAUSE_S * 1000)):
                     self._forget_closed()
                 continue
@@ -115,16 +126,30 @@ class Gate:
         self._open.pop(descriptor, None)  # its number was used before
         if len(self._open) < self.most and self._count(peer) < self.most // PER_PEER:
             self._open[descriptor] = peer
+            self._keep_reserve()
             return
         self._door.close()
         _shut_down(descriptor)
         self.refused += 1
+        self._warn(
+            f"refused a connection from {peer} ({self.refused} so far): at most {self.most} are "
+            "allowed, and half of them from one address or process"
+        )
+
+    def _keep_reserve(self) -> None:
+        """Lets nobody in while few files can be opened, whatever opened the others."""
+        limit, free = open_files.limit(), open_files.free()
+        if free < min(RESERVE, limit // SHARE):
+            self._door.close()
+            self._warn(
+                f"no further connections now: of {limit} files that this process may open, "
+                f"{max(free, 0)} are free; raise its limit (LimitNOFILE)"
+            )
+
+    def _warn(self, sentence: str) -> None:
         if time.monotonic() >= self._log_due_s:
             self._log_due_s = time.monotonic() + LOG_EVERY_S
-            log.warning(
-                "refused a connection from %s (%d so far): at most %d are allowed, and half of "
-                "them from one address or process", peer, self.refused, self.most,
-            )  # fmt: skip
+            log.warning("%s", sentence)
 
     def _count(self, peer: str) -> int:
         return Counter(self._open.values())[peer]
@@ -137,7 +162,10 @@ class Gate:
 
 
 class Door:
-    """The listening socket of ZeroMQ. While closed, TCP connections wait and local ones fail."""
+    """The listening socket of ZeroMQ. While closed, TCP connections wait and local ones fail.
+
+    A closed local socket has another name, as permissions do not keep root out.
+    """
 
     def __init__(self, descriptor: int = -1) -> None:
         self._descriptor = descriptor
@@ -152,7 +180,11 @@ class Door:
             self._set()
 
     def open_if_due(self) -> None:
-        if not self.is_open and time.monotonic() >= self._open_due_s:
+        if time.monotonic() >= self._open_due_s:
+            self.open()
+
+    def open(self) -> None:
+        if not self.is_open:
             self.is_open = True
             self._set()
 
@@ -161,7 +193,7 @@ class Door:
             if not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 return  # closed by `unbind`; another socket has its number
             if listening.family == socket.AF_UNIX:
-                Path(listening.getsockname()).chmod(IPC_MODE if self.is_open else 0)
+                _name(Path(listening.getsockname()), is_open=self.is_open)
             elif self.is_open:
                 listening.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
             else:
@@ -169,6 +201,22 @@ class Door:
                 address = ctypes.addressof(program)
                 filter_ = struct.pack("HP", 1, address)
                 listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_)
+
+
+def closed_name(path: Path) -> Path:
+    """The name of a local socket while its door is closed."""
+    return path.with_name(path.name + CLOSED)
+
+
+def _name(path: Path, *, is_open: bool) -> None:
+    """Shows or hides a local socket. Raises OSError, also for one that was deleted meanwhile."""
+    closed = closed_name(path)
+    if is_open:
+        closed.chmod(IPC_MODE)
+        closed.rename(path)
+    else:
+        path.chmod(0)
+        path.rename(closed)
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ class _Shared:
         self.settings = settings
         self.model = model
         self.last_events_ns = last_events_ns
-        self.problems = Problems()
+        self.problems = Problems(lasting=getattr(model, "warnings", ()))
         self.progress = Progress()
         self.governor = Governor(settings.governor)
         self.detector = TimedDetector(model, self.progress)

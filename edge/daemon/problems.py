@@ -16,7 +16,11 @@ log = logging.getLogger(__name__)
 class Problems:
     """Any thread may report a problem. It is logged when it appears, and when it reappears."""
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now_s: Callable[[], float] = time.monotonic, lasting: tuple[str, ...] = ()
+    ) -> None:
+        """lasting: problems that stay in the list to the end; their finder has logged them."""
+        self._lasting = lasting
         self._now_s = now_s
         self._lock = threading.Lock()
         self._present: dict[str, tuple[str, float]] = {}
@@ -39,8 +43,9 @@ class Problems:
             log.info("over: %s", known[0])
 
     def current(self) -> tuple[str, ...]:
-        """The sentences, the newest last."""
+        """The sentences: the lasting ones, then the others, the newest last."""
         oldest_s = self._now_s() - SHOWN_S
         with self._lock:
             self._present = {k: p for k, p in self._present.items() if p[1] >= oldest_s}
-            return tuple(sentence for sentence, _ in self._present.values())
+            present = tuple(sentence for sentence, _ in self._present.values())
+        return self._lasting + present

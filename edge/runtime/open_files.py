@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+from pathlib import Path
 from typing import Final
 
 # Errors that say nothing about the file: the process or the machine lacks descriptors or memory.
@@ -29,3 +30,14 @@ def limit() -> int:
     """The present soft limit; larger than 2^30 counts as 2^30, which stands for none."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return soft if 0 <= soft < 1 << 30 else 1 << 30
+
+
+def free() -> int:
+    """The number of files that this process can still open; less than 0 below a lowered limit.
+
+    Where the system has no /proc it is the limit.
+    """
+    try:
+        return limit() - sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except OSError as error:
+        return 0 if error.errno in LACKING else limit()

@@ -87,6 +87,7 @@ class Views:
             Route("/api/settings", self.settings),
             Route("/api/settings", self.save, methods=["PUT"]),
             Route("/api/captures", self.captures),
+            Route("/api/captures/unreadable", self.unreadable),
             Route("/captures/{date}/{name}", self.capture_file),
         ]
 
@@ -153,6 +154,10 @@ class Views:
             return _problems(400, f"count must be a number from 1 to {MAX_CAPTURES}")
         before = request.query_params.get("before", "")
         return _json(await asyncio.to_thread(self._captures.newest, int(count), before))
+
+    async def unreadable(self, _request: Request) -> Response:
+        """The number of sidecars that can't be read, in the days listed last."""
+        return _json({"count": self._captures.unreadable})
 
     async def capture_file(self, request: Request) -> Response:
         file = self._captures.file(request.path_params["date"], request.path_params["name"])

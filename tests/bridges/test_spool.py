@@ -269,3 +269,19 @@ def test_rows_of_another_program_are_set_aside(tmp_path: Path, row: str) -> None
     spool.put("t", b"new")
     assert b"new" in [message.body for message in spool.take(5)]
     spool.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("target", ["elsewhere", "missing"])
+def test_a_link_is_not_followed(
+    suffix: str, target: str, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"private")
+    path.with_name(path.name + suffix).symlink_to(tmp_path / target)
+    spool = Spool(path, 1000)
+    spool.put("a", b"1")
+    assert topics(spool) == ["a"]  # from memory
+    spool.close()
+    assert (tmp_path / "elsewhere").read_bytes() == b"private"
+    assert not (tmp_path / "missing").exists()
+    assert "is a link" in caplog.text

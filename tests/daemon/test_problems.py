@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from edge.config.load import load
 from edge.daemon.problems import MAX_PROBLEMS, SHOWN_S, Problems
+from edge.daemon.service import Service
+from edge.messages import AnyMessage, Health
+from tests.faults.child import FaultyDetector
 
 
 def test_a_problem_has_its_latest_sentence_until_it_is_cleared_or_old(
@@ -31,3 +37,28 @@ def test_the_list_keeps_only_the_newest_problems() -> None:
         problems.report(f"problem {number}")
     assert len(problems.current()) == MAX_PROBLEMS
     assert problems.current()[-1] == f"problem {MAX_PROBLEMS * 3 - 1}"
+
+
+def test_a_warning_about_the_model_stays_in_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "the model has 3 classes and 2 labels"
+    monkeypatch.setattr("edge.vision.build.Detector", FaultyDetector)
+    monkeypatch.setattr("edge.vision.detector.Detector.warnings", (sentence,), raising=False)
+    monkeypatch.setattr("edge.daemon.problems.SHOWN_S", 0.3)
+    healths: list[Health] = []
+
+    def listen(message: AnyMessage) -> None:
+        if isinstance(message, Health):
+            healths.append(message)
+            if len(healths) == 10:
+                service.stop()
+
+    settings = load(None, {
+        "source.uri": "synthetic:people?duration=0&width=160&height=120&fps=10",
+        "capture.directory": str(tmp_path / "captures"), "capture.min_free_bytes": 0,
+        "bus.endpoint": f"ipc://{tmp_path}/e.ipc", "health.interval_s": 0.1,
+    })  # fmt: skip
+    service = Service(settings, listener=listen)
+    service.run()
+    assert all(sentence in health.problems for health in healths[:10])

@@ -155,6 +155,17 @@ def reload(host: Host) -> None:
     host.kill(signal.SIGHUP)
 
 
+def restart_by_reload(host: Host) -> None:
+    """Changes the frame rate, for which another daemon is made within the process."""
+    assert host.newest is not None
+    before = host.newest.header.boot_id
+    text = host.config.read_text()
+    change = ("fps=25", "fps=24") if "fps=25" in text else ("fps=24", "fps=25")
+    host.config.write_text(text.replace(*change))
+    host.kill(signal.SIGHUP)
+    assert host.wait_for(lambda health: health.header.boot_id != before, RECOVER_S)
+
+
 CONFIG_WITH_MODEL = CONFIG + '[model]\nfile = "{folder}/model.tflite"\n'
 CASES = [
     Case("source hangs in a read", injected("source-hang"), "source"),
@@ -180,6 +191,7 @@ CASES = [
     Case("SIGTERM in a clip", in_a_clip(signal.SIGTERM), "exit"),
     Case("SIGKILL in a clip", in_a_clip(signal.SIGKILL), "exit"),
     Case("reload", reload),
+    Case("reload with a restart", restart_by_reload),
     Case("hot", injected("hot"), "work is reduced"),
 ]
 

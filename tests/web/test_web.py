@@ -180,6 +180,18 @@ def test_captures_are_listed_and_their_files_served(viewing: Viewed) -> None:
     assert data == (viewing.captures / still).read_bytes()
 
 
+def test_sidecars_that_can_not_be_read_are_counted(viewing: Viewed) -> None:
+    until(lambda: listed(viewing))
+    folder = (viewing.captures / listed(viewing)[0]["id"]).parent
+    damaged = folder / "235959.999_damaged.json"
+    damaged.write_text("[" * 5000)
+    count = len(listed(viewing))
+    assert viewing.json("GET", "/api/captures/unreadable") == {"count": 1}
+    damaged.unlink()
+    assert len(listed(viewing)) >= count
+    assert viewing.json("GET", "/api/captures/unreadable") == {"count": 0}
+
+
 def test_a_part_of_a_clip_is_served_as_browsers_request_it(viewing: Viewed) -> None:
     until(lambda: any(c["clip"] for c in listed(viewing)))
     captures = listed(viewing)

@@ -15,6 +15,15 @@ export async function refresh() {
   const newest = await ask(`/api/captures?count=${COUNT}`);
   if (listed.size === 0) older.hidden = newest.length < COUNT;
   put(newest);
+  await showUnreadable();
+}
+
+async function showUnreadable() {
+  const { count } = await ask("/api/captures/unreadable");
+  const note = document.getElementById("unreadable-captures");
+  note.hidden = count === 0;
+  note.textContent = `Not listed: ${count} ${count === 1 ? "capture whose sidecar" : "captures whose sidecars"}`
+    + " (.json) can't be read. The log of edge view has their folder.";
 }
 
 export function start() {
