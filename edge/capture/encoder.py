@@ -85,13 +85,26 @@ class FrameEncoder:
         """Makes the next frame a key frame, as frames before it were left out."""
         self._next_key_ns = None
 
+    def fits(self, picture: Picture) -> bool:
+        """Whether the picture has the size and format of a canvas, and takes no more memory."""
+        size = (self.stream.width, self.stream.height)
+        yuv = picture.format in (PixelFormat.I420, PixelFormat.NV12)
+        return yuv and (picture.width, picture.height) == size
+
     def encode(self, frame: Frame) -> list[EncodedPacket]:
         """The packet of a frame. Copies or scales the picture once, into the encoder's buffer."""
-        self._canvas.draw(frame.main)
-        return self.encode_drawn(self._canvas, frame.timestamp_ns)
+        return self.encode_picture(frame.main, frame.timestamp_ns)
 
-    def encode_drawn(self, canvas: Canvas, timestamp_ns: int) -> list[EncodedPacket]:
-        """The packet of a picture that was drawn before; the canvas may be reused afterwards."""
+    def encode_picture(self, picture: Picture | Canvas, timestamp_ns: int) -> list[EncodedPacket]:
+        """The packet of a picture, or of a canvas that it was drawn into before.
+
+        The canvas may be reused afterwards.
+        """
+        if isinstance(picture, Canvas):
+            canvas = picture
+        else:
+            canvas = self._canvas
+            canvas.draw(picture)
         if self._first_ns is None:
             self._first_ns = timestamp_ns
         image = canvas.frame
@@ -123,8 +136,8 @@ class FrameEncoder:
 class Canvas:
     """A buffer that a frame is drawn into and the encoder reads, in the size of the clip.
 
-    It can be reused after `FrameEncoder.encode_drawn`, as x264 has copied the picture then. NV12
-    stays NV12, the format that x264 works on; the others become I420.
+    It can be reused after `FrameEncoder.encode_picture`, as x264 has copied it then. NV12 stays
+    NV12, the format that x264 works on; the others become I420.
     """
 
     def __init__(self, width: int, height: int, pixel_format: PixelFormat) -> None:

@@ -41,10 +41,11 @@ def pre_roll_bytes(settings: CaptureSettings) -> int:
 class VideoFeed:
     """Keeps the pictures of the pre-roll, and encodes from a trigger to the end of its clip.
 
-    Pictures are encoded in order, each at most once, in jobs of one picture: those that come
-    meanwhile are copied first. Where they come faster than they are encoded, the oldest pictures
-    are dropped when `capture.pre_roll_bytes` are in use, and counted as "frames_dropped". Where
-    these bytes hold less than the pre-roll, every picture is encoded at once.
+    A picture in a camera's buffer is copied at once; others are kept as they came. Pictures are
+    encoded in order, each at most once, in jobs of one picture behind the frames that wait. Where
+    they come faster than that, the oldest are dropped when `capture.pre_roll_bytes` are in use,
+    and counted as "frames_dropped". Where these bytes hold less than the pre-roll, every picture is
+    encoded at once.
 
     Belongs to the thread of `encoding`, to which it adds its jobs.
     """
@@ -90,7 +91,8 @@ class VideoFeed:
         if self._ring is None:
             self._cutter.packets(encoder.encode(frame))
         else:
-            self._keep(self._ring, frame)
+            as_it_came = frame.lease is None and encoder.fits(frame.main)
+            self._keep(self._ring, frame, as_it_came)
 
     def trigger(self, group: CaptureGroup, request: CaptureRequest) -> None:
         """Joins or starts a clip, once the pictures up to the request's are encoded.
@@ -128,7 +130,7 @@ class VideoFeed:
             return False
         else:
             self._next += 1
-            self._cutter.packets(self._encoder.encode_drawn(kept.canvas, kept.timestamp_ns))
+            self._cutter.packets(self._encoder.encode_picture(kept.picture, kept.timestamp_ns))
         return True
 
     def _begin_encoding(self, picture: Picture) -> FrameEncoder:
@@ -180,12 +182,17 @@ class VideoFeed:
         self._seek(ring, 0)
         while (kept := ring.get(self._next)) is not None:
             self._next += 1
-            self._cutter.packets(self._encoder.encode_drawn(kept.canvas, kept.timestamp_ns))
+            self._cutter.packets(self._encoder.encode_picture(kept.picture, kept.timestamp_ns))
         self._ring = None
 
-    def _keep(self, ring: PictureRing, frame: Frame) -> None:
+    def _keep(self, ring: PictureRing, frame: Frame, as_it_came: bool) -> None:
         needed = self._is_needed()
-        ring.add(frame.main, frame.timestamp_ns, self._next if needed else None)
+        ring.add(
+            frame.main,
+            frame.timestamp_ns,
+            as_it_came=as_it_came,
+            needed=self._next if needed else None,
+        )
         if needed:
             if self._next < ring.first:
                 self._next = ring.first

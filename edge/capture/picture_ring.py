@@ -14,9 +14,9 @@ _SPARE = 2  # buffers kept for the next pictures, as their number varies with th
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A picture in the size of the clip, with the time of its frame."""
+    """A picture as it came, or its copy in the size of the clip, with the time of its frame."""
 
-    canvas: Canvas
+    picture: Picture | Canvas
     timestamp_ns: int
 
 
@@ -24,8 +24,8 @@ class PictureRing:
     """Pictures by number, counted from 0 in the order of time. Not thread-safe.
 
     Pictures older than `span_ns` are dropped, except those that are still needed. There are never
-    more than `capacity`: the oldest is dropped then, needed or not. A picture is copied once, and
-    memory is allocated only while the ring grows.
+    more than `capacity`: the oldest is dropped then, needed or not. Copies go to buffers that are
+    used again, so that memory is allocated only while the ring grows.
     """
 
     def __init__(self, new_canvas: Callable[[], Canvas], span_ns: int, capacity: int) -> None:
@@ -54,13 +54,27 @@ class PictureRing:
         """Number of pictures for which memory is in use."""
         return len(self._kept) + len(self._spare)
 
-    def add(self, picture: Picture, timestamp_ns: int, needed: int | None = None) -> None:
-        """Copies a picture. needed: number from which on pictures must not be dropped for age."""
+    def add(
+        self,
+        picture: Picture,
+        timestamp_ns: int,
+        *,
+        as_it_came: bool = False,
+        needed: int | None = None,
+    ) -> None:
+        """Adds a picture in order of time.
+
+        as_it_came: keeps the picture itself, which must not be in a camera's buffer. Otherwise it
+        is copied once, or scaled. needed: number from which on none is dropped for its age.
+        """
         while self._kept and self._is_old(timestamp_ns, needed):
             self._drop_oldest()
         if self.full:
             self._drop_oldest()
         del self._spare[_SPARE:]
+        if as_it_came:
+            self._kept.append(Kept(picture, timestamp_ns))
+            return
         canvas = self._spare.pop() if self._spare else self._new_canvas()
         canvas.draw(picture)
         self._kept.append(Kept(canvas, timestamp_ns))
@@ -81,5 +95,7 @@ class PictureRing:
         return self._kept[0].timestamp_ns < now_ns - self._span_ns
 
     def _drop_oldest(self) -> None:
-        self._spare.append(self._kept.popleft().canvas)
+        picture = self._kept.popleft().picture
+        if isinstance(picture, Canvas):
+            self._spare.append(picture)
         self.first += 1

@@ -38,6 +38,7 @@ def assemble(
     last_events_ns: dict[str, int] | None = None,
     *,
     waits: bool = True,
+    source: Source | None = None,
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
@@ -45,14 +46,15 @@ def assemble(
 
     listener: receives every message as it is published. reload: carries out the command `reload`;
     it may call the daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for
-    a live source that can't be opened at the start, or ends with an error. Raises EdgeError.
+    a live source that can't be opened at the start, or ends with an error. source: replaces that
+    of the settings, for benchmarks. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id, shared.problems.report)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
-    source = _source(shared, waits=waits)
+    source = source or _source(shared, waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks = _hooks(shared, remote)
     acquisition = _acquisition(shared, source, recorder)
