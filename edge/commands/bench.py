@@ -13,7 +13,9 @@ from edge.commands.progress import progress_bar
 if TYPE_CHECKING:
     from edge.bench.accuracy import AccuracyReport
     from edge.bench.daemon_idle import DaemonIdleReport
+    from edge.bench.idle import IdleReport
     from edge.bench.stages import StagesReport
+    from edge.config.schema import Settings
 
 json_option = click.option("--json", "out", type=FILE, help="Also write the figures to this file.")
 model_option = click.option(
@@ -125,15 +127,9 @@ def idle(
     daemons, with and without clips, watch a still noisy scene at its pace.
     """
     from edge.bench.daemon_idle import daemon_idle
-    from edge.bench.idle import idle as measure
 
     settings = settings_of(config, assignments, model__threads=1)
-    scenes = ("still", "busy")
-    reports = []
-    with progress_bar("") as update:
-        for number, scene in enumerate(scenes):
-            update(number, len(scenes), f"{scene} scene")
-            reports.append(measure(settings, scene, rounds))
+    reports = _idle_scenes(settings, rounds)
     for report in reports:
         click.echo(f"{report.scene} scene, CPU time per frame, {report.invocations} invocations")
         for name, cpu_us in report.cpu_us.items():
@@ -219,6 +215,26 @@ def _print_accuracy(report: AccuracyReport) -> None:
             f"{row.recall:7.3f}{row.f1:7.3f}{row.identity_switches:6d}"
             f"{row.cpu_ms_per_frame:9.2f}{ratio:>10}"
         )
+
+
+def _idle_scenes(settings: Settings, rounds: int) -> list[IdleReport]:
+    from edge.bench.idle import ROWS
+    from edge.bench.idle import idle as measure
+
+    scenes = ("still", "busy")
+    total, done = len(scenes) * rounds * ROWS, 0
+    reports = []
+    with progress_bar("") as update:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            update(done, total)
+
+        for scene in scenes:
+            update(done, total, f"{scene} scene")
+            reports.append(measure(settings, scene, rounds, count))
+    return reports
 
 
 def _print_daemons(report: DaemonIdleReport) -> None:

@@ -44,10 +44,9 @@ def assemble(
 
     Sockets, files and the source are opened when it runs.
 
-    listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for
-    a live source that can't be opened at the start, or ends with an error. source: replaces that
-    of the settings, for benchmarks. Raises EdgeError.
+    listener: receives every message. reload: carries out the command `reload`; it may call the
+    daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for a live source
+    that can't be opened at the start. source: instead of that of the settings. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
@@ -56,8 +55,7 @@ def assemble(
     recorder = _recorder(shared, outlet)
     source = source or _source(shared, waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
-    hooks = _hooks(shared, remote)
-    acquisition = _acquisition(shared, source, recorder)
+    hooks, acquisition = _hooks(shared, remote), _acquisition(shared, source, recorder)
     parts = Parts(
         settings=settings,
         model=shared.model.name,

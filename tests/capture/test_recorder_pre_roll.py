@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,10 @@ def test_clips_in_a_row_each_have_their_pre_roll(tmp_path, leased):
 @pytest.mark.parametrize("seed", range(4))
 def test_clips_are_the_same_as_when_everything_is_encoded(tmp_path, seed):
     chance = random.Random(seed)
-    rolls = {"pre_roll_s": chance.choice([0, 1, 2]), "post_roll_s": chance.choice([0, 0.5, 1.5])}
+    rolls: dict[str, Any] = {
+        "pre_roll_s": chance.choice([0, 1, 2]),
+        "post_roll_s": chance.choice([0, 0.5, 1.5]),
+    }
     triggers = sorted(chance.sample(range(120), 8))
     clips = []
     for name, bytes_ in (("lazy", 0), ("always", ENCODES_ALWAYS)):
