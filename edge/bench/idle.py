@@ -23,6 +23,7 @@ from edge.vision.types import Frame, Luma, SourceInfo
 
 FRAMES, FPS = 300, 25
 SIZE, MAIN_SIZE = (320, 240), (640, 480)  # width, height of luma plane and picture
+ROWS = 5  # of `IdleReport`
 FLOOR_LEVELS = 14  # the default of motion.floor
 
 Run = Callable[[Frame, Luma], object]
@@ -42,11 +43,18 @@ class IdleReport(msgspec.Struct, frozen=True):
     invocations: int
 
 
-def idle(settings: Settings, scene: str, rounds: int) -> IdleReport:
-    """Measures all rows on one scene. They take turns, so that a disturbance affects them all."""
+def idle(
+    settings: Settings, scene: str, rounds: int, on_row: Callable[[], object] = lambda: None
+) -> IdleReport:
+    """Measures all rows on one scene. They take turns, so that a disturbance affects them all.
+
+    on_row: called after each of the `ROWS` in each round.
+    """
     frames = drawn_frames(scene)
     detector = CountingDetector(build_detector(settings))
-    spent_ns = interleaved(rows_of(settings, detector), frames, rounds, time.process_time_ns)
+    spent_ns = interleaved(
+        rows_of(settings, detector), frames, rounds, time.process_time_ns, on_row
+    )
     cpu_us = {name: statistics.median(values) / 1e3 for name, values in spent_ns.items()}
     return IdleReport(
         scene,
@@ -93,7 +101,11 @@ def rows_of(settings: Settings, detector: CountingDetector) -> dict[str, Callabl
 
 
 def interleaved(
-    rows: dict[str, Callable[[], Run]], frames: list[Frame], rounds: int, now: Callable[[], int]
+    rows: dict[str, Callable[[], Run]],
+    frames: list[Frame],
+    rounds: int,
+    now: Callable[[], int],
+    on_row: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """For each row, the cost of a frame in each round, in the unit of `now`.
 
@@ -109,6 +121,7 @@ def interleaved(
                 luma = cv2.resize(frame.main.luma(), SIZE, interpolation=cv2.INTER_AREA)
                 run(frame, luma)  # type: ignore[arg-type]
             taken[name].append((now() - start) / (len(frames) - WARM_UP_FRAMES))
+            on_row()
     return taken
 
 

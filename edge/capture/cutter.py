@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.capture.encoder import FrameEncoder
 from edge.capture.group import CaptureGroup
 from edge.capture.request import CaptureRequest
 from edge.capture.ring import PacketRing
@@ -13,13 +12,13 @@ from edge.capture.window import ClipWindow
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_S
-from edge.vision.types import EncodedPacket, EncodedStream, Frame
+from edge.vision.types import EncodedPacket, EncodedStream
 
 # Bounds the pre-roll in memory: 60 s, the longest that can be configured, at 6.7 Mbit/s.
 _MAX_RING_BYTES = 48 << 20
 # By how much the ring is longer than the pre-roll, as a trigger comes after its frame: a track is
 # confirmed within a second or two, and requests may wait.
-_TRIGGER_DELAY_S = 3.0
+TRIGGER_DELAY_S = 3.0
 
 
 class ClipSink(Protocol):
@@ -45,43 +44,37 @@ class ClipCutter:
     def __init__(self, settings: CaptureSettings, sink: ClipSink) -> None:
         self._settings = settings
         self._sink = sink
-        self._ring = PacketRing(settings.pre_roll_s + _TRIGGER_DELAY_S, _MAX_RING_BYTES)
+        self._ring = PacketRing(settings.pre_roll_s + TRIGGER_DELAY_S, _MAX_RING_BYTES)
         self._window: ClipWindow | None = None
         self._stream: EncodedStream | None = None
-        self._encoder: FrameEncoder | None = None
-        self._fps = 0.0
 
-    def begin_stream(self, fps: float, encoded: EncodedStream | None) -> None:
+    @property
+    def recording(self) -> bool:
+        """Whether a clip is open."""
+        return self._window is not None
+
+    def wants(self, timestamp_ns: int) -> bool:
+        """Whether a packet of that time belongs to the open clip."""
+        return self._window is not None and timestamp_ns in self._window
+
+    def begin_stream(self, stream: EncodedStream | None) -> None:
         """Completes the open clip; later clips hold no packets from before this call.
 
-        encoded: set if the source gives packets, None if frames are to be encoded.
+        stream: None if it is not known yet.
         """
         self.end_clip()
+        self.forget()
+        self._stream = stream
+
+    def forget(self) -> None:
+        """Empties the pre-roll, as the next packets don't continue it."""
         self._ring.clear()
-        self._encoder = None
-        self._stream = encoded
-        self._fps = fps
 
     def end_clip(self) -> None:
         """Completes the open clip, if any. A late request may still get a clip from the ring."""
         if self._window is not None:
             self._window = None
             self._sink.end_clip()
-
-    def frame(self, frame: Frame) -> None:
-        """Encodes a frame. Another picture size or format begins a new stream."""
-        picture = frame.main
-        if self._encoder is None or not self._encoder.takes(picture):
-            self.begin_stream(self._fps, None)
-            self._encoder = FrameEncoder(
-                picture.width,
-                picture.height,
-                self._fps,
-                self._settings.clip_height_px,
-                picture.format,
-            )
-            self._stream = self._encoder.stream
-        self.packets(self._encoder.encode(frame))
 
     def packets(self, packets: Sequence[EncodedPacket]) -> None:
         """Adds packets in order of time, from the encoder or from the source itself."""

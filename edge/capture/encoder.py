@@ -21,7 +21,9 @@ from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 _TICKS_PER_S = 90_000  # the clock of MPEG streams
 _KEYFRAME_INTERVAL_NS = NS_PER_S  # so a pre-roll is at most 1 s longer than configured
-_DEFAULT_FPS = 25.0  # for the rate control alone, where the source states no rate
+DEFAULT_FPS = (
+    25.0  # for the rate control and the bound of the pre-roll, where the source states no rate
+)
 _CRF = 25  # x264's quality scale: its default is 23, and 6 more halve the size
 _MAX_BITS_PER_PIXEL_S = 8  # 7 Mbit/s at 720p: a ceiling for noisy nights, not for usual scenes
 _FRAMES_WITHOUT_KEYFRAME = 10_000  # key frames are requested by time, as frames may be dropped
@@ -58,29 +60,60 @@ class FrameEncoder:
         self._takes = (width, height, pixel_format)
         size = clip_size(width, height, max_height)
         self.stream = EncodedStream(*size)
-        self._canvas = _Canvas(*size, pixel_format)
-        self._context = _open_encoder(self._canvas.frame, fps or _DEFAULT_FPS)
+        self._pixel_format = pixel_format
+        self._canvas = self.canvas()
+        self._context = _open_encoder(self._canvas.frame, fps or DEFAULT_FPS)
         self._pending: deque[int] = deque()
         self._first_ns: int | None = None
         self._last_tick = -1
-        self._next_key_ns = 0
+        self._next_key_ns: int | None = None
 
     def takes(self, picture: Picture) -> bool:
         """Whether the picture has the size and format that this encoder was made for."""
         return self._takes == (picture.width, picture.height, picture.format)
 
+    def canvas(self) -> Canvas:
+        """A new buffer for a picture that is to be encoded later."""
+        return Canvas(self.stream.width, self.stream.height, self._pixel_format)
+
+    @property
+    def picture_bytes(self) -> int:
+        """Size of a canvas."""
+        return self.stream.width * self.stream.height * 3 // 2
+
+    def begin_group(self) -> None:
+        """Makes the next frame a key frame, as frames before it were left out."""
+        self._next_key_ns = None
+
+    def fits(self, picture: Picture) -> bool:
+        """Whether the picture has the size and format of a canvas, and takes no more memory."""
+        size = (self.stream.width, self.stream.height)
+        yuv = picture.format in (PixelFormat.I420, PixelFormat.NV12)
+        return yuv and (picture.width, picture.height) == size
+
     def encode(self, frame: Frame) -> list[EncodedPacket]:
         """The packet of a frame. Copies or scales the picture once, into the encoder's buffer."""
+        return self.encode_picture(frame.main, frame.timestamp_ns)
+
+    def encode_picture(self, picture: Picture | Canvas, timestamp_ns: int) -> list[EncodedPacket]:
+        """The packet of a picture, or of a canvas that it was drawn into before.
+
+        The canvas may be reused afterwards.
+        """
+        if isinstance(picture, Canvas):
+            canvas = picture
+        else:
+            canvas = self._canvas
+            canvas.draw(picture)
         if self._first_ns is None:
-            self._first_ns = self._next_key_ns = frame.timestamp_ns
-        self._canvas.draw(frame.main)
-        image = self._canvas.frame
-        image.pts = self._tick(frame.timestamp_ns - self._first_ns)
-        key = frame.timestamp_ns >= self._next_key_ns
+            self._first_ns = timestamp_ns
+        image = canvas.frame
+        image.pts = self._tick(timestamp_ns - self._first_ns)
+        key = self._next_key_ns is None or timestamp_ns >= self._next_key_ns
         image.pict_type = PictureType.I if key else PictureType.NONE
         if key:
-            self._next_key_ns = frame.timestamp_ns + _KEYFRAME_INTERVAL_NS
-        self._pending.append(frame.timestamp_ns)
+            self._next_key_ns = timestamp_ns + _KEYFRAME_INTERVAL_NS
+        self._pending.append(timestamp_ns)
         return self._packets(image)
 
     def flush(self) -> list[EncodedPacket]:
@@ -100,10 +133,10 @@ class FrameEncoder:
         ]
 
 
-class _Canvas:
-    """The one buffer that frames are drawn into and the encoder reads.
+class Canvas:
+    """A buffer that a frame is drawn into and the encoder reads, in the size of the clip.
 
-    It is reused for every frame: x264 has copied the picture when `encode` returns. NV12 stays
+    It can be reused after `FrameEncoder.encode_picture`, as x264 has copied it then. NV12 stays
     NV12, the format that x264 works on; the others become I420.
     """
 
@@ -118,7 +151,6 @@ class _Canvas:
         luma, *chroma = self._planes  # without the padding; chroma has half of both sides
         self._planes = [luma[:height, :width]]
         self._planes += [plane[: height // 2, : width // 2] for plane in chroma]
-        self._packed = np.empty((height * 3 // 2, width), np.uint8)
 
     def draw(self, picture: Picture) -> None:
         if picture.format is PixelFormat.RGB:
@@ -136,8 +168,7 @@ class _Canvas:
         if plane.shape[:2] != (height, width):
             small = np.empty((height, width, 3), np.uint8)
             _scale(plane, small)
-        cv2.cvtColor(small, code, dst=self._packed)
-        flat, at = self._packed.reshape(-1), 0
+        flat, at = cv2.cvtColor(small, code).reshape(-1), 0
         for target in self._planes:
             np.copyto(target, flat[at : at + target.size].reshape(target.shape))
             at += target.size

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge.capture.counts import Counts
-from edge.capture.cutter import ClipCutter
+from edge.capture.feed import VideoFeed
 from edge.runtime.worker import Worker
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
 
@@ -21,9 +21,9 @@ class FrameIntake:
     Belongs to the thread that offers frames. Counts "frames" and "frames_dropped".
     """
 
-    def __init__(self, encoding: Worker, cutter: ClipCutter, counts: Counts) -> None:
+    def __init__(self, encoding: Worker, feed: VideoFeed, counts: Counts) -> None:
         self._encoding = encoding
-        self._cutter = cutter
+        self._feed = feed
         self._counts = counts
         self._has_packets = False
         self._needs_key_frame = False
@@ -31,14 +31,14 @@ class FrameIntake:
     def begin_stream(self, info: SourceInfo) -> None:
         self._has_packets = info.encoded is not None
         self._needs_key_frame = False
-        self._encoding.submit(partial(self._cutter.begin_stream, info.fps, info.encoded))
+        self._encoding.submit(partial(self._feed.begin_stream, info.fps, info.encoded))
 
     def offer(self, frame: Frame, *, wait: bool) -> bool:
         """Returns False if the frame was dropped. wait: waits for room in the queue."""
         if self._has_packets:
             taken = self._offer_packets(frame.packets, wait)
         else:
-            taken = self._encoding.submit(partial(self._cutter.frame, frame), 1, wait=wait)
+            taken = self._encoding.submit(partial(self._feed.frame, frame, wait), 1, wait=wait)
         self._counts.add("frames" if taken else "frames_dropped")
         return taken
 
@@ -49,6 +49,6 @@ class FrameIntake:
             self._needs_key_frame = not keys
         if not packets:
             return not self._needs_key_frame
-        taken = self._encoding.submit(partial(self._cutter.packets, packets), 1, wait=wait)
+        taken = self._encoding.submit(partial(self._feed.packets, packets), 1, wait=wait)
         self._needs_key_frame = not taken
         return taken

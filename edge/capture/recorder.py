@@ -11,6 +11,7 @@ from pathlib import Path
 from edge.capture.counts import Counts
 from edge.capture.cutter import ClipCutter
 from edge.capture.disk import CaptureFolder
+from edge.capture.feed import VideoFeed
 from edge.capture.group import CaptureGroup
 from edge.capture.intake import FrameIntake
 from edge.capture.pending import PendingCaptures
@@ -35,7 +36,7 @@ _TIDY_INTERVAL_S = 600.0  # between two checks of `max_age_days`, which counts d
 class Recorder:
     """Takes frames and requests, writes stills and clips, and reports the outcome of each request.
 
-    Two threads: one encodes and keeps the pre-roll, one writes, so that a slow card costs no
+    Two threads: one keeps the pre-roll and encodes, one writes, so that a slow card costs no
     frames. A request within an open clip lengthens the clip and is listed in its sidecar.
 
     Every requested kind of capture of every event has exactly one outcome: `on_capture` receives
@@ -65,10 +66,11 @@ class Recorder:
         self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
         self._writer = CaptureWriter(settings, model, weakly(self._finished), self._pending.fail)
-        self._cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
+        cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
         self._encoding = Worker("capture-encode", _MAX_FRAMES)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)
-        self._intake = FrameIntake(self._encoding, self._cutter, self._counts)
+        self._feed = VideoFeed(settings, cutter, self._encoding, self._counts)
+        self._intake = FrameIntake(self._encoding, self._feed, self._counts)
 
     def start(self) -> None:
         """Starts the threads. Raises PermanentError if a file is in the place of the folder.
@@ -87,7 +89,7 @@ class Recorder:
 
     def end_stream(self) -> None:
         """Completes an open clip, since a source was lost or has ended."""
-        self._encoding.submit(self._cutter.end_clip)
+        self._encoding.submit(self._feed.end_clip)
 
     def offer(self, frame: Frame, *, wait: bool = False) -> bool:
         """Never blocks, except with `wait`. Returns False if the frame was dropped."""
@@ -153,7 +155,7 @@ class Recorder:
 
     def _stop_threads(self, deadline_s: float) -> None:
         try:
-            self._encoding.submit(self._cutter.end_clip)
+            self._encoding.submit(self._feed.end_clip)
             self._encoding.stop(max(0.0, deadline_s - time.monotonic()))
         finally:
             self._write(self._writer.end_clip)  # it is still open only if the encoding failed
@@ -184,7 +186,7 @@ class Recorder:
         reason = "no video is kept, as no rule captures clips"
         if self._clips:
             try:
-                self._cutter.trigger(group, request)
+                self._feed.trigger(group, request)
             except CaptureError as error:
                 reason = str(error)
                 self._report(error)

@@ -13,7 +13,10 @@ from edge.commands.progress import progress_bar
 
 if TYPE_CHECKING:
     from edge.bench.accuracy import AccuracyReport
+    from edge.bench.daemon_idle import DaemonIdleReport
+    from edge.bench.idle import IdleReport
     from edge.bench.stages import StagesReport
+    from edge.config.schema import Settings
 
 json_option = click.option("--json", "out", type=FILE, help="Also write the figures to this file.")
 model_option = click.option(
@@ -108,21 +111,37 @@ def stages(
 @configured
 @click.option("--rounds", default=5, show_default=True, help="Measure N times, and use the median.",
               metavar="N")  # fmt: skip
+@click.option("--daemon-s", default=10.0, show_default=True, metavar="S",
+              type=click.FloatRange(min=0, max=3600),
+              help="Seconds of video for each whole daemon; 0 leaves them out.")  # fmt: skip
 @json_option
-def idle(config: Path | None, assignments: tuple[str, ...], rounds: int, out: Path | None) -> None:
+def idle(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    rounds: int,
+    daemon_s: float,
+    out: Path | None,
+) -> None:
     """Compare the CPU time of a frame with that of plain frame differencing.
 
-    The floor is the least that differencing can cost: resize, difference and threshold.
+    The floor is the least that differencing can cost: resize, difference and threshold. Then whole
+    daemons, with and without clips, watch a still noisy scene at its pace.
     """
-    from edge.bench.idle import idle as measure
+    from edge.bench.daemon_idle import daemon_idle
 
     settings = settings_of(config, assignments, model__threads=1)
-    reports = [measure(settings, scene, rounds) for scene in ("still", "busy")]
+    reports = _idle_scenes(settings, rounds)
     for report in reports:
         click.echo(f"{report.scene} scene, CPU time per frame, {report.invocations} invocations")
         for name, cpu_us in report.cpu_us.items():
             click.echo(f"  {name:12}{cpu_us:9.1f} us{report.over_floor[name]:9.2f} x floor")
-    _write(reports, out)
+    if not daemon_s:
+        _write(reports, out)
+        return
+    with progress_bar("") as update:
+        whole = daemon_idle(settings, daemon_s, 1, update)
+    _print_daemons(whole)
+    _write([*reports, whole], out)
 
 
 @bench.command()
@@ -248,6 +267,37 @@ def _print_accuracy(report: AccuracyReport) -> None:
             f"{row.recall:7.3f}{row.f1:7.3f}{row.identity_switches:6d}"
             f"{row.cpu_ms_per_frame:9.2f}{ratio:>10}"
         )
+
+
+def _idle_scenes(settings: Settings, rounds: int) -> list[IdleReport]:
+    from edge.bench.idle import ROWS
+    from edge.bench.idle import idle as measure
+
+    scenes = ("still", "busy")
+    total, done = len(scenes) * rounds * ROWS, 0
+    reports = []
+    with progress_bar("") as update:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            update(done, total)
+
+        for scene in scenes:
+            update(done, total, f"{scene} scene")
+            reports.append(measure(settings, scene, rounds, count))
+    return reports
+
+
+def _print_daemons(report: DaemonIdleReport) -> None:
+    click.echo(
+        f"whole daemon, still noisy scene, {report.width}x{report.height} at {report.fps} fps, "
+        "CPU time per second"
+    )
+    for row in report.rows:
+        ratio = row.cpu_ms / report.rows[0].cpu_ms
+        memory_mb = row.rss_bytes / 1e6
+        click.echo(f"  {row.name:16}{row.cpu_ms:9.1f} ms{ratio:9.2f} x{memory_mb:9.0f} MB")
 
 
 def _print_stages(report: StagesReport) -> None:

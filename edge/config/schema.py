@@ -432,6 +432,14 @@ class CaptureSettings(Section, frozen=True):
     max_clip_s: Annotated[
         float, Meta(gt=0, le=3600), _about("longest clip, even if further triggers extend it")
     ] = 60.0
+    pre_roll_bytes: Annotated[
+        Bytes,
+        _about(
+            "memory for pictures before a trigger, which are encoded only if they get into a clip; "
+            "0 = a fifth of the machine's, 168 MB at most. Where it is too little, the encoder "
+            "runs all the time"
+        ),
+    ] = 0
     clip_height_px: Annotated[
         int, Meta(ge=64, le=4320), _about("largest height of clips; a higher picture is shrunk")
     ] = 720

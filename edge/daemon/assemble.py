@@ -38,24 +38,24 @@ def assemble(
     last_events_ns: dict[str, int] | None = None,
     *,
     waits: bool = True,
+    source: Source | None = None,
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
     Sockets, files and the source are opened when it runs.
 
-    listener: receives every message as it is published. reload: carries out the command `reload`;
-    it may call the daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for
-    a live source that can't be opened at the start, or ends with an error. Raises EdgeError.
+    listener: receives every message. reload: carries out the command `reload`; it may call the
+    daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for a live source
+    that can't be opened at the start. source: instead of that of the settings. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id, shared.problems.report)
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet)
-    source = _source(shared, waits=waits)
+    source = source or _source(shared, waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
-    hooks = _hooks(shared, remote)
-    acquisition = _acquisition(shared, source, recorder)
+    hooks, acquisition = _hooks(shared, remote), _acquisition(shared, source, recorder)
     parts = Parts(
         settings=settings,
         model=shared.model.name,

@@ -35,6 +35,14 @@ def rss_bytes(root: Path = Path("/")) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def memory_bytes() -> int:
+    """Memory of the machine; 0 where the system does not report it."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
 def free_bytes(folder: Path) -> int | None:
     """Bytes that this user can still write on a folder's disk; None if there is no such folder."""
     try:

@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from edge.bench.clock import CpuClock
+from edge.bench.daemon_idle import daemon_idle
 from edge.cli import commands
+from edge.config.schema import Settings
 
 
 def bench(*arguments: str, out: Path) -> tuple[dict, str]:
@@ -39,12 +41,25 @@ def test_the_overhead_is_the_sum_of_all_stages(tmp_path: Path) -> None:
 
 
 def test_a_still_scene_costs_one_invocation_and_less_than_mog2(tmp_path: Path) -> None:
-    reports, output = bench("idle", "--rounds", "1", out=tmp_path / "i.json")
+    reports, output = bench("idle", "--rounds", "1", "--daemon-s", "0", out=tmp_path / "i.json")
     still, busy = reports
     assert still["invocations"] == 1  # for the first frame
     assert still["over_floor"]["floor"] == busy["over_floor"]["floor"] == 1
     assert still["cpu_us"]["motion"] < still["cpu_us"]["MOG2"] < still["cpu_us"]["whole-frame"]
     assert "x floor" in output
+
+
+def test_whole_daemons_without_and_with_clips_are_measured() -> None:
+    steps: list[tuple[int, int, str]] = []
+    report = daemon_idle(
+        Settings(), seconds=0.6, rounds=1, progress=lambda *step: steps.append(step), warm_up_s=0.2
+    )
+    assert [row.name for row in report.rows] == [
+        "without clips", "with clips", "camera's buffers", "encoding always",
+    ]  # fmt: skip
+    assert all(row.cpu_ms > 0 and row.rss_bytes > 50e6 for row in report.rows)
+    assert report.rows[3].cpu_ms > report.rows[1].cpu_ms
+    assert [done for done, _, _ in steps] == list(range(1, steps[-1][1] + 1))
 
 
 def test_the_latency_of_a_trigger_starts_at_the_first_exposed_pixel(tmp_path: Path) -> None:

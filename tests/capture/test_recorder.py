@@ -222,7 +222,7 @@ def test_nothing_is_encoded_where_no_rule_wants_clips(tmp_path):
         captures.recorder.trigger(
             request(at(40), actions=("still", "clip"), still=frame(40)),
         )
-    assert captures.recorder._cutter._encoder is None
+    assert captures.recorder._feed._encoder is None
     assert [result.kind for result in captures.results] == ["still"]
     assert captures.recorder.stats()["frames"] == 0
 
@@ -232,7 +232,7 @@ def test_packets_of_the_source_are_not_encoded_again(tmp_path):
         captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         assert all(offer_packets(captures, range(60)))
         captures.recorder.trigger(request(at(55)))
-        assert captures.recorder._cutter._encoder is None
+        assert captures.recorder._feed._encoder is None
     marks = play(captures.clips[0].path).marks
     assert 35 < marks[0] <= 45
     assert marks[-1] == 59

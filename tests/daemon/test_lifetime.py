@@ -54,7 +54,7 @@ def references(daemon: Daemon) -> dict[str, weakref.ref[Any]]:
         "detector": detector,
         "interpreter": detector._interpreter,
         "writer": parts.recorder._writer,
-        "cutter": parts.recorder._cutter,
+        "cutter": parts.recorder._feed._cutter,
         "outbox": parts.publisher._outbox,
     }
     names = ("acquisition", "analysis", "recorder", "publisher", "control", "hooks", "remote")

@@ -30,6 +30,7 @@ uri = "synthetic:walk?duration=0&width=640&height=480"
 fps = {fps}
 [capture]
 directory = "{folder}/captures"
+pre_roll_bytes = 1  # the memory of the pre-roll would grow during the measurement
 min_free_bytes = 0
 [bus]
 endpoint = "ipc://{folder}/e.ipc"

@@ -195,7 +195,13 @@ def settle(captures: Captures) -> None:
     """Returns when both threads have done all that was submitted before."""
     done = threading.Event()
     recorder = captures.recorder
-    recorder._encoding.submit(lambda: recorder._writing.submit(done.set))
+
+    def catch_up() -> None:
+        while recorder._feed.step():
+            pass
+        recorder._writing.submit(done.set)
+
+    recorder._encoding.submit(catch_up)
     assert done.wait(20)
 
 
