@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import numpy as np
 import pytest
 
 from edge.client import Control, Subscriber
+from edge.config.schema import SourceSettings
+from edge.errors import EdgeError
 from edge.messages import Health
+from edge.sources import open_source
 
 EDGE = [sys.executable, "-m", "edge.cli"]
 USER, PASSWORD, TOKEN = "grace-hopper", "s3cret-w0rd", "t0ken-of-hers"
@@ -119,20 +123,48 @@ def test_commands_show_no_credentials(camera: int, tmp_path: Path) -> None:
     config = configuration(tmp_path, camera)
     rotated = tmp_path / "rotated.toml"
     rotated.write_text(config.read_text().replace("retry", "upside_down = true\nretry"))
-    outputs = {
-        "doctor": run("doctor", "--config", config),
-        "doctor --json": run("doctor", "--json", "--config", config),
-        "config show": run("config", "show", "--config", config),
-        "check-config": run("check-config", rotated),
-        "unreachable": run(
+    commands: dict[str, list[object]] = {
+        "doctor": ["doctor", "--config", config],
+        "doctor --json": ["doctor", "--json", "--config", config],
+        "config show": ["config", "show", "--config", config],
+        "check-config": ["check-config", rotated],
+        "unreachable": [
             "doctor", "--set", f"source.uri=http://{USER}:{PASSWORD}@127.0.0.1:9/?token={TOKEN}"
-        ),
-        "unknown": run("run", "--source", f"rstp://{USER}:{PASSWORD}@127.0.0.1/?token={TOKEN}"),
-        "init": run(
+        ],
+        "unknown": ["run", "--source", f"rstp://{USER}:{PASSWORD}@127.0.0.1/?token={TOKEN}"],
+        "replay": ["replay", f"RTSP://{USER}:{PASSWORD}@127.0.0.1:9/live?token={TOKEN}"],
+        "snapshot": [
+            "doctor", "--set", "source.snapshot_every_s=1",
+            "--set", f"source.uri=http://{USER}:{PASSWORD}@127.0.0.1:9/?token={TOKEN}",
+        ],
+        "init": [
             "init", tmp_path / "new.toml", "-y", "--no-doctor", "--no-trial", "--source",
             f"rtsp://{USER}:{PASSWORD}@127.0.0.1:9/live?token={TOKEN}",
-        ),
+        ],
     }  # fmt: skip
+    with ThreadPoolExecutor(4) as pool:
+        outputs = dict(
+            zip(commands, pool.map(lambda words: run(*words), commands.values()), strict=True)
+        )
     assert {name: found for name, text in outputs.items() if (found := leaks(text))} == {}
     shown = [name for name, text in outputs.items() if "***@127.0.0.1" in text]
     assert set(shown) == set(outputs), outputs
+
+
+@pytest.mark.parametrize("scheme", ["RTSP", "rtsps", "rtmp", "tcp", "udp", "rtp", "srt", "https"])
+def test_no_scheme_shows_credentials_in_its_error_or_its_name(scheme: str) -> None:
+    uri = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:9/live?token={TOKEN}"
+    settings = SourceSettings(uri=uri)
+    with pytest.raises(EdgeError) as failed:
+        open_source(settings, stall_s=0.2).open()
+    assert leaks(f"{failed.value} {settings.name}") == []
+    assert "***@127.0.0.1" in str(failed.value)
+
+
+def test_a_still_picture_camera_shows_no_credentials(camera: int) -> None:
+    """It answers with a video, which is no picture."""
+    uri = f"http://{USER}:{PASSWORD}@127.0.0.1:{camera}/?token={TOKEN}"
+    with pytest.raises(EdgeError) as failed:
+        open_source(SourceSettings(uri=uri, snapshot_every_s=1.0), stall_s=2.0).open()
+    assert leaks(str(failed.value)) == []
+    assert "***@127.0.0.1" in str(failed.value)

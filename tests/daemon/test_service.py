@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ class Daemon:
         while not any(expected in text for text in notifications):
             notifications.append(self._socket.recv(4096).decode())
         return notifications
+
+    def forget_notifications(self) -> None:
+        """Those that were sent up to now."""
+        self._socket.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(4096)
+        self._socket.settimeout(60)
 
     def reload_with(self, old: str, new: str) -> None:
         self.config.write_text(self.config.read_text().replace(old, new))

@@ -19,7 +19,7 @@ import pytest
 from edge.config.load import load
 from edge.daemon.service import Service
 from edge.errors import SourceError
-from edge.messages import Health
+from edge.messages import AnyMessage, Health
 from tests.daemon.test_service import Daemon, health_of
 
 CONFIG = """
@@ -127,27 +127,50 @@ def test_a_refused_stream_is_waited_for_and_watched_when_it_comes(
     assert lines.index(f"waiting for http://127.0.0.1:{port}/") < watching
 
 
+def test_the_watchdog_is_fed_while_a_lost_source_is_waited_for(
+    run: Callable[[str], Daemon],
+) -> None:
+    port = free_port()
+    with serving(Mjpeg, port):
+        daemon = run(f"http://127.0.0.1:{port}/")
+        health_of(daemon, lambda health: health.frames > 0)
+    lost = health_of(daemon, lambda health: "waiting for the source" in " ".join(health.problems))
+    daemon.forget_notifications()
+    for _ in range(3):
+        daemon.wait_for("WATCHDOG=1")
+    now = health_of(daemon, lambda health: health.header.sequence > lost.header.sequence)
+    assert now.frames == lost.frames
+    assert daemon.process.poll() is None
+
+
 @pytest.mark.parametrize("uri", [
     "http://127.0.0.1:{port}/missing", "http://host.invalid/", "/dev/video97",
+    "http://127.0.0.1:{silent}/", "rtsp://127.0.0.1:{silent}/",
 ])  # fmt: skip
 def test_each_kind_of_missing_source_is_waited_for_and_a_stop_ends_the_wait(
-    run: Callable[[str], Daemon], uri: str
+    tmp_path: Path, uri: str
 ) -> None:
-    with serving(Mjpeg) as port:
-        daemon = run(uri.format(port=port))
-        daemon.wait_for("READY=1")
-        assert is_waiting(health_of(daemon, is_waiting))
-        daemon.process.send_signal(signal.SIGTERM)
-        assert daemon.process.wait(10) == 0
+    waiting: list[Health] = []
 
+    def listen(message: AnyMessage) -> None:
+        if isinstance(message, Health) and is_waiting(message):
+            waiting.append(message)
+            service.stop()
 
-def test_a_server_that_never_answers_is_waited_for(run: Callable[[str], Daemon]) -> None:
-    with serving(Silent) as port:
-        daemon = run(f"http://127.0.0.1:{port}/")
-        daemon.wait_for("READY=1")
-        daemon.wait_for("WATCHDOG=1")
-        daemon.process.send_signal(signal.SIGTERM)
-        assert daemon.process.wait(10) == 0
+    with serving(Mjpeg) as port, serving(Silent) as silent:
+        service = Service(
+            load(None, {
+                "source.uri": uri.format(port=port, silent=silent), "source.retry_max_s": 0.5,
+                "bus.endpoint": f"ipc://{tmp_path}/e.ipc", "capture.directory": str(tmp_path),
+                "health.interval_s": 0.1, "health.stall_s": 0.5,
+            }),
+            listener=listen,
+        )  # fmt: skip
+        deadline = threading.Timer(30, service.stop)
+        deadline.start()
+        service.run()
+        deadline.cancel()
+    assert waiting
 
 
 @pytest.mark.parametrize(
