@@ -10,6 +10,11 @@ from edge.capture.feed import VideoFeed
 from edge.runtime.worker import Worker
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
 
+# Shares of the queue of the encoding thread. A frame may hold a buffer of the camera; packets hold
+# none and are small, and a lost one costs all frames up to the next key frame, which may be 10 s.
+FRAME_WEIGHT = 64
+PACKET_WEIGHT = 1
+
 
 class FrameIntake:
     """Gives frames, or the packets of a source that encodes by itself, to the encoding thread.
@@ -38,7 +43,9 @@ class FrameIntake:
         if self._has_packets:
             taken = self._offer_packets(frame.packets, wait)
         else:
-            taken = self._encoding.submit(partial(self._feed.frame, frame, wait), 1, wait=wait)
+            taken = self._encoding.submit(
+                partial(self._feed.frame, frame, wait), FRAME_WEIGHT, wait=wait
+            )
         self._counts.add("frames" if taken else "frames_dropped")
         return taken
 
@@ -49,6 +56,7 @@ class FrameIntake:
             self._needs_key_frame = not keys
         if not packets:
             return not self._needs_key_frame
-        taken = self._encoding.submit(partial(self._feed.packets, packets), 1, wait=wait)
+        job, weight = partial(self._feed.packets, packets), PACKET_WEIGHT * len(packets)
+        taken = self._encoding.submit(job, weight, wait=wait)
         self._needs_key_frame = not taken
         return taken

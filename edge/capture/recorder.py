@@ -13,7 +13,7 @@ from edge.capture.cutter import ClipCutter
 from edge.capture.disk import CaptureFolder
 from edge.capture.feed import VideoFeed
 from edge.capture.group import CaptureGroup
-from edge.capture.intake import FrameIntake
+from edge.capture.intake import FRAME_WEIGHT, FrameIntake
 from edge.capture.pending import PendingCaptures
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
 from edge.capture.writer import CaptureWriter
@@ -67,7 +67,7 @@ class Recorder:
         self._tidy_due_s = 0.0
         self._writer = CaptureWriter(settings, model, weakly(self._finished), self._pending.fail)
         cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
-        self._encoding = Worker("capture-encode", _MAX_FRAMES)
+        self._encoding = Worker("capture-encode", _MAX_FRAMES * FRAME_WEIGHT)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)
         self._feed = VideoFeed(settings, cutter, self._encoding, self._counts)
         self._intake = FrameIntake(self._encoding, self._feed, self._counts)

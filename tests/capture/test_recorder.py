@@ -238,11 +238,22 @@ def test_packets_of_the_source_are_not_encoded_again(tmp_path):
     assert marks[-1] == 59
 
 
-def test_dropped_packets_cost_only_the_rest_of_their_group(tmp_path):
+def test_packets_that_wait_for_a_busy_thread_are_kept(tmp_path):
     with Captures(tmp_path, pre_roll_s=6) as captures:
         captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
         busy = threading.Event()
         captures.recorder._encoding.submit(busy.wait)
+        assert all(offer_packets(captures, range(60), wait=False))
+        busy.set()
+        captures.recorder.trigger(request(at(59)))
+    assert play(captures.clips[0].path).marks == list(range(60))
+
+
+def test_dropped_packets_cost_only_the_rest_of_their_group(tmp_path):
+    with Captures(tmp_path, pre_roll_s=6) as captures:
+        captures.recorder.begin_stream(source_info(encoded=EncodedStream(320, 240)))
+        busy = threading.Event()
+        captures.recorder._encoding.submit(busy.wait, 252)  # leaves room for 4 packets
         taken = offer_packets(captures, range(45), wait=False)
         busy.set()
         key = next(n for n, p in enumerate(packets(60)) if p.keyframe and n >= 45)
