@@ -410,8 +410,7 @@ class CaptureSettings(Section, frozen=True):
     keep_until_uploaded: Annotated[
         bool,
         _about(
-            "delete captures by age only after `edge upload`; if the disk limits require it, "
-            "uploaded captures are deleted first, and others only if that is not enough"
+            "delete captures by age only after `edge upload`, and uploaded ones first for space"
         ),
     ] = False
 
