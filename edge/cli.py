@@ -35,6 +35,7 @@ COMMANDS = {  # name: module and function, line of `edge --help`
     "models": ("models:models", "List, describe and download models."),
     "bridge": ("bridge:bridge", "Forward events to an MQTT broker or to Prometheus."),
     "export": ("export:export", "Export captures for research, spreadsheets or training."),
+    "upload": ("upload:upload", "Copy finished captures to a server or a NAS."),
     "bench": ("bench:bench", "Measure accuracy, latency and cost on this machine."),
     "doctor": ("doctor:doctor", "Check this machine and report how to fix each fault."),
 }

@@ -19,6 +19,7 @@ __all__ = [
     "SourceError",
     "SourceLostError",
     "TemporaryError",
+    "UploadError",
 ]
 
 EXIT_FAILURE = 1
@@ -63,6 +64,10 @@ class ModelError(PermanentError):
 
 class CaptureError(TemporaryError):
     """A capture that couldn't be written: disk full, read-only or not permitted."""
+
+
+class UploadError(TemporaryError):
+    """Captures that could not be uploaded, or whose upload could not be confirmed."""
 
 
 class BusError(PermanentError):

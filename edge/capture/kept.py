@@ -20,6 +20,7 @@ from edge.capture.sidecar import (
     time_of,
 )
 from edge.capture.tree import date_folders, folders, names_in
+from edge.capture.uploaded import mark_of
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState
 from edge.runtime.files import PART_SUFFIX, abandoned, read_limited, remove_stale
@@ -117,9 +118,9 @@ def newest_beside(root: Path, folder: Path) -> int:
 
 
 def group_files(sidecar: Path) -> list[Path]:
-    """Still, clip and sidecar, in the order of deletion."""
+    """Mark of the upload, still, clip and sidecar, in the order of deletion."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    return [sidecar.with_name(stem + suffix) for suffix in SUFFIXES]
+    return [mark_of(sidecar), *(sidecar.with_name(stem + suffix) for suffix in SUFFIXES)]
 
 
 def clean_up(root: Path) -> None:

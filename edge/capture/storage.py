@@ -16,6 +16,7 @@ from edge.capture.disk import capturing
 from edge.capture.kept import Kept, clean_up, find_captures, group_files, kept_of, newest_beside
 from edge.capture.sidecar import Sidecar
 from edge.capture.tree import opened
+from edge.capture.uploaded import is_uploaded, uploaded_first
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import WALL_CLOCK, WallClock
@@ -74,7 +75,8 @@ class StorageGuard:
     that isn't free. A group that is held, as it is being written, is not deleted either.
 
     Captures are numbered, and the lowest number is the oldest: no state of the wall clock changes
-    the order. `max_age_days` is the only limit that needs the time: see `expire`.
+    the order. `max_age_days` is the only limit that needs the time: see `expire`. With
+    `keep_until_uploaded`, uploaded captures are deleted first, and only these by age.
 
     `scan` reads the folder; after that the sizes are counted. If the count is older than an hour,
     the folder is read again before anything is deleted. Not thread-safe.
@@ -137,7 +139,8 @@ class StorageGuard:
         deletable = self._deletable() if excess.any else []
         if not excess.is_met_by(kept for _, kept in deletable):
             raise CaptureError(self._refusal(bytes_, excess))
-        for sidecar, kept in deletable:
+        first = uploaded_first if self._settings.keep_until_uploaded else iter
+        for sidecar, kept in first(deletable):
             if not excess.any:
                 break
             if self._delete(sidecar, excess.reason):
@@ -162,7 +165,7 @@ class StorageGuard:
         for path, kept in reversed(self._deletable()):
             if kept.clock in believed:
                 is_old = kept.time_s < oldest_s
-            if is_old:
+            if is_old and not (self._settings.keep_until_uploaded and not is_uploaded(path)):
                 expired.append(path)
         at_most = max(1, int(len(self._kept) * _PASS_SHARE))
         for path in expired[::-1][:at_most]:

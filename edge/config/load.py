@@ -12,13 +12,14 @@ import re
 import stat
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from edge.config.checks import contradictions
+from edge.config.dropins import drop_ins, merge
 from edge.config.schema import MAX_ROWS, Section, Settings, section_of_list
 from edge.config.words import expected_words, most_entries, suggestion, toml_value
 from edge.errors import ConfigError
@@ -52,13 +53,17 @@ def load(path: Path | None = None, overrides: Mapping[str, object] | None = None
 def loads(
     text: str, path: Path | None = None, overrides: Mapping[str, object] | None = None
 ) -> Settings:
-    """Like `load`, from text. path: the file that errors name."""
+    """Like `load`, from text. path: the file that errors name, and that has drop-ins."""
     overrides = overrides or {}
     try:
+        files = [(path, text)] if path is not None else []
         document = _document(text, path)
+        for later in drop_ins(path) if path is not None else []:
+            files.append((later, read(later)))
+            merge(document, _document(files[-1][1], later))
         for key, value in overrides.items():
             _override(document, key, _parsed(value) if isinstance(value, str) else value)
-        locate = _in_file(text, path) if path is not None else str
+        locate = _in_files(files) if files else str
         validation = _Validation(
             lambda key: f"command line: {key}" if key in overrides else locate(key)
         )
@@ -264,10 +269,10 @@ def _shown(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "…"
 
 
-def _in_file(text: str, path: Path) -> Callable[[str], str]:
-    """Returns a function from a dotted key to `file:line: key`."""
-    lines = dict(_lines(text))
-    return lambda key: f"{path}:{_line_of(key, lines)}: {key}"
+def _in_files(files: Sequence[tuple[Path, str]]) -> Callable[[str], str]:
+    """Returns a function from a dotted key to `file:line: key`. files: later ones override."""
+    lines = {key: f"{path}:{line}" for path, text in files for key, line in _lines(text)}
+    return lambda key: f"{_place_of(key, lines) or f'{files[0][0]}:1'}: {key}"
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
@@ -285,13 +290,13 @@ def _lines(text: str) -> Iterator[tuple[str, int]]:
             yield ".".join(filter(None, parts)), number
 
 
-def _line_of(key: str, lines: Mapping[str, int]) -> int:
-    """The line of the key, or of the nearest key or section around it; otherwise 1."""
+def _place_of(key: str, lines: Mapping[str, str]) -> str:
+    """The place of the key, or of the nearest key or section around it; otherwise empty."""
     if len(key) > MAX_KEY:
-        return 1
+        return ""
     while key not in lines:
         shorter = re.sub(r"(\.[^.\[]+|\[\d+\])$", "", key)
         if shorter == key:
-            return 1
+            return ""
         key = shorter
     return lines[key]

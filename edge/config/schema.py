@@ -454,6 +454,12 @@ class CaptureSettings(Section, frozen=True):
     min_free_bytes: Annotated[
         Bytes, _about("delete the oldest captures to keep this much of the disk free")
     ] = 500_000_000
+    keep_until_uploaded: Annotated[
+        bool,
+        _about(
+            "delete captures by age only after `edge upload`, and uploaded ones first for space"
+        ),
+    ] = False
 
     def problems(self) -> Iterator[Problem]:
         rolls_s = self.pre_roll_s + self.post_roll_s
@@ -650,6 +656,19 @@ class MqttSettings(Section, frozen=True):
                 yield key, f"it has no effect without {required}; add that, or remove this key"
 
 
+class UploadSettings(Section, frozen=True):
+    """Where `edge upload` copies captures. The password is in the configuration of rclone."""
+
+    remote: Annotated[
+        str,
+        Meta(pattern=r"\A(|/[^\n]*|[A-Za-z0-9_.][A-Za-z0-9_.+@ -]*:[^\n]*)\Z"),
+        _about(
+            "place for captures, as rclone names it, such as nas:captures; empty = none",
+            title="REMOTE:PATH as in `rclone listremotes`, or /PATH",
+        ),
+    ] = ""
+
+
 class Settings(Section, frozen=True):
     """A whole configuration file."""
 
@@ -668,6 +687,7 @@ class Settings(Section, frozen=True):
     governor: GovernorSettings = GovernorSettings()
     hooks: HookSettings = HookSettings()
     mqtt: MqttSettings = MqttSettings()
+    upload: UploadSettings = UploadSettings()
 
     @property
     def captures_clips(self) -> bool:

@@ -24,6 +24,7 @@ LIVE: Final = {
     "triggers": "pipeline; hooks and captures follow the rule of each event",
     "governor": "governor",
     "mqtt": "nobody: the MQTT bridge is a program of its own",
+    "upload": "nobody: the next `edge upload` reads it",
 }
 
 

@@ -142,7 +142,7 @@ def test_loading_imports_nothing_that_only_explains_or_edits() -> None:
     loaded = {name for name in done.stdout.split() if name.startswith(("edge.config", "tomlkit"))}
     needed = {
         "edge.config",
-        *(f"edge.config.{n}" for n in ("load", "schema", "checks", "masking", "words")),
+        *(f"edge.config.{n}" for n in ("load", "schema", "checks", "dropins", "masking", "words")),
     }
     assert loaded == needed
 
