@@ -6,7 +6,7 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 TEST_JOBS ?= 2
 
-.PHONY: help run test test-fast test-train lint bench fault soak install uninstall deb test-systemd \
+.PHONY: help run test test-fast test-train lint bench fault soak install uninstall deb release test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,9 @@ uninstall: ## Remove everything but configuration and captures (as root)
 
 deb: $(VENV)/ready ## Build a Debian package for this release in dist/
 	scripts/build-deb $(BIN)
+
+release: $(VENV)/ready ## Build packages, wheel and signed apt repository of the tagged version (root)
+	scripts/release $(BIN)
 
 test-systemd: deb ## Test the package under a real systemd: install, watchdog, reload, upgrade, purge (root)
 	scripts/test-systemd dist/edge-trigger_*.deb $(BIN)

@@ -117,13 +117,9 @@ def roff(text: str) -> str:
 def licences(wheels: list[Path]) -> str:
     """The file `copyright`: the project, its models, and each wheel with the libraries in it."""
     parts = [COPYRIGHT, indented((HERE / "LICENSE").read_text()), "\n", MODELS]
-    for wheel in wheels:
-        if not wheel.name.startswith("edge_trigger-"):
-            parts.append(wheel_licence(wheel))
-    apache = (HERE / "models" / "LICENSE-coco_ssdlite.txt").read_text()
-    if "Apache License" in apache:
-        see = " On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.\n"
-        parts.append(f"\nLicense: Apache-2.0\n{see}")
+    foreign = [wheel for wheel in wheels if not wheel.name.startswith("edge_trigger-")]
+    parts += [wheel_licence(wheel) for wheel in foreign]
+    parts.append("\nLicense: Apache-2.0\n The text is in /usr/share/common-licenses/Apache-2.0.\n")
     return "".join(parts)
 
 

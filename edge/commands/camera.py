@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -51,7 +50,7 @@ def add(
     text = new_camera(name, source or likely_source(), watch_for, model)
     settings = loads(text)
     _write(folder / f"{name}.toml", text)
-    _write(folder / f"{name}.env", new_ports(folder))
+    _write(folder / f"{name}.env", new_ports(name, folder))
     click.echo(f"{folder / f'{name}.toml'} written: {settings.source.name}")
     click.echo(f"to start it: sudo systemctl enable --now edge@{name} edge-view@{name}")
     click.echo("its page: sudo edge camera list")
@@ -135,13 +134,16 @@ def _state(name: str) -> str:
 
 def _page(file: Path, root: Path) -> str:
     """The address of the page with its token; empty for users who may not read the token."""
+    from edge.config.cameras import VIEW_PORT
+
     token = root / "var/lib/edge" / file.stem / "view-token"
+    ports = file.with_suffix(".env")
     try:
-        match = re.search(r"(?m)^EDGE_VIEW_LISTEN=(.*):(\d+)\s*$", file.with_suffix(".env").read_text())
+        text = ports.read_text() if ports.exists() else ""
         secret = token.read_text().split("\n", 1)[0].strip()
     except (OSError, UnicodeDecodeError):
         return ""
-    if match is None or not os.access(token, os.R_OK):
-        return ""
-    host = socket.gethostname() if match[1] in ("0.0.0.0", "[::]") else match[1]  # noqa: S104
-    return f"http://{host}:{match[2]}/#token={secret}"
+    match = re.search(r"(?m)^EDGE_VIEW_LISTEN=(.*):(\d+)\s*$", text)
+    host, port = (match[1], match[2]) if match else ("0.0.0.0", VIEW_PORT)  # noqa: S104
+    host = socket.gethostname() if host in ("0.0.0.0", "[::]") else host  # noqa: S104
+    return f"http://{host}:{port}/#token={secret}"

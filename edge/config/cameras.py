@@ -51,9 +51,11 @@ def placed(text: str, section: str, key: str, value: object) -> str:
     return text[: header.start()] + opened + (body if changed else f"{line}\n{body}") + after
 
 
-def new_ports(folder: Path = FOLDER) -> str:
-    """The text of CAMERA.env for a further camera: ports that no other camera there uses."""
+def new_ports(name: str, folder: Path = FOLDER) -> str:
+    """The text of the file NAME.env for a new camera: ports that no other camera there uses."""
     taken = {int(port) for file in folder.glob("*.env") for port in PORT.findall(_text(file))}
+    if any(not file.with_suffix(".env").exists() for file in cameras(folder) if file.stem != name):
+        taken |= {VIEW_PORT, METRICS_PORT}  # the units' own, for a camera of an older version
     step = next(n for n in count() if not {VIEW_PORT + n, METRICS_PORT + n} & taken)
     return (
         "# Addresses of services of this camera; a restart of the service uses a new one.\n"
