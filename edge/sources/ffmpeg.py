@@ -77,7 +77,7 @@ def is_recording(container: av.container.InputContainer, settings: SourceSetting
         return not kind.live
     name = container.format.name
     lasts = (container.duration or 0) > 0
-    return lasts if name in ("hls", "mpjpeg") else lasts or container.size > 0
+    return lasts if name in ("hls", "mpjpeg") else lasts or (container.size or 0) > 0  # PyAV 19: None
 
 
 def _open(
