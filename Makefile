@@ -6,7 +6,8 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 TEST_JOBS ?= 2
 
-.PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb test-systemd \
+.PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb release \
+  test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
 .DEFAULT_GOAL := help
 
@@ -54,14 +55,14 @@ install: ## Install service, user and command `edge` (on a Pi, as root)
 	scripts/install "$(DESTDIR)" $(PREFIX)
 	if [ -d /run/systemd/system ]; then systemd-sysusers edge.conf && \
 	  systemd-tmpfiles --create edge.conf && systemctl daemon-reload; fi
+	ls "$(DESTDIR)"/etc/edge/*.toml >/dev/null 2>&1 || $(PREFIX)/bin/edge camera add cam0 --root "$(DESTDIR)/"
 	@echo "edit /etc/edge/cam0.toml, then: systemctl enable --now edge@cam0"
 
 uninstall: ## Remove everything but configuration and captures (as root)
-	if [ -d /run/systemd/system ]; then systemctl stop 'edge-mqtt@*' 'edge@*'; fi
+	if [ -d /run/systemd/system ]; then systemctl stop 'edge-*@*' 'edge@*'; fi
 	rm -rf $(PREFIX) /usr/lib/systemd/system/edge@.service.d
-	rm -f /usr/bin/edge /usr/lib/systemd/system/edge@.service \
-	  /usr/lib/systemd/system/edge-mqtt@.service \
-	  /usr/lib/sysusers.d/edge.conf /usr/lib/tmpfiles.d/edge.conf
+	cd systemd && for unit in *.service *.timer; do rm -f "/usr/lib/systemd/system/$$unit"; done
+	rm -f /usr/bin/edge /usr/lib/sysusers.d/edge.conf /usr/lib/tmpfiles.d/edge.conf
 	rm -rf /usr/share/doc/edge-trigger
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "kept: /etc/edge and /var/lib/edge"
@@ -69,8 +70,11 @@ uninstall: ## Remove everything but configuration and captures (as root)
 deb: $(VENV)/ready ## Build a Debian package for this release in dist/
 	scripts/build-deb $(BIN)
 
+release: $(VENV)/ready ## Build packages, wheel and signed apt repository of the tagged version (root)
+	scripts/release $(BIN)
+
 test-systemd: deb ## Test the package under a real systemd: install, watchdog, reload, upgrade, purge (root)
-	scripts/test-systemd dist/edge-trigger_*.deb
+	scripts/test-systemd dist/edge-trigger_*.deb $(BIN)
 
 test-picamera2: ## Test the camera source on the real picamera2 and libcamera (root)
 	scripts/pi/test-picamera2

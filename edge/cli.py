@@ -24,6 +24,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 COMMANDS = {  # name: module and function, line of `edge --help`
     "init": ("init:init", "Create a configuration, check this machine and try it."),
+    "camera": ("camera:camera", "Add, list and remove the cameras of this machine's services."),
     "run": ("run:run", "Run the daemon until its source ends or it is stopped."),
     "watch": ("watch:watch", "Print the events of a running daemon."),
     "view": ("view:view", "Serve a web page to aim and tune the camera."),

@@ -40,7 +40,7 @@ def test_the_shell_can_parse_a_script(script: Path) -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_only_scripts_that_are_read_by_others_are_not_executable(script: Path) -> None:
-    read = {"systemd-proofs", "test-systemd-inside", "test-arm64-inside"}
+    read = {"systemd-proofs", "test-systemd-inside", "test-arm64-inside", "lintian-overrides"}
     assert os.access(script, os.X_OK) or script.name in read
 
 

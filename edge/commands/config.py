@@ -13,7 +13,8 @@ from edge.commands.options import FILE, configured, settings_of
 @click.argument("file", type=FILE, required=False)
 def check_config(file: Path | None) -> None:
     """Check a configuration and list every problem in it."""
-    from edge.config.load import load
+    from edge.config.cameras import clashes
+    from edge.config.load import default_path, load
     from edge.errors import ConfigError, ModelError
     from edge.sources import check as check_source
     from edge.vision.build import check_labels
@@ -26,6 +27,7 @@ def check_config(file: Path | None) -> None:
     except ModelError as error:
         raise ConfigError(str(error)) from error
     problems = [*check_source(settings.source), *check_labels(settings, model.labels, model.groups)]
+    problems += clashes(file or default_path(), settings)
     if problems:
         raise ConfigError(problems)
     click.echo("configuration is valid")

@@ -28,9 +28,14 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
     """
     import msgspec
 
-    from edge.tools.doctor import examine
+    from edge.config.cameras import clashes
+    from edge.config.load import default_path
+    from edge.tools.doctor import Finding, examine
 
-    findings = examine(settings_of(config, assignments))
+    settings = settings_of(config, assignments)
+    shared = clashes(config or default_path(), settings)
+    findings = [Finding("other cameras", "fail", line, "edit the file") for line in shared]
+    findings += examine(settings)
     if as_json:
         click.echo(printable(msgspec.json.encode(findings).decode()))
     else:

@@ -55,10 +55,11 @@ def run(
     SIGTERM and SIGINT (Ctrl-C) stop it; captures in progress are completed. SIGHUP reloads the
     configuration; options override it then, too.
     """
+    from edge.config.cameras import refuse_copy
     from edge.tools.console import run_with_console
 
     def load() -> Settings:
-        return settings_of(
+        settings = settings_of(
             config,
             assignments,
             source__uri=source,
@@ -68,6 +69,8 @@ def run(
             capture__directory=capture_dir,
             bus__endpoint=endpoint,
         )
+        refuse_copy(config, settings)
+        return settings
 
     live = sys.stdout.isatty() if live is None else live
     with _errors_in_the_log(log_format):

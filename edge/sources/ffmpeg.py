@@ -84,7 +84,8 @@ def is_recording(container: av.container.InputContainer, settings: SourceSetting
         return not kind.live
     name = container.format.name
     lasts = (container.duration or 0) > 0
-    return lasts if name in ("hls", "mpjpeg") else lasts or container.size > 0
+    has_end = lasts or (container.size or 0) > 0  # None from PyAV 19 on
+    return lasts if name in ("hls", "mpjpeg") else has_end
 
 
 def _open(
