@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +28,36 @@ def configured(command: Command) -> Command:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def service(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --config, --set and --camera, which choose a daemon of this machine.
+
+    `command` receives the file that they choose as `config`; None if nothing is configured.
+    """
+
+    @configured
+    @click.option("--camera", metavar="NAME", help="The installed camera, if there are several.")
+    @functools.wraps(command)
+    def chosen(config: Path | None, camera: str | None, **rest: Any) -> None:
+        command(config=service_file(config, camera, needed=not rest.get("endpoint")), **rest)
+
+    return chosen
+
+
+def service_file(config: Path | None, camera: str | None, *, needed: bool = True) -> Path | None:
+    """The file of the daemon that the options choose.
+
+    needed: false if the command line has an address. Raises ConfigError for several instances
+    without a name.
+    """
+    if config is not None and camera is not None:
+        raise click.UsageError("--config and --camera both choose a configuration; give only one")
+    if config is not None or (camera is None and not needed):
+        return config
+    from edge.config.instances import find
+
+    return find(camera)
 
 
 def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
