@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge.errors import ConfigError
+
 if TYPE_CHECKING:
     from edge.bus.keys import ClientKeys
     from edge.config.schema import Settings
@@ -77,7 +79,14 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
             )
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
-    return load(config, overrides)
+    try:
+        return load(config, overrides)
+    except ConfigError as error:
+        if config is None or not isinstance(error.__cause__, PermissionError):
+            raise
+        from edge.runtime.permission import cure
+
+        raise ConfigError(f"{error}: {cure(config)}") from error
 
 
 def keyed(command: Command) -> Command:

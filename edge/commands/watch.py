@@ -11,7 +11,7 @@ import click
 from edge.commands.options import client_keys, keyed, service, settings_of
 
 if TYPE_CHECKING:
-    from edge.client import Gap
+    from edge.client import Gap, Subscriber
 
 
 @click.command()
@@ -55,11 +55,9 @@ def watch(
     console = Console(highlight=False, soft_wrap=True)
     received = 0
     keys = client_keys(key, server_key)
-    if not topic:
-        events_only = ("trigger.", "capture.", *(("health.",) if until_stopped else ()))
-        topic = ("",) if everything or as_json else events_only
+    topics = topic or _topics(everything=everything or as_json, health=until_stopped)
     _report_waiting(endpoints)
-    with Subscriber(endpoints, topic, keys=keys, on_gap=_report) as subscriber:
+    with Subscriber(endpoints, topics, keys=keys, on_gap=_report) as subscriber:
         try:
             for event in watching.events(
                 subscriber, count=count, until_stopped=until_stopped, timeout_s=timeout
@@ -71,10 +69,20 @@ def watch(
                     console.print(watching.as_text(event))
         except KeyboardInterrupt:
             pass
-        counts = f"{received} messages, {subscriber.gaps.missing} missing"
-        if subscriber.unreadable:
-            counts += f", {subscriber.unreadable} unreadable"
-        print(counts, file=sys.stderr)
+        _report_counts(received, subscriber)
+
+
+def _topics(*, everything: bool, health: bool) -> tuple[str, ...]:
+    if everything:
+        return ("",)
+    return ("trigger.", "capture.", "health.") if health else ("trigger.", "capture.")
+
+
+def _report_counts(received: int, subscriber: Subscriber) -> None:
+    counts = f"{received} messages, {subscriber.gaps.missing} missing"
+    if subscriber.unreadable:
+        counts += f", {subscriber.unreadable} unreadable"
+    print(counts, file=sys.stderr)
 
 
 def _report_waiting(endpoints: tuple[str, ...]) -> None:

@@ -22,7 +22,6 @@ from edge.config.checks import contradictions
 from edge.config.schema import MAX_ROWS, Section, Settings, section_of_list
 from edge.config.words import expected_words, most_entries, suggestion, toml_value
 from edge.errors import ConfigError
-from edge.runtime.permission import cure
 
 SEARCHED = (Path("edge.toml"), Path("/etc/edge/edge.toml"))
 TABLE = re.compile(r"(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?\Z")  # of a line without spaces around it
@@ -87,8 +86,6 @@ def read(path: Path, newline: str | None = None) -> str:
     try:
         data = io.BytesIO(_bytes(path))
         return io.TextIOWrapper(data, "utf-8-sig", newline=newline).read()  # editors add a BOM
-    except PermissionError as error:
-        raise ConfigError(f"configuration {path}: permission denied: {cure(path)}") from error
     except OSError as error:
         raise ConfigError(f"configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
