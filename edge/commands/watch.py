@@ -42,10 +42,7 @@ def watch(
     timeout: float | None,
     until_stopped: bool,
 ) -> None:
-    """Print the triggers and captures of a running daemon.
-
-    --all, --json and --topic print other messages, too.
-    """
+    """Print triggers and captures; with --all, --json or --topic also other messages."""
     from rich.console import Console
 
     from edge.client import Subscriber
