@@ -64,6 +64,18 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, and an unknown name is answered with the nearest known one."""
+        name = args[0]
+        if name not in self._table and not name.startswith("-"):
+            from edge.config.words import suggestion
+
+            advice = suggestion(name, self._table) or f"; {ctx.command_path} --help lists them"
+            ctx.fail(f"no such command {name!r}{advice}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in self._table.items()])

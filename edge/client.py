@@ -358,9 +358,10 @@ class Control:
         except zmq.Again:  # never connected, and the last command still waits to be sent
             answered = False
         if not answered:
+            keys = "" if self._endpoint.startswith("ipc://") else ", or it doesn't allow your key"
             raise NoAnswerError(
                 f"no answer from {self._endpoint} within {self._timeout_ms / 1000:g} s: no daemon "
-                "takes commands there, or it doesn't allow your key"
+                f"takes commands there{keys}"
             )
         reply, jpeg = decode_reply(self._socket.recv_multipart())
         if isinstance(reply, FailureReply):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.options import FILE, client_keys, configured, keyed, settings_of
+from edge.commands.options import FILE, client_keys, keyed, service, settings_of
 from edge.runtime.printable import printable_lines
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ctl() -> None:
 def commands(act: Callable[..., None]) -> Callable[..., None]:
     """Adds the options that select a daemon, and calls `act` with a `Control` of it."""
 
-    @configured
+    @service
     @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control.")
     @keyed
     @click.option("--timeout", type=float, default=10.0, metavar="S",
@@ -42,11 +42,13 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
         **rest: Any,
     ) -> None:
         from edge.bus.endpoint import control_endpoint
+        from edge.bus.presence import require
         from edge.client import Control
 
         endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)
         if not endpoint:
             raise click.UsageError("this configuration has no bus.control; give --endpoint")
+        require(endpoint)
         with Control(endpoint, keys=client_keys(key, server_key), timeout_s=timeout) as control:
             act(control, **rest)
 

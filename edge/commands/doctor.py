@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import configured, settings_of
+from edge.commands.options import service, settings_of
 from edge.runtime.printable import printable
 
 if TYPE_CHECKING:
@@ -18,24 +18,27 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 
 
 @click.command(epilog="Example: edge doctor -c /etc/edge/cam0.toml")
-@configured
+@service
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Check this machine and report how to fix each fault.
 
     It checks the packages, the model, the camera, the captures folder, the endpoint, temperature,
-    power supply, memory and clock. The exit code is 1 if a check fails.
+    power supply, memory and clock. The exit code is 0 if all is well, 1 if a check fails, and 2 for
+    wrong options or a wrong configuration. Without a configuration only the machine is checked.
     """
     import msgspec
 
     from edge.config.cameras import clashes
-    from edge.config.load import default_path
     from edge.tools.doctor import Finding, examine
 
     settings = settings_of(config, assignments)
-    shared = clashes(config or default_path(), settings)
-    findings = [Finding("other cameras", "fail", line, "edit the file") for line in shared]
-    findings += examine(settings)
+    findings = [
+        Finding("other cameras", "fail", line, "edit the file")
+        for line in clashes(config, settings)
+    ]
+    configuration = config or (Path("command line") if assignments else None)
+    findings += examine(settings, file=configuration)
     if as_json:
         click.echo(printable(msgspec.json.encode(findings).decode()))
     else:

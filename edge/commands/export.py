@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.commands.options import FILE, FOLDER, configured, settings_of
+from edge.commands.options import FILE, FOLDER, configured, service_file, settings_of
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from edge.export.groups import Choice, read_groups
 
-        root = captures or Path(settings_of(config, assignments).capture.directory)
+        root = captures or _folder(config, cameras, assignments)
         span = [None if time is None else _zoned(time) for time in (since, until)]
         reading = read_groups(root, Choice(cameras, *span))
         export_to(reading.groups, root=root, **rest)
@@ -66,6 +66,17 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
             )
 
     return command
+
+
+def _folder(config: Path | None, cameras: tuple[str, ...], assignments: tuple[str, ...]) -> Path:
+    """The folder of captures of the configuration; one camera's name also chooses an instance."""
+    from edge.config.instances import instances
+    from edge.config.load import default_path
+
+    chooses = config is None and default_path() is None and len(cameras) == 1
+    camera = cameras[0] if chooses and cameras[0] in instances() else None
+    file = service_file(config, camera)
+    return Path(settings_of(file, assignments).capture.directory)
 
 
 def _zoned(time: datetime) -> datetime:

@@ -56,7 +56,7 @@ def init(
     asks = not yes and sys.stdin.isatty()
     answers = _answers(source, watch_for, captures, camera, model, asks=asks)
     settings = _written(file, answers, force=force)
-    if examined and not _healthy(settings):
+    if examined and not _healthy(settings, file):
         click.echo(f"fix the failed checks, then: edge doctor -c {file} && edge run -c {file}")
         sys.exit(1)
     if trial is None:
@@ -127,11 +127,11 @@ def _written(file: Path, answers: Answers, *, force: bool) -> Settings:
     return load(file)
 
 
-def _healthy(settings: Settings) -> bool:
+def _healthy(settings: Settings, file: Path) -> bool:
     from edge.commands.doctor import show
     from edge.tools.doctor import examine
 
-    findings = examine(settings)
+    findings = examine(settings, file=file)
     show(findings)
     return not any(finding.state == "fail" for finding in findings)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.bus.keys import ClientKeys
@@ -29,6 +32,36 @@ def configured(command: Command) -> Command:
     return command
 
 
+def service(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --config, --set and --camera, which choose a daemon of this machine.
+
+    `command` receives the file that they choose as `config`; None if nothing is configured.
+    """
+
+    @configured
+    @click.option("--camera", metavar="NAME", help="The installed camera, if there are several.")
+    @functools.wraps(command)
+    def chosen(config: Path | None, camera: str | None, **rest: Any) -> None:
+        command(config=service_file(config, camera, needed=not rest.get("endpoint")), **rest)
+
+    return chosen
+
+
+def service_file(config: Path | None, camera: str | None, *, needed: bool = True) -> Path | None:
+    """The file of the daemon that the options choose.
+
+    needed: false if the command line has an address. Raises ConfigError for several instances
+    without a name.
+    """
+    if config is not None and camera is not None:
+        raise click.UsageError("--config and --camera both choose a configuration; give only one")
+    if config is not None or (camera is None and not needed):
+        return config
+    from edge.config.instances import find
+
+    return find(camera)
+
+
 def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
     """The settings of a file with the command line's overrides.
 
@@ -46,7 +79,14 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
             )
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
-    return load(config, overrides)
+    try:
+        return load(config, overrides)
+    except ConfigError as error:
+        if config is None or not isinstance(error.__cause__, PermissionError):
+            raise
+        from edge.runtime.permission import cure
+
+        raise ConfigError(f"{error}: {cure(config)}") from error
 
 
 def keyed(command: Command) -> Command:

@@ -59,7 +59,7 @@ def run(
     from edge.tools.console import run_with_console
 
     def load() -> Settings:
-        settings = settings_of(
+        settings = _own_endpoint(
             config,
             assignments,
             source__uri=source,
@@ -75,6 +75,19 @@ def run(
     live = sys.stdout.isatty() if live is None else live
     with _errors_in_the_log(log_format):
         run_with_console(load(), load, live=live, verbose=verbose, log_format=log_format)
+
+
+def _own_endpoint(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
+    """The settings; a camera of the command line gets an endpoint of its own if none is set."""
+    from edge.config.schema import BusSettings
+
+    settings = settings_of(config, assignments, **named)
+    if named["camera"] is None or settings.bus.endpoint != BusSettings().endpoint:
+        return settings
+    if named["bus__endpoint"] is not None or any("bus.endpoint" in text for text in assignments):
+        return settings
+    named["bus__endpoint"] = f"ipc:///tmp/edge-{settings.camera}.ipc"
+    return settings_of(config, assignments, **named)
 
 
 @contextmanager

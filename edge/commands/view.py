@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, client_keys, configured, keyed, settings_of
+from edge.commands.options import FILE, client_keys, keyed, service, settings_of
 
 if TYPE_CHECKING:
     from edge.config.schema import Settings
@@ -25,7 +25,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
     epilog="\b\nExamples:\n  edge view -c edge.toml\n"
     "  edge view --listen 0.0.0.0:8080 --token-file view-token"
 )
-@configured
+@service
 @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control of the configuration.")
 @keyed
 @click.option(
@@ -85,12 +85,14 @@ def _camera(
 ) -> Camera:
     """Raises click.UsageError if no endpoint is known."""
     from edge.bus.endpoint import control_endpoint
+    from edge.bus.presence import listens
     from edge.client import Control
     from edge.web.camera import Camera
 
     endpoint = endpoint or control_endpoint(settings.bus)
     if not endpoint:
         raise click.UsageError("no address for commands: set bus.control or give --endpoint")
+    listens(endpoint)  # a missing permission is reported now; a daemon may start later
     keys = client_keys(key, server_key)
     return Camera(functools.partial(Control, endpoint, keys=keys, timeout_s=CONTROL_S), width)
 

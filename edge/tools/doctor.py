@@ -18,10 +18,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from edge.bus.presence import listens
 from edge.config.schema import Settings
-from edge.errors import EdgeError
+from edge.errors import BusError, EdgeError
 from edge.runtime import machine
 from edge.runtime.files import open_regular
+from edge.runtime.permission import cure, owner
 from edge.runtime.times import NS_PER_MS
 from edge.sources import open_source
 from edge.vision.detector import Detector
@@ -47,10 +49,20 @@ class Finding(msgspec.Struct, frozen=True):
     fix: str = ""
 
 
-def examine(settings: Settings, root: Path = Path("/")) -> list[Finding]:
-    """All findings, in the order in which data flows through the daemon."""
+def examine(
+    settings: Settings, root: Path = Path("/"), *, file: Path | None = Path("edge.toml")
+) -> list[Finding]:
+    """All findings, in the order in which data flows through the daemon.
+
+    file: the configuration. Without one, what would be set in it is not examined.
+    """
+    if file is None:
+        fix = "create one with `edge init`, or name it: edge doctor -c FILE"
+        missing = Finding("configuration", "skip", "none found; checking the machine only", fix)
+        return [*_packages(), missing, *_model(settings), *_machine(root)]
     return [
         *_packages(),
+        Finding("configuration", "ok", str(file)),
         *_model(settings),
         *_source(settings),
         *_captures(settings),
@@ -105,6 +117,9 @@ def _source(settings: Settings) -> Iterator[Finding]:
         size = "x".join(map(str, info.main_size))
         yield Finding("source", "ok", f"{info.name}: {size} at {info.fps:g} fps")
     except EdgeError as error:
+        if _running(settings) is not None:
+            yield Finding("source", "skip", "in use by the running daemon")
+            return
         yield Finding("source", "fail", str(error), "correct source.uri or connect the camera")
     finally:
         if source is not None:
@@ -113,7 +128,12 @@ def _source(settings: Settings) -> Iterator[Finding]:
 
 def _captures(settings: Settings) -> Iterator[Finding]:
     folder = Path(settings.capture.directory).absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    # os.path, as Path.exists raises an error below a folder that may not be entered.
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
+    if existing.stat().st_uid not in (0, os.geteuid()) and not os.access(existing, os.W_OK):
+        found = f"{existing}: belongs to the user {owner(existing)}"
+        yield Finding("captures", "skip", found, "check it with: sudo edge doctor")
+        return
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         fix = "set capture.directory to a folder in which you can write"
         yield Finding("captures", "fail", f"{existing}: not writable", fix)
@@ -134,19 +154,37 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
         yield Finding("endpoint", "skip", endpoint)
         return
     path = Path(endpoint.removeprefix("ipc://"))
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    running = _running(settings)
+    if running is not None:
+        yield running
+        return
+    if not os.access(path.parent, os.W_OK | os.X_OK):
         fix = "set bus.endpoint to a path in a folder in which you can write"
         yield Finding("endpoint", "fail", f"{path.parent}: not writable", fix)
         return
+    yield Finding("endpoint", "ok", f"{endpoint}: not in use")
+
+
+def _running(settings: Settings) -> Finding | None:
+    """The finding if a daemon uses the endpoint or if this user may not find that out."""
+    endpoint = settings.bus.endpoint
+    if not endpoint.startswith("ipc://"):
+        return None
+    path = Path(endpoint.removeprefix("ipc://"))
     try:
+        if listens(endpoint):
+            return Finding("endpoint", "ok", f"{endpoint}: in use by a running daemon")
         with os.fdopen(open_regular(path.with_name(path.name + ".lock")), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
-        pass
+        return None
+    except BusError:
+        return Finding("endpoint", "fail", f"{endpoint}: permission denied", cure(path))
+    except PermissionError:
+        return None
     except OSError:
-        yield Finding("endpoint", "warn", f"{endpoint}: in use by a running daemon")
-        return
-    yield Finding("endpoint", "ok", f"{endpoint}: not in use")
+        return Finding("endpoint", "ok", f"{endpoint}: in use by a running daemon")
+    return None
 
 
 def _machine(root: Path) -> Iterator[Finding]:

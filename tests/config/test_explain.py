@@ -74,8 +74,8 @@ def test_a_key_is_explained_on_the_command_line() -> None:
     assert "zones[].name  name of letters, digits, _ and -, required\n" in done.output
     done = runner.invoke(config_group, ["explain", "motion.floor"])
     assert done.output.startswith("motion.floor  number, from 1 to 255, default 14.0\n    ")
-    done = runner.invoke(config_group, ["explain", "flor"])
-    assert (done.exit_code, "no key begins with flor" in done.output) == (2, True)
+    done = runner.invoke(config_group, ["explain", "motion.flor"])
+    assert (done.exit_code, "did you mean motion.floor?" in done.output) == (2, True)
 
 
 def test_generated_files_are_up_to_date() -> None:
