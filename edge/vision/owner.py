@@ -32,17 +32,12 @@ class Owner:
     """The object that a track follows.
 
     colours: blended from its looks. takeovers: how often a new object took its place.
-    doubtful: the last look shows other colours; the next one decides.
     """
 
     def __init__(self, histogram: Histogram) -> None:
         self.takeovers = 0
         self.colours = histogram
         self._other: Histogram | None = None
-
-    @property
-    def doubtful(self) -> bool:
-        return self._other is not None
 
     def update(self, histogram: Histogram, known: Sequence[Histogram] = ()) -> None:
         """Takes the next look into account. One look is not enough: it may be hidden in part.

@@ -213,12 +213,7 @@ class Scheduler:
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, MIN_PERIOD_S))
 
     def _is_undecided(self, track: Track) -> bool:
-        """Whether too few looks agree yet, however sure the first was; one of them may miss it.
-
-        Also for one more look where the last one seems to show another object.
-        """
-        if track.doubtful and track.misses == 0:
-            return True
+        """Whether too few looks agree yet, however sure the first was; one of them may miss it."""
         detected = sum(not look.missed for look in track.looks)
         return detected < self._agreeing_looks >= len(track.looks)
 

@@ -259,7 +259,6 @@ class Tracker:
             misses=track.misses,
             has_moved=track.shape.has_moved,
             takeovers=track.owner.takeovers,
-            doubtful=track.owner.doubtful,
             looks=tuple(track.looks),
         )
 
