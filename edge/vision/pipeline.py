@@ -126,9 +126,7 @@ class Pipeline:
         self._motion = MotionDetector(settings.motion, luma_shape, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._packer = Packer(settings.regions, detector.input_size, main_size)
-        self._scheduler = Scheduler(
-            settings.scheduler, max((rule.confirm for rule in settings.triggers), default=2)
-        )
+        self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
         self._tracker = Tracker(
             settings.tracker,
             detector.labels,
@@ -152,7 +150,7 @@ class Pipeline:
         self._triggers.replace(settings.triggers, settings.zones)
         self._motion.apply(settings.motion)
         self._packer.apply(settings.regions)
-        self._scheduler.apply(settings.scheduler)
+        self._scheduler.apply(settings.scheduler, _agreeing_looks(settings))
         self._tracker.apply(settings.tracker)
         self._settings = settings
 
@@ -199,7 +197,7 @@ class Pipeline:
         self._motion = MotionDetector(settings.motion, self._sizes.luma_shape, main_size)
         self._flow = Flow(self._sizes.luma_shape, main_size)
         self._packer = Packer(settings.regions, self._detector.input_size, main_size)
-        self._scheduler = Scheduler(settings.scheduler)
+        self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
         self._tracker.begin_scene(main_size)
         self._triggers.begin_scene(main_size)
         self._canvas = None
@@ -291,6 +289,11 @@ class Pipeline:
             for subject, outcome in zip(invocations.motion, outcomes, strict=True):
                 if not outcome.has_object and subject.is_ghost:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
+
+
+def _agreeing_looks(settings: Settings) -> int:
+    """How many looks the most demanding rule needs of a new object."""
+    return max((rule.confirm for rule in settings.triggers), default=2)
 
 
 def _is_object(subject: Subject, objects_xyxy: Boxes) -> bool:

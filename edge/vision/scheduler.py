@@ -116,16 +116,16 @@ class Scheduler:
 
     def __init__(self, settings: SchedulerSettings, agreeing_looks: int = 2) -> None:
         """agreeing_looks: a new object is examined in each frame until this many detected it."""
-        self._settings = settings
-        self._agreeing_looks = min(agreeing_looks, LOOKS_KEPT - 1)
+        self.apply(settings, agreeing_looks)
         self._tokens = float(settings.burst)
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
         self._empty: list[_EmptyPlace] = []
 
-    def apply(self, settings: SchedulerSettings) -> None:
+    def apply(self, settings: SchedulerSettings, agreeing_looks: int) -> None:
         """Uses new settings from the next frame on; the budget that was saved stays."""
         self._settings = settings
+        self._agreeing_looks = min(agreeing_looks, LOOKS_KEPT - 1)
 
     def plan(
         self,
@@ -217,12 +217,7 @@ class Scheduler:
         return Subject(track.box_xyxy, reason, waited_s / max(period_s, MIN_PERIOD_S))
 
     def _is_undecided(self, track: Track) -> bool:
-        """Whether too few looks agree yet, however sure the first was; one of them may miss it.
-
-        Also for one more look where the last one seems to show another object.
-        """
-        if track.doubtful and track.misses == 0:
-            return True
+        """Whether too few looks agree yet, however sure the first was; one of them may miss it."""
         detected = sum(not look.missed for look in track.looks)
         return detected < self._agreeing_looks >= len(track.looks)
 

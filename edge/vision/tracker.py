@@ -286,7 +286,6 @@ class Tracker:
             has_moved=track.shape.has_moved,
             group=self._group_of.get(track.label, ""),
             takeovers=track.owner.takeovers,
-            doubtful=track.owner.doubtful,
             looks=tuple(track.looks),
         )
 

@@ -225,7 +225,6 @@ class Track:
     misses: looks in a row that should have detected it and did not.
     has_moved: whether it was ever half its height from the place at which it appeared.
     takeovers: how often another object seems to have taken the track over.
-    doubtful: whether the last look seems to show another object; the next one decides.
     looks: the newest last, bounded; includes misses.
     """
 
@@ -241,5 +240,4 @@ class Track:
     has_moved: bool = False
     group: str = ""
     takeovers: int = 0
-    doubtful: bool = False
     looks: tuple[Look, ...] = field(default=(), repr=False)

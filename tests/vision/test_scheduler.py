@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,15 +156,6 @@ def test_a_new_track_is_examined_at_the_next_frame_until_enough_looks_agree(
     new = track(1, TrackState.MOVING, 10, scores=scores)
     due = [subject for subject in subjects(planner, 10.04, NO_BLOBS, [new]) if subject.due]
     assert [subject.reason for subject in due] == [Reason.TENTATIVE] * at_once
-
-
-@pytest.mark.parametrize(("misses", "at_once"), [(0, True), (1, False)])
-def test_a_track_that_seems_to_show_another_object_is_examined_once_more_at_once(
-    misses: int, at_once: bool
-) -> None:
-    known = replace(track(1, TrackState.MOVING, 10), doubtful=True, misses=misses)
-    due = [subject.due for subject in subjects(scheduler(), 10.04, NO_BLOBS, [known])]
-    assert any(due) is at_once
 
 
 def test_only_subjects_that_are_nearly_due_fill_free_cells() -> None:
