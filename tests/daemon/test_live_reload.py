@@ -120,6 +120,7 @@ LIVE_CHANGES: dict[str, dict[str, object]] = {
     "triggers": {"triggers": []},
     "governor": {"governor.hot_c": 50},
     "mqtt": {"mqtt.port": 1884},
+    "upload": {"upload.remote": "place:captures"},
 }
 RESTARTS: dict[str, dict[str, object]] = {
     "source": {"source.fps": 5},
@@ -212,7 +213,7 @@ def test_a_reload_that_waits_for_a_camera_ends_for_the_service_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(notify, "notify", lambda *lines: sent.append(lines[0]))
+    monkeypatch.setattr(notify, "notify", lambda *lines: sent.append(lines[0]) or True)
     now_ns = [0]
     monkeypatch.setattr("edge.runtime.notify.time.monotonic_ns", lambda: now_ns[0])
     manager = notify.ServiceManager()
