@@ -21,6 +21,7 @@ from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import WALL_CLOCK, WallClock
 from edge.runtime.files import explain, make_folder
+from edge.runtime.logs import fact
 from edge.runtime.machine import free_bytes, free_files
 
 _SCAN_VALID_S: Final = 3600.0  # people delete captures too, but reading all sidecars takes seconds
@@ -235,7 +236,7 @@ class StorageGuard:
             self.hold(sidecar)
             log.warning("capture %s can't be deleted: %s", name, explain(error))
             return False
-        log.info("deleted capture %s: %s", name, reason)
+        log.info("deleted capture %s: %s", name, reason, extra=fact())
         self.record(sidecar, 0)
         self.deleted += 1
         return True

@@ -5,7 +5,8 @@ journal: `<4>msg="source rtsp://… is lost" logger=edge.daemon`. journald takes
 json: one object per line, with `time`, `level`, `logger`, `msg` and the event's fields.
 text: for people at a terminal.
 
-A repeated event is logged up to five times a minute; its next line gives the number omitted.
+A repeated event is logged up to five times a minute; its next line gives the number omitted. Facts
+of the daemon's work (a trigger, a capture, a deletion) are always logged.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ _DEBUG_PRIORITY = 7
 def fields(**values: object) -> dict[str, Any]:
     """The `extra` argument of a log call: the event's fields besides its text."""
     return {"fields": values}
+
+
+def fact(**values: object) -> dict[str, Any]:
+    """As `fields`, for an event that is always logged, however often it repeats."""
+    return {"fields": values, "fact": True}
 
 
 def set_up(log_format: LogFormat, level: int, handler: logging.Handler | None = None) -> None:
@@ -93,7 +99,10 @@ class TextFormatter(logging.Formatter):
 
 
 class RepeatLimit(logging.Filter):
-    """Passes an event up to five times a minute; events that differ only in digits are the same."""
+    """Passes an event up to five times a minute; events that differ only in digits are the same.
+
+    Facts (`fact`) always pass and are not counted.
+    """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -102,6 +111,8 @@ class RepeatLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Called by the handler, which holds its lock."""
+        if getattr(record, "fact", False):
+            return True
         key = (record.name, record.levelno, re.sub(r"\d+", "#", record.getMessage()))
         now_s = self._now_s()
         start_s, count = self._counts.pop(key, (now_s, 0))

@@ -121,7 +121,7 @@ def _counts(daemon: Daemon) -> dict[str, int]:
 def _log(message: AnyMessage) -> None:
     match message:
         case Trigger():
-            about = logs.fields(
+            about = logs.fact(
                 rule=message.rule,
                 label=message.label,
                 track=message.track_id,
@@ -131,11 +131,11 @@ def _log(message: AnyMessage) -> None:
             log.info("trigger", extra=about)
         case Capture() if message.failure:
             events = ",".join(message.event_ids)
-            about = logs.fields(kind=message.capture, event=events, reason=message.failure)
+            about = logs.fact(kind=message.capture, event=events, reason=message.failure)
             log.warning("capture failed", extra=about)
         case Capture():
             events = ",".join(message.event_ids)
-            about = logs.fields(kind=message.capture, path=message.path, event=events)
+            about = logs.fact(kind=message.capture, path=message.path, event=events)
             log.info("capture", extra=about)
 
 

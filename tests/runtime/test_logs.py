@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 
+import msgspec
 import pytest
 
-from edge.runtime.logs import BURST, JournalFormatter, JsonFormatter, RepeatLimit, fields, resolve
+from edge.messages import Capture, Trigger
+from edge.runtime.logs import (
+    BURST,
+    JournalFormatter,
+    JsonFormatter,
+    RepeatLimit,
+    fields,
+    resolve,
+    set_up,
+)
+from edge.tools.console import _log
 
 
 def record(text: str, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
@@ -69,6 +81,30 @@ def test_repeated_events_are_left_out_and_counted() -> None:
     again = record("no frame for 200 s")
     assert limit.filter(again)
     assert JsonFormatter().format(again).endswith(f'"repeats": {100 - BURST}}}')
+
+
+def test_every_trigger_and_capture_is_logged_however_many_there_are(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = logging.root.level, logging.root.handlers
+    trigger = Trigger(
+        event_id="e", rule="r", zones=(), track_id=1, label="person", score=0.9,
+        box=(0.0, 0.0, 0.1, 0.1), box_px=(0, 0, 9, 9), frame_index=1, latency_ms=1, captures=(),
+    )  # fmt: skip
+    capture = Capture(
+        event_ids=("e",), rule="r", capture="still", path="/p", sidecar="/s", size_bytes=1
+    )
+    failed = msgspec.structs.replace(capture, path="", size_bytes=0, failure="the disk is full")
+    try:
+        set_up("json", logging.INFO)
+        for _ in range(4 * BURST):
+            _log(trigger)
+            _log(capture)
+            _log(failed)
+    finally:
+        logging.basicConfig(level=before[0], handlers=before[1], force=True)
+    texts = Counter(json.loads(line)["msg"] for line in capfd.readouterr().err.splitlines())
+    assert texts == dict.fromkeys(("trigger", "capture", "capture failed"), 4 * BURST)
 
 
 def test_many_different_events_take_bounded_memory() -> None:
