@@ -182,7 +182,8 @@ class Broker:
         if reason == self._away:
             return
         self._away = reason
-        sentence = f"the broker {self._settings.host} can't be used, messages are kept: {reason}"
+        place = f"{self._settings.host}:{self._settings.port}"
+        sentence = f"the broker {place} can't be used, messages are kept: {reason}"
         log.warning("%s", sentence)
         notify(f"STATUS={sentence}")
 

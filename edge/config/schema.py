@@ -242,8 +242,7 @@ class SchedulerSettings(Section, frozen=True):
     empty_relook_s: Annotated[
         Seconds,
         _about(
-            "pause at a place where looks at motion detected no object; the first is an eighth of "
-            "it, and each one doubles while the place stays empty, up to 16 times it"
+            "pause at motion without an object; it begins at an eighth and doubles up to 16 times this"
         ),
     ] = 1.0
     sweep_s: Annotated[

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.load import load
+from edge.config.schema import ModelSettings
 from edge.daemon.problems import MAX_PROBLEMS, SHOWN_S, Problems
 from edge.daemon.service import Service
 from edge.messages import AnyMessage, Health
@@ -43,8 +44,13 @@ def test_a_warning_about_the_model_stays_in_health(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "the model has 3 classes and 2 labels"
-    monkeypatch.setattr("edge.vision.build.Detector", FaultyDetector)
-    monkeypatch.setattr("edge.vision.detector.Detector.warnings", (sentence,), raising=False)
+
+    class Warned(FaultyDetector):
+        def __init__(self, settings: ModelSettings, path: Path) -> None:
+            super().__init__(settings, path)
+            self.warnings = (sentence,)
+
+    monkeypatch.setattr("edge.vision.build.Detector", Warned)
     monkeypatch.setattr("edge.daemon.problems.SHOWN_S", 0.3)
     healths: list[Health] = []
 
