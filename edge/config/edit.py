@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,7 +26,7 @@ except ImportError as missing:
 
 MAX_CORNERS_TOGETHER = 2048  # of a change: editing the text of so many takes about 2 s
 
-Points = Annotated[list[tuple[float, float]], msgspec.Meta(max_length=MAX_CORNERS)]
+Points: TypeAlias = list[tuple[float, float]]
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,13 +73,7 @@ def edited(text: str, change: Change, path: Path) -> str:
 
     Raises ConfigError with every problem of the result.
     """
-    polygons = [zone.polygon for zone in change.zones] + [mask.polygon for mask in change.masks]
-    corners = sum(map(len, polygons))
-    if corners > MAX_CORNERS_TOGETHER:
-        raise ConfigError(
-            f"the zones and masks have {corners} corners together; draw them with at most "
-            f"{MAX_CORNERS_TOGETHER}, or edit {path} by hand"
-        )
+    _check_corners(change, path)
     before = loads(text, path)
     motion = {k: v for k, v in change.motion.items() if v != getattr(before.motion, k, None)}
     for key in motion:
@@ -98,6 +92,24 @@ def edited(text: str, change: Change, path: Path) -> str:
     if after != _expected(before, change):
         raise ConfigError(f"{path} is written in a way that can be edited only by hand")
     return new
+
+
+def _check_corners(change: Change, path: Path) -> None:
+    """Refuses polygons of too many corners before they cost time."""
+    polygons = [(f"zone {zone.name}", zone.polygon) for zone in change.zones]
+    polygons += [(f"mask {n}", mask.polygon) for n, mask in enumerate(change.masks, 1)]
+    for name, polygon in polygons:
+        if len(polygon) > MAX_CORNERS:
+            raise ConfigError(
+                f"{name} has {len(polygon)} corners, and a polygon can have at most {MAX_CORNERS}; "
+                "delete some of them"
+            )
+    corners = sum(len(polygon) for _, polygon in polygons)
+    if corners > MAX_CORNERS_TOGETHER:
+        raise ConfigError(
+            f"the zones and masks have {corners} corners together; draw them with at most "
+            f"{MAX_CORNERS_TOGETHER}, or edit {path} by hand"
+        )
 
 
 def _expected(before: Settings, change: Change) -> Settings:
