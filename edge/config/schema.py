@@ -241,9 +241,7 @@ class SchedulerSettings(Section, frozen=True):
     ] = 2.0
     empty_relook_s: Annotated[
         Seconds,
-        _about(
-            "pause at motion without an object; it begins at an eighth and doubles up to 16 times this"
-        ),
+        _about("pause at motion without an object; it begins at an eighth and grows to 16 times"),
     ] = 1.0
     sweep_s: Annotated[
         Seconds,
