@@ -266,8 +266,7 @@ class ModelSettings(Section, frozen=True):
     min_score: Annotated[
         Share,
         _about(
-            "detections with a lower score are not reported; raise it against false alarms; "
-            "0 = the score that the model's file names, otherwise 0.5"
+            "lowest score of a detection; 0 = the one that the model's file names, otherwise 0.5"
         ),
     ] = 0.0
     max_iou: Annotated[
