@@ -39,7 +39,7 @@ PRINT_EVERY = 50_000  # frames
 MAX_BYTES = 20_000_000
 WARM_UP = 0.1  # share of the run in which buffers and pools reach their size
 MAX_GROWTH_BYTES = 5_000_000
-DISTURBED = 0.95  # share of the run in which reloads and jumps are spread
+DISTURBED = 0.9  # share of the run in which reloads and jumps are spread
 JUMP_S = 1.0
 HALF_A_DAY_S = 43_200  # a jump is a day
 RELOAD_S = 20.0
@@ -106,6 +106,8 @@ class Disturbances:
         self._jump_at = _spread(frames, jumps)
         self._directions = itertools.cycle(("clock-forward", "clock-back"))
         self._jumped = False
+        self._jumps_sent = 0
+        self._number = 0  # of the configuration
         self._text = CONFIG.format(
             duration=frames / FPS, folder=folder, max_bytes=MAX_BYTES,
             corner="{corner}", cooldown_s="{cooldown_s}",
@@ -125,13 +127,16 @@ class Disturbances:
         while message.frames >= self._reload_at[0] and message.state == "running":
             self._reload_at.pop(0)
             self._reload(process.pid)
-        if message.frames >= self._jump_at[0] and not self._jumped:
+        over = self.jumps == self._jumps_sent and not self._jumped
+        if message.frames >= self._jump_at[0] and over:  # two at once would cancel each other
             self._jump_at.pop(0)
+            self._jumps_sent += 1
             process.stdin.write(f"{next(self._directions)} {JUMP_S}\n")
             process.stdin.flush()
 
     def _reload(self, pid: int) -> None:
-        self._write(self.reloads + 1)
+        self._number += 1
+        self._write(self._number)
         os.kill(pid, signal.SIGHUP)
         while b"RELOADING=1" not in self.manager.recv(4096):
             pass
