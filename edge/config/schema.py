@@ -431,9 +431,7 @@ class CaptureSettings(Section, frozen=True):
     pre_roll_bytes: Annotated[
         Bytes,
         _about(
-            "memory for pictures before a trigger, which are encoded only if they get into a clip; "
-            "0 = a fifth of the machine's, 168 MB at most. Where it is too little, the encoder "
-            "runs all the time"
+            "memory for the pictures before a trigger; 0 = a fifth of the machine's, 168 MB at most"
         ),
     ] = 0
     clip_height_px: Annotated[
