@@ -48,8 +48,9 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
         endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)
         if not endpoint:
             raise click.UsageError("this configuration has no bus.control; give --endpoint")
+        keys = client_keys(key, server_key)
         require(endpoint)
-        with Control(endpoint, keys=client_keys(key, server_key), timeout_s=timeout) as control:
+        with Control(endpoint, keys=keys, timeout_s=timeout) as control:
             act(control, **rest)
 
     return command

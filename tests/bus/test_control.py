@@ -505,7 +505,11 @@ def test_without_frames_a_snapshot_is_refused(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [
-        (["status", "--endpoint", "ipc:///tmp/no-such-daemon", "--timeout", 0.3], 1, "no answer"),
+        (
+            ["status", "--endpoint", "ipc:///tmp/no-such-daemon", "--timeout", 0.3],
+            1,
+            "no daemon listens",
+        ),
         (["status", "--set", "bus.control=none"], 2, "no bus.control"),
         (["status", "--key", "/nowhere"], 2, "belong together"),
         (["status", "--endpoint", "nonsense"], 1, "can't connect to nonsense"),
