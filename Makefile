@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 
 .PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb release \
   test-systemd \

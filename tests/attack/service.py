@@ -142,7 +142,7 @@ def file_limits(folder: Path, rng: random.Random, count: int) -> Attempts:
         for _ in range(count):
             daemon.revive()
             kind, value = rng.choice(((resource.RLIMIT_FSIZE, rng.randint(0, 20_000)),
-                                      (resource.RLIMIT_NOFILE, rng.randint(0, 24))))  # fmt: skip
+                                      (resource.RLIMIT_NOFILE, rng.randint(8, 24))))  # fmt: skip
             pid = daemon.process.pid
             _, hard = resource.prlimit(pid, kind)
             before = resource.prlimit(pid, kind, (value, hard))
