@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 
 from edge.runtime.times import NS_PER_S
@@ -45,7 +46,8 @@ class ServiceManager:
 
     Only progress feeds the watchdog: systemd restarts a process that runs but analyses no frames,
     unless it waits for a source that is not there. A change of state that the manager did not
-    receive is sent again by the next `status`.
+    receive is sent again by the next `status`. Its methods may be called from any thread: a reload
+    comes from another one than the supervisor's.
     """
 
     def __init__(self) -> None:
@@ -55,6 +57,7 @@ class ServiceManager:
         self._frames_fed = 0
         self._reloading_ns: int | None = None  # since when
         self._unsent: list[tuple[str, ...]] = []  # changes of state, at most one of each kind
+        self._sending = threading.Lock()  # `notify` never waits, so that it is held for moments
 
     def ready(self, status: str) -> None:
         self._reloading_ns = None
@@ -78,15 +81,17 @@ class ServiceManager:
 
     def _change(self, *lines: str) -> None:
         """Changes arrive in their order, so that none passes an earlier one that waits."""
-        self._unsent = [change for change in self._unsent if change[0] != lines[0]]
-        self._unsent.append(lines)
+        with self._sending:
+            self._unsent = [change for change in self._unsent if change[0] != lines[0]]
+            self._unsent.append(lines)
         self._sent_all()
 
     def _sent_all(self) -> bool:
         """Sends the changes that are left; returns whether none is left."""
-        while self._unsent and notify(*self._unsent[0]):
-            del self._unsent[0]
-        return not self._unsent
+        with self._sending:
+            while self._unsent and notify(*self._unsent[0]):
+                del self._unsent[0]
+            return not self._unsent
 
     def feed(self, frames: int, *, waiting: bool = False) -> None:
         """Feeds the watchdog, if it is due and `frames` has grown since the last time.

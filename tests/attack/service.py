@@ -143,6 +143,7 @@ def file_limits(folder: Path, rng: random.Random, count: int) -> Attempts:
             daemon.revive()
             kind, value = rng.choice(((resource.RLIMIT_FSIZE, rng.randint(0, 20_000)),
                                       (resource.RLIMIT_NOFILE, rng.randint(8, 24))))  # fmt: skip
+            # With fewer files than descriptors to wait for, poll(2) itself fails.
             pid = daemon.process.pid
             _, hard = resource.prlimit(pid, kind)
             before = resource.prlimit(pid, kind, (value, hard))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,39 @@ def test_a_busy_manager_is_not_waited_for_and_gets_each_change_later(
     assert watchdog == "WATCHDOG=1"
     assert reloading.startswith("RELOADING=1")
     assert others == ["READY=1\nSTATUS=up again", "STATUS=busy"]
+
+
+def test_a_reload_and_the_supervisor_may_notify_at_the_same_time(
+    manager_socket: socket.socket,
+) -> None:
+    manager = ServiceManager()
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            with contextlib.suppress(TimeoutError):
+                manager_socket.recv(4096)
+
+    def run(action: Callable[[], None]) -> None:
+        try:
+            for _ in range(1000):
+                action()
+        except BaseException as error:
+            errors.append(error)
+
+    def reload() -> None:
+        manager.reloading()
+        manager.ready("reloaded")
+
+    manager_socket.settimeout(0.1)
+    reader = threading.Thread(target=read)
+    workers = [threading.Thread(target=run, args=(action,))
+               for action in (reload, reload, lambda: manager.status("40 frames"))]  # fmt: skip
+    for thread in (reader, *workers):
+        thread.start()
+    for worker in workers:
+        worker.join()
+    done.set()
+    reader.join()
+    assert not errors
