@@ -11,13 +11,14 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from edge.config.instances import INSTALLED, instances
 from edge.config.load import load
 from edge.config.schema import Settings
 from edge.config.starter import Answers, starter
 from edge.config.words import toml_value
 from edge.errors import ConfigError
 
-FOLDER: Final = Path("/etc/edge")
+FOLDER: Final = INSTALLED
 MAX_CAMERAS: Final = 64  # files that are compared; a Pi has processor time for a few
 VIEW_PORT, METRICS_PORT = 8080, 9464  # of the first camera; further ones count up
 PORT = re.compile(r"(?m)^EDGE_(?:VIEW_LISTEN|METRICS_PORT)=(?:.*:)?(\d+)\s*$")
@@ -25,7 +26,7 @@ PORT = re.compile(r"(?m)^EDGE_(?:VIEW_LISTEN|METRICS_PORT)=(?:.*:)?(\d+)\s*$")
 
 def cameras(folder: Path = FOLDER) -> list[Path]:
     """The configuration files of the services, in the order of their names."""
-    return sorted(path for path in folder.glob("*.toml") if path.is_file())[:MAX_CAMERAS]
+    return [file for file in instances(folder).values() if file.is_file()][:MAX_CAMERAS]
 
 
 def new_camera(
