@@ -1,0 +1,93 @@
+"""Every setting as a typed struct, with its default, its range and a sentence that explains it.
+
+The structs define all that a configuration file may hold: `edge.config.load` reads a file into
+them, and each stage gets its own section. A section also checks its values for contradictions.
+Nothing here reads a file or a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from edge.config.schema.base import (
+    DEFAULT_MODEL,
+    LOOKS_KEPT,
+    MAX_CORNERS,
+    MAX_ROWS,
+    MAX_TOTAL_CORNERS,
+    NO_LINE,
+    Name,
+    Problem,
+    Section,
+    about,
+    section_of_list,
+)
+from edge.config.schema.capture import CaptureSettings, UploadSettings
+from edge.config.schema.health import GovernorSettings, HealthSettings
+from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
+from edge.config.schema.rules import TriggerRule, Zone
+from edge.config.schema.source import SourceSettings
+from edge.config.schema.vision import (
+    ModelSettings,
+    MotionSettings,
+    RegionSettings,
+    SchedulerSettings,
+    TrackerSettings,
+)
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "LOOKS_KEPT",
+    "MAX_CORNERS",
+    "MAX_ROWS",
+    "MAX_TOTAL_CORNERS",
+    "NO_LINE",
+    "BusSettings",
+    "CaptureSettings",
+    "GovernorSettings",
+    "HealthSettings",
+    "HookSettings",
+    "ModelSettings",
+    "MotionSettings",
+    "MqttSettings",
+    "Problem",
+    "RegionSettings",
+    "SchedulerSettings",
+    "Section",
+    "Settings",
+    "SourceSettings",
+    "TrackerSettings",
+    "TriggerRule",
+    "UploadSettings",
+    "Zone",
+    "section_of_list",
+]
+
+
+class Settings(Section, frozen=True):
+    """A whole configuration file."""
+
+    camera: Annotated[Name, about("name of this camera in topics and paths")] = "cam0"
+    source: SourceSettings = SourceSettings()
+    motion: MotionSettings = MotionSettings()
+    regions: RegionSettings = RegionSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
+    model: ModelSettings = ModelSettings()
+    tracker: TrackerSettings = TrackerSettings()
+    zones: tuple[Zone, ...] = ()
+    triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    capture: CaptureSettings = CaptureSettings()
+    bus: BusSettings = BusSettings()
+    health: HealthSettings = HealthSettings()
+    governor: GovernorSettings = GovernorSettings()
+    hooks: HookSettings = HookSettings()
+    mqtt: MqttSettings = MqttSettings()
+    upload: UploadSettings = UploadSettings()
+
+    @property
+    def captures_clips(self) -> bool:
+        """Whether a trigger or the GPIO line may ask for a clip, so that video must be kept."""
+        captures = [rule.actions for rule in self.triggers]
+        if self.hooks.input_gpio != NO_LINE:
+            captures.append(self.hooks.input_captures)
+        return any("clip" in names for names in captures)

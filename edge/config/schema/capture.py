@@ -1,0 +1,73 @@
+"""The sections of captures: their files, and the place they are copied to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from edge.config.schema.base import Bytes, PathText, Problem, Section, about
+
+
+class CaptureSettings(Section, frozen=True):
+    """Stills and clips on disk."""
+
+    directory: Annotated[
+        PathText, about("folder for captures; they go to its subfolders CAMERA/DATE")
+    ] = "captures"
+    pre_roll_s: Annotated[
+        float, Meta(ge=0, le=60), about("length of a clip before the trigger")
+    ] = 3.0
+    post_roll_s: Annotated[
+        float, Meta(ge=0, le=300), about("length of a clip after its last trigger")
+    ] = 5.0
+    max_clip_s: Annotated[
+        float, Meta(gt=0, le=3600), about("longest clip, even if further triggers extend it")
+    ] = 60.0
+    pre_roll_bytes: Annotated[
+        Bytes,
+        about(
+            "memory for the pictures before a trigger; 0 = a fifth of the machine's, 168 MB at most"
+        ),
+    ] = 0
+    clip_height_px: Annotated[
+        int, Meta(ge=64, le=4320), about("largest height of clips; a higher picture is shrunk")
+    ] = 720
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100), about("JPEG quality of stills")] = 90
+    max_bytes: Annotated[
+        Bytes,
+        about("delete the oldest captures when all together exceed this; 0 = no limit"),
+    ] = 8_000_000_000
+    max_age_days: Annotated[
+        float, Meta(ge=0, le=36_500), about("delete captures older than this; 0 = no limit")
+    ] = 0.0
+    min_free_bytes: Annotated[
+        Bytes, about("delete the oldest captures to keep this much of the disk free")
+    ] = 500_000_000
+    keep_until_uploaded: Annotated[
+        bool,
+        about("delete captures by age only after `edge upload`, and uploaded ones first for space"),
+    ] = False
+
+    def problems(self) -> Iterator[Problem]:
+        rolls_s = self.pre_roll_s + self.post_roll_s
+        if rolls_s > self.max_clip_s:
+            yield (
+                "max_clip_s",
+                f"{self.max_clip_s:g} s is shorter than pre_roll_s and post_roll_s together "
+                f"({rolls_s:g} s); raise it or lower them",
+            )
+
+
+class UploadSettings(Section, frozen=True):
+    """Where `edge upload` copies captures. The password is in the configuration of rclone."""
+
+    remote: Annotated[
+        str,
+        Meta(pattern=r"\A(|/[^\n]*|[A-Za-z0-9_.][A-Za-z0-9_.+@ -]*:[^\n]*)\Z"),
+        about(
+            "place for captures, as rclone names it, such as nas:captures; empty = none",
+            title="REMOTE:PATH as in `rclone listremotes`, or /PATH",
+        ),
+    ] = ""

@@ -1,0 +1,107 @@
+"""Zones, and the rules that make events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from edge.config.schema.base import (
+    LOOKS_KEPT,
+    MAX_CORNERS,
+    MAX_ROWS,
+    NO_LINE,
+    GpioLine,
+    Name,
+    PolygonPoints,
+    Problem,
+    Seconds,
+    Section,
+    Share,
+    TimeSpan,
+    about,
+)
+from edge.messages import CaptureKind
+
+
+class Zone(Section, frozen=True):
+    """A named polygon that rules refer to."""
+
+    name: Annotated[Name, about("name to use in `zones` of a trigger")]
+    polygon: Annotated[
+        PolygonPoints,
+        about(
+            "corners as shares of the picture, x to the right and y down",
+            title=f"polygon of 3 to {MAX_CORNERS} [x, y] with x and y from 0 to 1",
+        ),
+    ]
+
+
+class TriggerRule(Section, frozen=True):
+    """The conditions for an event, and its captures and other actions."""
+
+    name: Annotated[Name, about("name of the rule in topics and file names")]
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(max_length=1000),
+        about("labels of the model, or groups of them such as animal and vehicle; empty = any"),
+    ] = ()
+    min_score: Annotated[Share, about("lowest score of a look that counts")] = 0.5
+    zones: Annotated[
+        tuple[str, ...],
+        Meta(max_length=MAX_ROWS),
+        about("zones in which the bottom centre of the box must be; empty = anywhere"),
+    ] = ()
+    confirm: Annotated[
+        int,
+        Meta(ge=1, le=LOOKS_KEPT),
+        about("how many of the last `of_last` looks must meet the rule"),
+    ] = 2
+    of_last: Annotated[
+        int, Meta(ge=1, le=LOOKS_KEPT), about("number of latest looks considered for `confirm`")
+    ] = 3
+    min_height: Annotated[Share, about("smallest height of the box, as a share of the picture")] = (
+        0.0
+    )
+    max_height: Annotated[Share, about("largest height of the box, as a share of the picture")] = (
+        1.0
+    )
+    moving_only: Annotated[bool, about("ignore tracks that have not moved yet")] = False
+    cooldown_s: Annotated[Seconds, about("minimum time between two events of this rule")] = 10.0
+    once_per_track: Annotated[bool, about("a track triggers this rule only once")] = True
+    schedule: Annotated[
+        tuple[TimeSpan, ...],
+        Meta(max_length=100),
+        about(
+            "local times at which the rule is active, also across midnight; empty = always",
+            title="list of HH:MM-HH:MM",
+        ),
+    ] = ()
+    actions: Annotated[
+        tuple[CaptureKind, ...], Meta(max_length=2), about("captures that an event makes")
+    ] = ("still", "clip")
+    exec: Annotated[
+        tuple[str, ...],
+        Meta(max_length=100),
+        about("program and arguments to run on an event, without a shell; the event is its input"),
+    ] = ()
+    gpio: Annotated[GpioLine, about("GPIO line (BCM number) that an event pulses; -1 = none")] = (
+        NO_LINE
+    )
+    gpio_pulse_s: Annotated[
+        float, Meta(gt=0, le=3600), about("time for which the line is high")
+    ] = 0.2
+
+    def problems(self) -> Iterator[Problem]:
+        if self.confirm > self.of_last:
+            yield (
+                "confirm",
+                f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise of_last",
+            )
+        if self.min_height > self.max_height:
+            yield (
+                "min_height",
+                f"{self.min_height:g} exceeds max_height = {self.max_height:g}, so no object fits; "
+                "lower it or raise max_height",
+            )
