@@ -6,8 +6,9 @@ from pathlib import Path
 
 from edge.capture.disk import capturing
 from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
+from edge.capture.origin import Origin
 from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, Sidecar, event_entry
+from edge.capture.sidecar import FileEntry, event_entry, new_sidecar
 from edge.capture.tree import refuse_links
 from edge.runtime.files import make_folder
 
@@ -15,11 +16,11 @@ from edge.runtime.files import make_folder
 class CaptureGroup:
     """The event that began it gives it a name when the first file is written; others may join."""
 
-    def __init__(self, request: CaptureRequest, model: str) -> None:
+    def __init__(self, request: CaptureRequest, origin: Origin) -> None:
         self.event_id = request.event_id
         self.rule = request.rule
         self.wall_offset_ns = request.wall_ns - request.timestamp_ns
-        self.sidecar = Sidecar(camera=request.camera, model=model, events=[event_entry(request)])
+        self.sidecar = new_sidecar(request, origin)
         self._wall_ns = request.wall_ns
         self._track_id = request.track.id if request.track else None
         self._base: Path | None = None

@@ -12,9 +12,10 @@ from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import capturing
 from edge.capture.group import CaptureGroup
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
+from edge.capture.origin import Origin
 from edge.capture.publish import publish
 from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, iso_time
+from edge.capture.sidecar import FileEntry, iso_time, utc_time
 from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
@@ -50,14 +51,14 @@ class CaptureWriter:
     def __init__(
         self,
         settings: CaptureSettings,
-        model: str,
+        origin: Origin,
         on_capture: Callable[[CaptureResult], object],
         on_failure: OnFailure,
     ) -> None:
         self.guard = StorageGuard(settings)
         self._root = Path(settings.directory)
         self._jpeg_quality = settings.jpeg_quality
-        self._model = model
+        self._origin = origin
         self._on_capture = on_capture
         self._on_failure = on_failure
         self._clip: _OpenClip | None = None
@@ -65,7 +66,7 @@ class CaptureWriter:
 
     def group(self, request: CaptureRequest) -> CaptureGroup:
         """A group of files for this request, without a name yet."""
-        return CaptureGroup(request, self._model)
+        return CaptureGroup(request, self._origin)
 
     def still(self, group: CaptureGroup, frame: Frame) -> None:
         """A JPEG in full resolution."""
@@ -81,6 +82,7 @@ class CaptureWriter:
                 width=picture.width,
                 height=picture.height,
                 time=iso_time(frame.wall_ns),
+                time_utc=utc_time(frame.wall_ns),
             )
             with self.guard.holding(group.sidecar_path):
                 self._complete(group, entry, frame.wall_ns, _written(path, jpeg))
@@ -228,6 +230,7 @@ def _clip_entry(info: ClipInfo, stream: EncodedStream) -> FileEntry:
         width=stream.shown_size[0],
         height=stream.shown_size[1],
         time=iso_time(info.wall_ns),
+        time_utc=utc_time(info.wall_ns),
         duration_s=round(info.duration_s, 3),
         frames=info.frames,
     )
