@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.capture.disk import capturing
-from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
+from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem, stem_of
 from edge.capture.origin import Origin
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, event_entry, new_sidecar
@@ -22,17 +22,29 @@ class CaptureGroup:
         self.wall_offset_ns = request.wall_ns - request.timestamp_ns
         self.sidecar = new_sidecar(request, origin)
         self._wall_ns = request.wall_ns
-        self._track_id = request.track.id if request.track else None
         self._base: Path | None = None
 
-    def claim(self, root: Path) -> None:
-        """Chooses a free name and makes its folder. Raises CaptureError."""
+    def claim(self, root: Path, pattern: str) -> None:
+        """Chooses a free name and makes its folder. Raises CaptureError.
+
+        pattern: of the name, as in the settings. The sidecar must have its number.
+        """
         if self._base is None:
             folder = self.folder(root)
             with capturing(folder):
                 refuse_links(root, folder)
                 make_folder(folder)
-                self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+                self._base = folder / free_stem(folder, self._stem(pattern))
+
+    def _stem(self, pattern: str) -> str:
+        return stem_of(
+            pattern,
+            self._wall_ns,
+            camera=self.sidecar.camera,
+            deployment=self.sidecar.site.deployment,
+            rule=self.rule,
+            number=self.sidecar.sequence,
+        )
 
     def folder(self, root: Path) -> Path:
         """The folder of its camera and day."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import capturing
+from edge.capture.facts import StillFacts, clip_tags
 from edge.capture.group import CaptureGroup
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
 from edge.capture.origin import Origin
 from edge.capture.publish import publish
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, iso_time, utc_time
-from edge.capture.still import encode_jpeg
+from edge.capture.still import encode_jpeg, metadata
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
@@ -57,7 +59,7 @@ class CaptureWriter:
     ) -> None:
         self.guard = StorageGuard(settings)
         self._root = Path(settings.directory)
-        self._jpeg_quality = settings.jpeg_quality
+        self._settings = settings
         self._origin = origin
         self._on_capture = on_capture
         self._on_failure = on_failure
@@ -72,7 +74,11 @@ class CaptureWriter:
         """A JPEG in full resolution."""
         with self._failing("still", group.event_id):
             picture = frame.main
-            jpeg = encode_jpeg(picture, self._jpeg_quality)
+            facts = StillFacts(
+                group.sidecar, frame.wall_ns, (picture.width, picture.height),
+                self._origin.board, frame.exposure,
+            )  # fmt: skip
+            jpeg = encode_jpeg(picture, self._settings.jpeg_quality, metadata(facts))
             self._claim(group, len(jpeg) + _SIDECAR_BYTES)
             path = group.path(STILL_SUFFIX)
             entry = FileEntry(
@@ -134,7 +140,8 @@ class CaptureWriter:
         self._claim(group, admitted)
         self.guard.hold(group.sidecar_path)
         try:
-            writer = ClipWriter(group.path(CLIP_SUFFIX), stream, group.wall_offset_ns)
+            tags = partial(clip_tags, group.sidecar)
+            writer = ClipWriter(group.path(CLIP_SUFFIX), stream, group.wall_offset_ns, tags)
         except CaptureError:
             self.guard.release(group.sidecar_path)
             raise
@@ -171,7 +178,7 @@ class CaptureWriter:
         else:
             self.guard.admit(bytes_)
             self.guard.stamp(group.sidecar, group.folder(self._root))
-            group.claim(self._root)
+            group.claim(self._root, self._settings.name_pattern)
 
     def _complete(
         self, group: CaptureGroup, entry: FileEntry, wall_ns: int, media: PartFile
