@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from edge.vision.types import Exposure
 
 PI: Final = "Raspberry Pi"
 _UNIT: Final = 10_000  # fractions of a second of arc: 3 mm
-_INFINITE: Final = 0xFFFF_FFFF  # numerator of an infinite distance
+_INFINITE: Final = 0xFFFF_FFFF  # the standard's numerator of an infinite distance
 _MAX_ISO: Final = 0xFFFF
 
 
@@ -76,9 +77,15 @@ def _exposed(exposure: Exposure) -> Iterator[tuple[int, Any]]:
     if exposure.gain is not None:
         yield Base.ISOSpeedRatings, min(round(100 * exposure.gain), _MAX_ISO)
     if exposure.focus_dioptres is not None:
-        near = exposure.focus_dioptres > 0
-        distance_mm = round(1000 / exposure.focus_dioptres) if near else 0
-        yield Base.SubjectDistance, IFDRational(distance_mm if near else _INFINITE, 1000)
+        yield Base.SubjectDistance, _distance(exposure.focus_dioptres)
+
+
+def _distance(dioptres: float) -> IFDRational:
+    """In metres, to the millimetre."""
+    distance_mm = 1000 / dioptres if dioptres else math.inf
+    if distance_mm >= _INFINITE:
+        return IFDRational(_INFINITE, 1)
+    return IFDRational(round(distance_mm), 1000)
 
 
 def _place(site: SiteEntry) -> Iterator[tuple[int, Any]]:

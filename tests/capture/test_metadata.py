@@ -120,17 +120,21 @@ def test_what_is_not_known_is_absent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "exposure",
+    ("exposure", "distance_m"),
     [
-        Exposure("imx708", 2**40, 1e9, 0.0),
-        Exposure("", 1, 1e-9, 1e-9),
-        Exposure("ü", None, None, 1e9),
+        (Exposure("imx708", 2**40, 1e9, 0.0), 0xFFFF_FFFF),  # the standard's infinity
+        (Exposure("", 1, 1e-9, 1e-9), 0xFFFF_FFFF),
+        (Exposure("ü", None, None, 1e9), 0),
+        (Exposure("imx708", 100, 1.0), None),
     ],
 )
-def test_unusual_exposures_and_labels_are_written(tmp_path: Path, exposure: Exposure) -> None:
+def test_unusual_exposures_and_labels_are_written(
+    tmp_path: Path, exposure: Exposure, distance_m: int | None
+) -> None:
     label = "a<&\"'\x1b]\u202e]]>ü"
     tags = still(tmp_path / "a.jpg", exposure, track=replace(FOX, label=label, group=""))
     assert tags["XMP-dc:Subject"] == ["a<&\"'\\u001b]\\u202e]]>ü"]
+    assert tags.get("ExifIFD:SubjectDistance") == distance_m
     assert "ExifTool:Warning" not in tags
 
 
