@@ -554,7 +554,7 @@ def schemas() -> dict[str, bytes]:
     types |= {"command": AnyCommand, "reply": AnyReply}
     return {
         name: msgspec.json.format(
-            msgspec.json.encode(_with_clean_docstrings(msgspec.json.schema(kind)), order="sorted"),
+            msgspec.json.encode(clean_docstrings(msgspec.json.schema(kind)), order="sorted"),
             indent=2,
         )
         + b"\n"
@@ -562,11 +562,11 @@ def schemas() -> dict[str, bytes]:
     }
 
 
-def _with_clean_docstrings(schema: Any) -> Any:
+def clean_docstrings(schema: Any) -> Any:
     """Descriptions come from docstrings, whose indentation Python removes only from 3.13 on."""
     if isinstance(schema, dict):
         return {
-            key: cleandoc(value) if key == "description" else _with_clean_docstrings(value)
+            key: cleandoc(value) if key == "description" else clean_docstrings(value)
             for key, value in schema.items()
         }
     return schema

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from edge import messages
+from edge.capture import sidecar
 from edge.config import explain as config
 from scripts.draw_rooms import drawing
 
@@ -21,6 +22,7 @@ def generated() -> dict[Path, str]:
     """The derived files with their present contents, as the code defines them."""
     schemas = ROOT / "docs" / "schemas"
     files = {schemas / f"{kind}.json": text.decode() for kind, text in messages.schemas().items()}
+    files[schemas / "sidecar.json"] = sidecar.schema().decode()
     files[ROOT / "systemd" / "edge.toml"] = config.commented()
     reference = ROOT / "docs" / "configuration.md"
     before, _, rest = reference.read_text().partition(BEGIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from edge.runtime.files import PartFile, part_of
 from edge.runtime.times import NS_PER_S
 from edge.vision.types import Display, EncodedPacket, EncodedStream
 
+# The second flag keeps all tags under their names; without it an MP4 has the time in whole seconds.
+_FLAGS = "faststart+use_metadata_tags"
 _TICKS_PER_S = 90_000  # the clock of MPEG streams: whole ticks for all usual frame rates
 _MATRIX_ONE, _MATRIX_LAST = 1 << 16, 1 << 30  # fixed point in the matrix of an MP4's track
 _LONE_FRAME_TICKS = _TICKS_PER_S // 25  # duration of a clip with one frame: as at 25 fps
@@ -44,15 +46,23 @@ class ClipWriter:
 
     The file has its index in front (faststart), so that it plays while it is still being loaded,
     and gets its name only when it is complete. wall_offset_ns: Unix time minus the packets' clock.
-    Every method raises CaptureError; after that only `abort` may follow.
+    tags: returns metadata for the Unix time of the first frame. Every method raises CaptureError;
+    after that only `abort` may follow.
     """
 
-    def __init__(self, path: Path, stream: EncodedStream, wall_offset_ns: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        stream: EncodedStream,
+        wall_offset_ns: int = 0,
+        tags: Callable[[int], Mapping[str, str]] = lambda _: {},
+    ) -> None:
         self.bytes = 0
         self.frames = 0
         self._path = path
         self._display = stream.display
         self._wall_offset_ns = wall_offset_ns
+        self._tags = tags
         self._first_ns = 0
         self._last_tick = -1
         self._duration_ticks = _LONE_FRAME_TICKS
@@ -60,7 +70,7 @@ class ClipWriter:
             # A path, not a file object, as FFmpeg reads the file again to put the index in front.
             # FFmpeg opens the file at the first packet.
             self._container = av.open(
-                str(part_of(path.absolute())), "w", format="mp4", options={"movflags": "faststart"}
+                str(part_of(path.absolute())), "w", format="mp4", options={"movflags": _FLAGS}
             )
             self._video: VideoStream | None = None
             if stream.display == Display():
@@ -111,9 +121,10 @@ class ClipWriter:
 
     def _begin(self, first_ns: int) -> None:
         self._first_ns = first_ns
-        wall_s = (first_ns + self._wall_offset_ns) / NS_PER_S
-        created = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="microseconds")
-        self._container.metadata["creation_time"] = created
+        wall_ns = first_ns + self._wall_offset_ns
+        created = datetime.fromtimestamp(wall_ns / NS_PER_S, UTC)
+        tags = {"creation_time": f"{created:%Y-%m-%dT%H:%M:%S.%fZ}", **self._tags(wall_ns)}
+        self._container.metadata.update(tags)
 
     def _plain_stream(self, stream: EncodedStream) -> VideoStream:
         video = self._container.add_mux_stream("h264", width=stream.width, height=stream.height)

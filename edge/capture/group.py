@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.capture.disk import capturing
-from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem
+from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem, stem_of
+from edge.capture.origin import Origin
 from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, Sidecar, event_entry
+from edge.capture.sidecar import FileEntry, event_entry, new_sidecar
 from edge.capture.tree import refuse_links
 from edge.runtime.files import make_folder
 
@@ -15,23 +16,35 @@ from edge.runtime.files import make_folder
 class CaptureGroup:
     """The event that began it gives it a name when the first file is written; others may join."""
 
-    def __init__(self, request: CaptureRequest, model: str) -> None:
+    def __init__(self, request: CaptureRequest, origin: Origin) -> None:
         self.event_id = request.event_id
         self.rule = request.rule
         self.wall_offset_ns = request.wall_ns - request.timestamp_ns
-        self.sidecar = Sidecar(camera=request.camera, model=model, events=[event_entry(request)])
+        self.sidecar = new_sidecar(request, origin)
         self._wall_ns = request.wall_ns
-        self._track_id = request.track.id if request.track else None
         self._base: Path | None = None
 
-    def claim(self, root: Path) -> None:
-        """Chooses a free name and makes its folder. Raises CaptureError."""
+    def claim(self, root: Path, pattern: str) -> None:
+        """Chooses a free name and makes its folder. Raises CaptureError.
+
+        pattern: of the name, as in the settings. The sidecar must have its number.
+        """
         if self._base is None:
             folder = self.folder(root)
             with capturing(folder):
                 refuse_links(root, folder)
                 make_folder(folder)
-                self._base = folder / free_stem(folder, self._wall_ns, self.rule, self._track_id)
+                self._base = folder / free_stem(folder, self._stem(pattern))
+
+    def _stem(self, pattern: str) -> str:
+        return stem_of(
+            pattern,
+            self._wall_ns,
+            camera=self.sidecar.camera,
+            deployment=self.sidecar.site.deployment,
+            rule=self.rule,
+            number=self.sidecar.sequence,
+        )
 
     def folder(self, root: Path) -> Path:
         """The folder of its camera and day."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.capture.naming import CAPTURE_STEM, SIDECAR_SUFFIX, SUFFIXES
+from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES, in_order, is_stem
 from edge.capture.sidecar import (
     MAX_BYTES,
     MAX_SEQUENCE,
@@ -64,9 +64,8 @@ def find_captures(root: Path) -> Found:
     """
     found = Found({}, [])
     for folder in date_folders(root):
-        names = names_in(folder)
         before = 0
-        for name in (name for name in names if name.endswith(SIDECAR_SUFFIX)):
+        for name in _sidecars(folder):
             path = folder / name
             try:
                 sidecar = read_sidecar(path)
@@ -74,7 +73,7 @@ def find_captures(root: Path) -> Found:
                 if not _is_there(path):
                     continue
                 found.unreadable.append(path)
-                if CAPTURE_STEM.fullmatch(path.stem):
+                if is_stem(path.stem):
                     found.kept[path] = replace(kept_of(path, None), order=_order(path, before))
                 continue
             if sidecar is not None:
@@ -110,7 +109,7 @@ def newest_beside(root: Path, folder: Path) -> int:
     with suppress(OSError, CaptureError):
         others = [camera for camera in folders(root) if camera != folder.parent]
         for camera in others:
-            names = [n for n in names_in(camera / folder.name) if n.endswith(SIDECAR_SUFFIX)]
+            names = _sidecars(camera / folder.name)
             sidecar = read_sidecar(camera / folder.name / names[-1]) if names else None
             if sidecar is not None and sidecar.sequence <= MAX_SEQUENCE:
                 newest = max(newest, sidecar.sequence)
@@ -148,6 +147,11 @@ def _complete(part: Path, final: Path) -> bool:
             part.replace(final)
             return True
     return False
+
+
+def _sidecars(folder: Path) -> list[str]:
+    """The names of sidecars, the oldest first."""
+    return in_order(name for name in names_in(folder) if name.endswith(SIDECAR_SUFFIX))
 
 
 def _order(path: Path, sequence: int) -> Order:

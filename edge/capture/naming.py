@@ -1,24 +1,31 @@
-"""Names the folders and files of captures: camera/date/time_rule_track, in local time."""
+"""Names the folders and files of captures: camera/date, and a name that is unique by itself.
+
+Files of earlier versions are named <HHMMSS.mmm>_<rule>_<track id>, in local time. They stay in the
+same folders, so that all readers know both forms.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from edge.runtime.files import part_of
-from edge.runtime.times import NS_PER_MS, NS_PER_S
+from edge.runtime.times import NS_PER_S
 
 STILL_SUFFIX: Final = ".jpg"
 CLIP_SUFFIX: Final = ".mp4"
 SIDECAR_SUFFIX: Final = ".json"
 SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deletion
 DATE_FOLDER: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# The stems of `free_stem`.
-CAPTURE_STEM: Final = re.compile(r"[0-9]{6}\.[0-9]{3}_[A-Za-z0-9_-]+")
+_STAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}(Z|[+-][0-9]{4})")
+_OLD_STEM: Final = re.compile(r"[0-9]{6}\.[0-9]{3}_[A-Za-z0-9_-]+")
+_PART_LENGTH: Final = 48  # characters of a name within the name of a file
 _LAST_S: Final = 253_370_764_800  # 9999-01-01 UTC, the last year that a datetime has
 
 
@@ -36,19 +43,61 @@ def folder_of(root: Path, camera: str, wall_ns: int) -> Path:
     return root / sanitized(camera) / f"{local_time(wall_ns):%Y-%m-%d}"
 
 
-def free_stem(folder: Path, wall_ns: int, rule: str, track_id: int | None) -> str:
-    """A name for one event: <HHMMSS.mmm>_<rule>_<track id>, with -2, -3 … if that is taken."""
-    milliseconds = wall_ns % NS_PER_S // NS_PER_MS
-    stem = f"{local_time(wall_ns):%H%M%S}.{milliseconds:03d}_{sanitized(rule)}"
-    if track_id is not None:
-        stem += f"_{track_id}"
+def stem_of(
+    pattern: str, wall_ns: int, *, camera: str, deployment: str, rule: str, number: int
+) -> str:
+    """The name of one event's files without suffix, from the pattern of the settings."""
+    local = local_time(wall_ns)
+    milliseconds = f"{local.microsecond // 1000:03d}"
+    return pattern.format(
+        camera=sanitized(camera, _PART_LENGTH),
+        deployment=sanitized(deployment, _PART_LENGTH),
+        utc=f"{local.astimezone(UTC):%Y%m%dT%H%M%S}.{milliseconds}Z",
+        local=f"{local:%Y%m%dT%H%M%S}.{milliseconds}{local:%z}",
+        rule=sanitized(rule, _PART_LENGTH),
+        number=number,
+    )
+
+
+def free_stem(folder: Path, stem: str) -> str:
+    """The name if it is free in the folder, otherwise the name with -2, -3 …."""
     candidates = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
     return next(name for name in candidates if not _is_taken(folder, name))
 
 
-def sanitized(name: str) -> str:
-    """The name as a part of a path that any file system takes; at most 64 characters."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:64] or "-"
+def is_stem(name: str) -> bool:
+    """Whether files of a capture may have this name, in the present or the earlier form."""
+    return bool(_STAMP.search(name) or _OLD_STEM.fullmatch(name))
+
+
+def time_in(date: str, name: str) -> datetime | None:
+    """The time that a name has, with its zone; None if it has none.
+
+    date: of its folder, which the earlier form needs.
+    """
+    try:
+        if stamp := _STAMP.search(name):
+            return datetime.fromisoformat(stamp.group())
+        named = datetime.strptime(f"{date} {name[:6]}", "%Y-%m-%d %H%M%S")
+        # Of an hour that occurs twice the later: rather repeat captures than omit some.
+        return named.replace(fold=1).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names within a folder from the oldest to the newest; those of the earlier form come first."""
+
+    def age(name: str) -> tuple[float, str]:
+        time = time_in("", name)
+        return (time.timestamp() if time else -math.inf, name)
+
+    return sorted(names, key=age)
+
+
+def sanitized(name: str, length: int = 64) -> str:
+    """The name as a part of a path that any file system takes, cut to this many characters."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:length] or "-"
 
 
 def _is_taken(folder: Path, stem: str) -> bool:

@@ -14,6 +14,7 @@ from edge.capture.disk import CaptureFolder
 from edge.capture.feed import VideoFeed
 from edge.capture.group import CaptureGroup
 from edge.capture.intake import FRAME_WEIGHT, FrameIntake
+from edge.capture.origin import UNKNOWN, Origin
 from edge.capture.pending import PendingCaptures
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
 from edge.capture.writer import CaptureWriter
@@ -55,7 +56,7 @@ class Recorder:
         on_capture: Callable[[CaptureResult], object],
         on_error: Callable[[str], object],
         on_failure: Callable[[CaptureFailure], object] = lambda _: None,
-        model: str = "",
+        origin: Origin = UNKNOWN,
         clips: bool = True,
     ) -> None:
         self._folder = CaptureFolder(Path(settings.directory))
@@ -65,7 +66,7 @@ class Recorder:
         self._pending = PendingCaptures(on_capture, on_failure)
         self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
-        self._writer = CaptureWriter(settings, model, weakly(self._finished), self._pending.fail)
+        self._writer = CaptureWriter(settings, origin, weakly(self._finished), self._pending.fail)
         cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
         self._encoding = Worker("capture-encode", _MAX_FRAMES * FRAME_WEIGHT)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)

@@ -33,6 +33,7 @@ class CaptureRequest:
     wall_ns: Unix time of the same instant; it names the files.
     still: the frame to keep, already detached from the camera; None without the action "still".
     track: None for a capture that no track triggered.
+    zones: names of all zones in which the object stood.
     latency_ms: from exposure to the event.
     """
 
@@ -44,6 +45,7 @@ class CaptureRequest:
     actions: tuple[CaptureKind, ...]
     still: Frame | None = None
     track: TrackInfo | None = None
+    zones: tuple[str, ...] = ()
     latency_ms: float = 0.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from edge.capture.disk import capturing, write
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX, local_time
+from edge.capture.origin import SOFTWARE, Origin
 from edge.capture.request import CaptureRequest
 from edge.errors import CaptureError
-from edge.messages import CaptureKind
+from edge.messages import CaptureKind, clean_docstrings
 from edge.runtime.clock import ClockState
 from edge.runtime.files import read_regular
 
@@ -46,17 +47,25 @@ class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event. time: of exposure, ISO 8601 with zone. latency_ms: from exposure to event."""
+    """An event. time: of exposure, ISO 8601 in local time with zone. latency_ms: from then on.
+
+    time_utc: the same instant in UTC. zones: names of those in which the object stood.
+    """
 
     event_id: str
     rule: str
     time: str
+    time_utc: str = ""
     latency_ms: Annotated[float, Meta(ge=-1e15, le=1e15)]
+    zones: tuple[str, ...] = ()
     track: TrackEntry | None = None
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file. time: of the still, or of the clip's first frame, ISO 8601 with zone."""
+    """A file. time: of the still, or of the clip's first frame, ISO 8601 in local time with zone.
+
+    time_utc: the same instant in UTC.
+    """
 
     name: str
     kind: CaptureKind
@@ -64,23 +73,54 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: Whole
     height: Whole
     time: str
+    time_utc: str = ""
     duration_s: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     frames: Whole | None = None
+
+
+class SiteEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The place of the camera, from the settings `[site]`; what is not known is absent.
+
+    deployment: its id; without one in the settings, the name of the camera. latitude, longitude:
+    degrees, WGS 84. altitude_m: above the sea. camera_height_m: above the ground.
+    """
+
+    name: str = ""
+    deployment: str = ""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    altitude_m: Number | None = None
+    camera_height_m: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    setup_by: str = ""
+    rights: str = ""
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """(latitude, longitude) in degrees, if it is known."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude
 
 
 class Sidecar(msgspec.Struct, kw_only=True):
     """The contents of a sidecar. events: the first named the group, the others joined it.
 
     sequence: number of the capture in its folder, one more than the newest had; 0 in sidecars of
-    versions that did not count. clock: whether the times in it can be believed.
+    versions that did not count. clock: whether the times in it can be believed. software: name and
+    version of the program. boot_id: of its run, in which track ids are unique. model_sha256: of the
+    model's flatbuffer. Readers ignore keys that they do not know.
     """
 
     written_by: str = WRITER
     schema_version: int = 1
     sequence: Annotated[int, Meta(ge=0, le=2**62)] = 0
     clock: ClockState = "unknown"
+    software: str = ""
+    boot_id: str = ""
     camera: str
+    site: SiteEntry = SiteEntry()
     model: str
+    model_sha256: str = ""
     events: list[EventEntry]
     files: list[FileEntry] = msgspec.field(default_factory=list)
 
@@ -137,6 +177,21 @@ def _check(sidecar: Sidecar, stem: str) -> None:
             raise ValueError(f"the time {entry.time!r} has no zone or no plausible year")
 
 
+def new_sidecar(request: CaptureRequest, origin: Origin) -> Sidecar:
+    """The sidecar of a group that this request begins, without a file yet."""
+    site = msgspec.structs.asdict(origin.site)
+    site["deployment"] = origin.site.deployment or request.camera
+    return Sidecar(
+        software=SOFTWARE,
+        boot_id=origin.boot_id,
+        camera=request.camera,
+        site=SiteEntry(**site),
+        model=origin.model,
+        model_sha256=origin.model_sha256,
+        events=[event_entry(request)],
+    )
+
+
 def event_entry(request: CaptureRequest) -> EventEntry:
     """The event of a request, rounded for people."""
     track = request.track
@@ -144,7 +199,9 @@ def event_entry(request: CaptureRequest) -> EventEntry:
         event_id=request.event_id,
         rule=request.rule,
         time=iso_time(request.wall_ns),
+        time_utc=utc_time(request.wall_ns),
         latency_ms=round(request.latency_ms, 1),
+        zones=request.zones,
         track=None
         if track is None
         else TrackEntry(
@@ -161,6 +218,18 @@ def event_entry(request: CaptureRequest) -> EventEntry:
 def iso_time(wall_ns: int) -> str:
     """ISO 8601 in local time with its zone, to the millisecond."""
     return local_time(wall_ns).isoformat(timespec="milliseconds")
+
+
+def utc_time(wall_ns: int) -> str:
+    """ISO 8601 in UTC, which ends in Z, to the millisecond."""
+    utc = local_time(wall_ns).astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def schema() -> bytes:
+    """The JSON Schema of a sidecar."""
+    document = clean_docstrings(msgspec.json.schema(Sidecar))
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def _rounded(

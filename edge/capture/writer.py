@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import capturing
+from edge.capture.facts import StillFacts, clip_tags
 from edge.capture.group import CaptureGroup
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
+from edge.capture.origin import Origin
 from edge.capture.publish import publish
 from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, iso_time
-from edge.capture.still import encode_jpeg
+from edge.capture.sidecar import FileEntry, iso_time, utc_time
+from edge.capture.still import encode_jpeg, metadata
 from edge.capture.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
@@ -50,14 +53,14 @@ class CaptureWriter:
     def __init__(
         self,
         settings: CaptureSettings,
-        model: str,
+        origin: Origin,
         on_capture: Callable[[CaptureResult], object],
         on_failure: OnFailure,
     ) -> None:
         self.guard = StorageGuard(settings)
         self._root = Path(settings.directory)
-        self._jpeg_quality = settings.jpeg_quality
-        self._model = model
+        self._settings = settings
+        self._origin = origin
         self._on_capture = on_capture
         self._on_failure = on_failure
         self._clip: _OpenClip | None = None
@@ -65,13 +68,17 @@ class CaptureWriter:
 
     def group(self, request: CaptureRequest) -> CaptureGroup:
         """A group of files for this request, without a name yet."""
-        return CaptureGroup(request, self._model)
+        return CaptureGroup(request, self._origin)
 
     def still(self, group: CaptureGroup, frame: Frame) -> None:
         """A JPEG in full resolution."""
         with self._failing("still", group.event_id):
             picture = frame.main
-            jpeg = encode_jpeg(picture, self._jpeg_quality)
+            facts = StillFacts(
+                group.sidecar, frame.wall_ns, (picture.width, picture.height),
+                self._origin.board, frame.exposure,
+            )  # fmt: skip
+            jpeg = encode_jpeg(picture, self._settings.jpeg_quality, metadata(facts))
             self._claim(group, len(jpeg) + _SIDECAR_BYTES)
             path = group.path(STILL_SUFFIX)
             entry = FileEntry(
@@ -81,6 +88,7 @@ class CaptureWriter:
                 width=picture.width,
                 height=picture.height,
                 time=iso_time(frame.wall_ns),
+                time_utc=utc_time(frame.wall_ns),
             )
             with self.guard.holding(group.sidecar_path):
                 self._complete(group, entry, frame.wall_ns, _written(path, jpeg))
@@ -132,7 +140,8 @@ class CaptureWriter:
         self._claim(group, admitted)
         self.guard.hold(group.sidecar_path)
         try:
-            writer = ClipWriter(group.path(CLIP_SUFFIX), stream, group.wall_offset_ns)
+            tags = partial(clip_tags, group.sidecar)
+            writer = ClipWriter(group.path(CLIP_SUFFIX), stream, group.wall_offset_ns, tags)
         except CaptureError:
             self.guard.release(group.sidecar_path)
             raise
@@ -169,7 +178,7 @@ class CaptureWriter:
         else:
             self.guard.admit(bytes_)
             self.guard.stamp(group.sidecar, group.folder(self._root))
-            group.claim(self._root)
+            group.claim(self._root, self._settings.name_pattern)
 
     def _complete(
         self, group: CaptureGroup, entry: FileEntry, wall_ns: int, media: PartFile
@@ -228,6 +237,7 @@ def _clip_entry(info: ClipInfo, stream: EncodedStream) -> FileEntry:
         width=stream.shown_size[0],
         height=stream.shown_size[1],
         time=iso_time(info.wall_ns),
+        time_utc=utc_time(info.wall_ns),
         duration_s=round(info.duration_s, 3),
         frames=info.frames,
     )

@@ -104,17 +104,13 @@ def camtrap_dp(
 ) -> None:
     """Export a Camera Trap Data Package 1.0.2 to the new folder OUT.
 
-    Each camera needs a position, from --location or from the file of --about, which docs/export.md
-    describes.
+    Each camera needs a position: from its [site] at the time of the capture, from --location, or
+    from the file of --about, which docs/export.md describes.
     """
-    import msgspec
-
-    from edge.export.about import About, location, read_about
+    from edge.export.about import About, read_about, with_locations
     from edge.export.camtrap_dp import write_camtrap_dp
 
-    study = read_about(about) if about else About()
-    deployments = study.deployments | dict(map(location, locations))
-    study = msgspec.structs.replace(study, deployments=deployments)
+    study = with_locations(read_about(about) if about else About(), locations)
     tables = write_camtrap_dp(out, groups, study)
     click.echo(
         f"{out}: {len(tables.deployments)} deployments, {len(tables.media)} media, "

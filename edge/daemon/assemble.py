@@ -7,6 +7,7 @@ from functools import partial
 
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
+from edge.capture.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.config.schema import Settings
 from edge.daemon.acquisition import Acquisition
@@ -23,6 +24,7 @@ from edge.daemon.recovery import SourceRecovery
 from edge.daemon.stalls import StallCheck, Watched
 from edge.daemon.supervisor import Supervisor
 from edge.hooks.hooks import Hooks
+from edge.runtime.machine import board
 from edge.runtime.weak import weakly
 from edge.sources import open_source
 from edge.sources.base import Source
@@ -52,7 +54,7 @@ def assemble(
     boot_id = secrets.token_hex(8)
     publisher = Publisher(settings.bus, settings.camera, boot_id, shared.problems.report)
     outlet = Outlet(publisher, shared.progress, listener)
-    recorder = _recorder(shared, outlet)
+    recorder = _recorder(shared, outlet, boot_id)
     source = source or _source(shared, waits=waits)
     remote = Remote(settings, boot_id, recorder.trigger, reload)
     hooks, acquisition = _hooks(shared, remote), _acquisition(shared, source, recorder)
@@ -88,13 +90,19 @@ class _Shared:
         self.detector = TimedDetector(model, self.progress)
 
 
-def _recorder(shared: _Shared, outlet: Outlet) -> Recorder:
+def _recorder(shared: _Shared, outlet: Outlet, boot_id: str) -> Recorder:
     return Recorder(
         shared.settings.capture,
         on_capture=outlet.capture,
         on_failure=outlet.capture_failure,
         on_error=shared.problems.report,
-        model=shared.model.name,
+        origin=Origin(
+            model=shared.model.name,
+            model_sha256=shared.model.sha256,
+            boot_id=boot_id,
+            board=board(),
+            site=shared.settings.site,
+        ),
         clips=shared.settings.captures_clips,
     )
 

@@ -141,6 +141,7 @@ def capture_request(
         actions=event.rule.actions,
         still=event.frame if "still" in event.rule.actions else None,
         track=track,
+        zones=event.zones,
         latency_ms=round(latency_ms, 3),
     )
 

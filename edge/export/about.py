@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from edge.errors import ConfigError
 from edge.export.taxa import Taxon
@@ -18,6 +20,7 @@ YEARS: Final = range(1900, 2201)
 
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Position: TypeAlias = tuple[Latitude, Longitude]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -47,11 +50,12 @@ class Project(_Table, frozen=True):
 class Deployment(_Table, frozen=True):
     """The place of a camera, and the time it was there.
 
-    start, end: with time zone; by default the times of the first and the last capture.
+    What is absent comes from the site in the sidecars. start, end: with time zone; by default the
+    times of the first and the last capture.
     """
 
-    latitude: Latitude
-    longitude: Longitude
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     uncertainty_m: Annotated[int, Meta(ge=1, le=40_000_000)] | None = None
     location: str | None = None
     start: Moment | None = None
@@ -63,9 +67,20 @@ class Deployment(_Table, frozen=True):
     habitat: str | None = None
     comments: str | None = None
 
+    @property
+    def position(self) -> Position | None:
+        """(latitude, longitude) in degrees, if it is given."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return self.latitude, self.longitude
+
 
 class About(_Table, frozen=True):
-    """The whole file. deployments: by name of the camera. labels: taxa by the model's labels."""
+    """The whole file.
+
+    deployments: by id of the deployment, or by name of the camera. labels: taxa by the model's
+    labels.
+    """
 
     title: str | None = None
     data_license: str | None = None
@@ -85,22 +100,52 @@ def read_about(path: Path) -> About:
     except Exception as error:  # tomllib also raises RecursionError, for tables in tables
         raise ConfigError(f"{path}: {error}") from error
     for name, deployment in about.deployments.items():
-        for time in (deployment.start, deployment.end):
-            if time is not None and time.year not in YEARS:
-                raise ConfigError(
-                    f"{path}: deployments.{name}: the year {time.year} is not from {YEARS[0]} to "
-                    f"{YEARS[-1]}"
-                )
+        if problem := _problem(deployment):
+            raise ConfigError(f"{path}: deployments.{name}: {problem}")
     return about
 
 
-def location(text: str) -> tuple[str, Deployment]:
-    """Reads `CAMERA=LATITUDE,LONGITUDE` of the command line. Raises ConfigError."""
+def _problem(deployment: Deployment) -> str:
+    """A sentence about values that can't be true together; empty without one."""
+    if (deployment.latitude is None) != (deployment.longitude is None):
+        return "give latitude and longitude, or neither"
+    for time in (deployment.start, deployment.end):
+        if time is not None and time.year not in YEARS:
+            return f"the year {time.year} is not from {YEARS[0]} to {YEARS[-1]}"
+    start, end = deployment.start, deployment.end
+    if start is not None and end is not None and end <= start:
+        return f"its end, {end.isoformat()}, is not after its start, {start.isoformat()}"
+    return ""
+
+
+def with_locations(about: About, texts: Iterable[str]) -> About:
+    """Adds locations `CAMERA=LATITUDE,LONGITUDE` of the command line.
+
+    Raises ConfigError for another form, and for a second location of a camera.
+    """
+    deployments = dict(about.deployments)
+    for text in texts:
+        camera, (latitude, longitude) = _location(text)
+        known = deployments.get(camera, Deployment())
+        if known.position not in (None, (latitude, longitude)):
+            raise ConfigError(
+                f"--location {text}: camera {camera} has another location already, "
+                f"{shown(known.position)}; give one of them"
+            )
+        deployments[camera] = replace(known, latitude=latitude, longitude=longitude)
+    return replace(about, deployments=deployments)
+
+
+def shown(position: Position | None) -> str:
+    """A position as `--location` takes it."""
+    return "none" if position is None else f"{position[0]:g},{position[1]:g}"
+
+
+def _location(text: str) -> tuple[str, Position]:
     camera, _, rest = text.partition("=")
     try:
         latitude, longitude = map(float, rest.split(","))
-        row = {"latitude": latitude, "longitude": longitude}
-        return camera, msgspec.convert(row, Deployment)
+        return camera, msgspec.convert((latitude, longitude), Position)
     except (ValueError, msgspec.ValidationError) as error:
         raise ConfigError(
             f"--location {text}: write CAMERA=LATITUDE,LONGITUDE in degrees, such as "

@@ -21,7 +21,8 @@ import msgspec
 from edge import __version__
 from edge.capture.sidecar import EventEntry, TrackEntry, time_of
 from edge.errors import ConfigError
-from edge.export.about import About, Deployment
+from edge.export.about import About
+from edge.export.deployments import Placed, deployments
 from edge.export.folder import place, whole_folder
 from edge.export.groups import Group, Medium
 from edge.export.taxa import Taxon, taxon_of
@@ -40,7 +41,7 @@ DEPLOYMENTS: Final = (
 )  # fmt: skip
 MEDIA: Final = (
     "mediaID", "deploymentID", "captureMethod", "timestamp", "filePath", "filePublic", "fileName",
-    "fileMediatype",
+    "fileMediatype", "exifData",
 )  # fmt: skip
 OBSERVATIONS: Final = (
     "observationID", "deploymentID", "mediaID", "eventID", "eventStart", "eventEnd",
@@ -90,22 +91,14 @@ def write_camtrap_dp(out: Path, groups: Iterable[Group], about: About) -> Tables
 
 
 def tables_of(groups: Sequence[Group], about: About) -> Tables:
-    """All rows. Raises ConfigError if there are no captures or a camera's position is unknown."""
-    tables = Tables()
-    by_camera: dict[str, list[Group]] = {}
-    for group in groups:
-        by_camera.setdefault(group.camera, []).append(group)
-    if not by_camera:
+    """All rows. Raises ConfigError if there are no captures, and as `deployments`."""
+    if not groups:
         raise ConfigError("no capture matches --camera, --since and --until")
-    if unknown := sorted(by_camera.keys() - about.deployments.keys()):
-        raise ConfigError(
-            f"camera {unknown[0]} has no position: give --location "
-            f"{unknown[0]}=LATITUDE,LONGITUDE, or [deployments.{unknown[0]}] in the file of --about"
-        )
-    for camera, members in by_camera.items():
-        tables.deployments.append(_deployment(camera, about.deployments[camera], members))
-        for group in members:
-            _add(tables, group, about)
+    tables = Tables()
+    for placed in deployments(groups, about):
+        tables.deployments.append(_deployment(placed))
+        for group in placed.groups:
+            _add(tables, group, placed.id, about)
     return tables
 
 
@@ -146,63 +139,82 @@ def descriptor(tables: Tables, about: About) -> dict[str, Any]:
     return _filled(package)
 
 
-def _add(tables: Tables, group: Group, about: About) -> None:
+def _add(tables: Tables, group: Group, deployment: str, about: About) -> None:
     """Adds the media and observations of one Camtrap DP event."""
+    place = {"deploymentID": deployment}
     tracks = group.tracks()
     taxa = {track.id: taxon_of(track.label, about.labels, track.group) for _, track in tracks}
     tables.taxa |= {taxon.scientific_name: taxon for taxon in taxa.values()
                     if taxon.scientific_name}  # fmt: skip
     public = all(taxon.kind != "human" for taxon in taxa.values())
-    tables.media += [_medium(group, medium, public=public) for medium in group.media]
+    tables.media += [_medium(medium, public=public) | place for medium in group.media]
     tables.files |= {_package_path(medium): medium.path for medium in group.media}
+    rows = []
     if not tracks:
-        tables.observations.append(_observation(group, UNCLASSIFIED, group.events[0], None))
+        rows.append(_observation(group, UNCLASSIFIED, group.events[0], None))
     for event, track in tracks:
-        tables.observations.append(_observation(group, taxa[track.id], event, track))
+        rows.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
         if (shown := still.event.track) is not None:
-            taxon = taxon_of(shown.label, about.labels)
+            taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
-            tables.observations.append(row | _on_still(still, shown))
+            rows.append(row | _on_still(still, shown))
+    tables.observations += [row | place for row in rows]
 
 
-def _deployment(camera: str, about: Deployment, groups: Sequence[Group]) -> Row:
+def _deployment(placed: Placed) -> Row:
+    given, site = placed.given, placed.groups[-1].site
+    height_m = site.camera_height_m if given.height_m is None else given.height_m
     return {
-        "deploymentID": camera,
-        "locationName": about.location,
-        "latitude": about.latitude,
-        "longitude": about.longitude,
-        "coordinateUncertainty": about.uncertainty_m,
-        "deploymentStart": _instant(about.start or min(group.start for group in groups)),
-        "deploymentEnd": _instant(about.end or max(group.end for group in groups), up=True),
-        "setupBy": about.set_up_by,
-        "cameraID": camera,
-        "cameraModel": about.camera_model,
-        "cameraHeight": about.height_m,
-        "cameraHeading": about.heading_deg,
-        "habitat": about.habitat,
-        "deploymentComments": about.comments,
+        "deploymentID": placed.id,
+        "locationName": given.location or site.name or None,
+        "latitude": placed.position[0],
+        "longitude": placed.position[1],
+        "coordinateUncertainty": given.uncertainty_m,
+        "deploymentStart": _instant(placed.start),
+        "deploymentEnd": _instant(placed.end, up=True),
+        "setupBy": given.set_up_by or site.setup_by or None,
+        "cameraID": placed.camera,
+        "cameraModel": given.camera_model,
+        "cameraHeight": height_m,
+        "cameraHeading": given.heading_deg,
+        "habitat": given.habitat,
+        "deploymentComments": given.comments,
     }
 
 
-def _medium(group: Group, medium: Medium, *, public: bool) -> Row:
+def _medium(medium: Medium, *, public: bool) -> Row:
     return {
         "mediaID": _package_path(medium),
-        "deploymentID": group.camera,
         "captureMethod": "activityDetection" if medium.event.track is not None else None,
         "timestamp": _instant(time_of(medium.file)),
         "filePath": _package_path(medium),
         "filePublic": public,
         "fileName": medium.path.name,
         "fileMediatype": MEDIATYPES[medium.file.kind],
+        "exifData": _exif(medium) if medium.file.time_utc else None,
     }
+
+
+def _exif(medium: Medium) -> str:
+    """The time to the millisecond, which `timestamp` can't have, as JSON with exiftool's names.
+
+    Files of versions without `time_utc` have no metadata.
+    """
+    time = time_of(medium.file)
+    whole, zone = f"{time:%Y:%m:%d %H:%M:%S}", time.isoformat()[-6:]
+    milliseconds = f"{time.microsecond // 1000:03d}"
+    tags = {"CreationDate": f"{whole}.{milliseconds}{zone}"}
+    if medium.file.kind == "still":
+        tags = {"DateTimeOriginal": whole, "SubSecTimeOriginal": milliseconds,
+                "OffsetTimeOriginal": zone}  # fmt: skip
+    return msgspec.json.encode(tags).decode()
 
 
 def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntry | None) -> Row:
     """An observation of the event as a whole."""
     row: Row = {
         "observationID": event.event_id,
-        "deploymentID": group.camera,
         "eventID": group.id,
         "eventStart": _instant(group.start),
         "eventEnd": _instant(group.end, up=True),

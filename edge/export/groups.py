@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge.capture.naming import SIDECAR_SUFFIX
-from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar, time_of
+from edge.capture.sidecar import (
+    EventEntry,
+    FileEntry,
+    Sidecar,
+    SiteEntry,
+    TrackEntry,
+    read_sidecar,
+    time_of,
+)
 from edge.capture.tree import date_folders, names_in
 from edge.errors import CaptureError, PermanentError
 from edge.runtime.files import is_regular
@@ -49,10 +57,17 @@ class Group:
     model: str
     events: tuple[EventEntry, ...]
     media: tuple[Medium, ...]
+    site: SiteEntry
+    boot_id: str
 
     @property
     def id(self) -> str:
         return self.events[0].event_id
+
+    @property
+    def deployment(self) -> str:
+        """The id in the sidecar; the camera's name for captures of versions without one."""
+        return self.site.deployment or self.camera
 
     @property
     def start(self) -> datetime:
@@ -160,9 +175,12 @@ def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
     present = [medium for medium in media if is_regular(medium.path)]
     # A file that is gone was deleted on purpose; a link, folder or device is not a capture's file.
     unreadable += [m.path for m in media if m not in present and os.path.lexists(m.path)]
+    first = parts[0][1]
     return Group(
-        parts[0][1].camera,
-        parts[0][1].model,
+        first.camera,
+        first.model,
         tuple(sorted(events.values(), key=time_of)),
         tuple(sorted(present, key=lambda medium: time_of(medium.file))),
+        first.site,
+        first.boot_id,
     )

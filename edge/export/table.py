@@ -11,7 +11,8 @@ from edge.export.groups import Group
 
 COLUMNS = (
     "time", "camera", "rule", "event_id", "label", "score", "track_id", "x0", "y0", "x1", "y1",
-    "latency_ms", "model", "still", "clip", "clip_s",
+    "latency_ms", "model", "still", "clip", "clip_s", "zones", "deployment", "latitude",
+    "longitude", "boot_id",
 )  # fmt: skip
 
 
@@ -34,7 +35,8 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
             ]
             writer.writerow(
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
-                 group.model, *files, clip.file.duration_s if clip else ""]
+                 group.model, *files, clip.file.duration_s if clip else "", " ".join(event.zones),
+                 group.deployment, *(group.site.position or ("", "")), group.boot_id]
             )  # fmt: skip
             rows += 1
     return rows

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge.runtime.files import read_regular
 
+BOARD = "sys/firmware/devicetree/base/model"
 THERMAL = "sys/class/thermal"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 MAX_BYTES = 4096  # of a reading: a page, the most that sysfs gives
@@ -33,6 +34,11 @@ def rss_bytes(root: Path = Path("/")) -> int:
     except (OSError, IndexError, ValueError):  # also a process without a free descriptor
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def board(root: Path = Path("/")) -> str:
+    """The computer, such as `Raspberry Pi 4 Model B Rev 1.5`; empty if its kernel has no name."""
+    return (_text(root / BOARD) or "").rstrip("\0")
 
 
 def memory_bytes() -> int:

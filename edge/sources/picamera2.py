@@ -10,9 +10,11 @@ import concurrent.futures
 import contextlib
 import importlib
 import logging
+import math
 import os
 import time
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from edge.config.schema import SourceSettings
@@ -20,7 +22,7 @@ from edge.errors import MissingExtraError, SourceError, SourceLostError
 from edge.sources.buffers import FORMATS, Lease, picture_of, size_of
 from edge.sources.hardware_h264 import HardwareH264
 from edge.sources.views import even, luma_size
-from edge.vision.types import Frame, SourceInfo
+from edge.vision.types import Exposure, Frame, SourceInfo
 
 BUFFERS = 8  # the recorder may hold four, the mailbox and the analysis one each
 IN_CAMERA = 3  # of these, so that exposure goes on: one completed and unread, two being exposed
@@ -92,7 +94,7 @@ class Picamera2Source:
                 reason = f"no frame for {self._stall_s:g} s; check the camera's cable"
             raise SourceLostError(f"source {self._settings.name}: {reason}") from error
         index, self._index = self._index, self._index + 1
-        return self._frame(request, index)
+        return self._frame(request, index, camera.camera_properties.get("Model", ""))
 
     def close(self) -> None:
         camera, self._camera = self._camera, None
@@ -165,11 +167,12 @@ class Picamera2Source:
             )
         return {"AfMode": MANUAL_FOCUS, "LensPosition": 1 / distance_m}
 
-    def _frame(self, request: Any, index: int) -> Frame:
+    def _frame(self, request: Any, index: int, sensor: str) -> Frame:
         """A frame of views; of copies, if the camera would otherwise have too few buffers."""
         lease = Lease(request)
         self._leases.add(lease)
-        sensor_ns = request.get_metadata().get("SensorTimestamp")
+        metadata = request.get_metadata()
+        sensor_ns = metadata.get("SensorTimestamp")
         now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
         exposed_ns = now_ns if sensor_ns is None else _monotonic_ns(sensor_ns)
         main, lores = (
@@ -178,7 +181,8 @@ class Picamera2Source:
         )
         wall_ns -= now_ns - exposed_ns
         packets = self._packets()
-        frame = Frame(index, exposed_ns, wall_ns, lores.planes[0], main, packets, lease)
+        exposure = _exposure(metadata, sensor)
+        frame = Frame(index, exposed_ns, wall_ns, lores.planes[0], main, packets, lease, exposure)
         return frame if len(self._leases) <= self._spare else frame.detached()
 
     def _packets(self) -> tuple[Any, ...]:
@@ -250,6 +254,18 @@ def _sensor_size(sensor: tuple[int, int], main: tuple[int, int]) -> tuple[int, i
     """
     binned = (sensor[0] // 2, sensor[1] // 2)
     return binned if binned[0] >= main[0] and binned[1] >= main[1] else sensor
+
+
+def _exposure(metadata: Mapping[str, Any], sensor: str) -> Exposure:
+    """What libcamera reports about a frame, without values that can't be true."""
+    time_us, dioptres = metadata.get("ExposureTime", 0), metadata.get("LensPosition", -1)
+    gain = metadata.get("AnalogueGain", 0) * metadata.get("DigitalGain", 1)
+    return Exposure(
+        sensor,
+        time_us if time_us > 0 else None,
+        gain if 0 < gain < math.inf else None,
+        dioptres if 0 <= dioptres < math.inf else None,
+    )
 
 
 def _reason(error: BaseException) -> str:

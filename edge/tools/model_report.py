@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +30,7 @@ def describe(detector: Detector) -> Iterator[tuple[str, str]]:
     order = "grey" if plan.geometry.channels == 1 else "BGR" if plan.bgr else "RGB"
     yield "file", str(model.path)
     yield "size", f"{len(model.flatbuffer)} bytes"
-    yield "sha256", hashlib.sha256(model.flatbuffer).hexdigest()
+    yield "sha256", detector.sha256
     yield "input", f"{width}x{height} {order}, {plan.kind}, {plan.geometry.axes}"
     yield "range", f"{plan.range.name}, from {plan.source}"
     yield "layout", f"{model.layout.name}: {model.layout.about}"

@@ -117,6 +117,21 @@ class SourceInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """How a camera took a frame, as far as it reports it.
+
+    sensor: its model, such as imx708; empty if it is not known. time_us: of exposure. gain: of
+    analogue and digital amplifier together; 1 is ISO 100. focus_dioptres: the reciprocal of the
+    distance in metres; 0 is infinity.
+    """
+
+    sensor: str = ""
+    time_us: int | None = None
+    gain: float | None = None
+    focus_dioptres: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One exposure in two views.
 
@@ -129,6 +144,7 @@ class Frame:
     main: the full picture in the camera's own pixel format.
     packets: H.264 packets that the source delivered since the previous frame, if it delivers any.
     lease: returns the buffer to the camera when its last reference is gone.
+    exposure: None if the source does not report it.
     """
 
     index: int
@@ -138,6 +154,7 @@ class Frame:
     main: Picture
     packets: tuple[EncodedPacket, ...] = ()
     lease: object | None = None
+    exposure: Exposure | None = None
 
     def detached(self) -> Frame:
         """The same frame without a camera buffer: a copy if it is leased, otherwise itself."""
@@ -150,6 +167,7 @@ class Frame:
             self.luma.copy(),
             self.main.copy(),
             self.packets,
+            exposure=self.exposure,
         )
 
 

@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX
+from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, time_in
 from edge.capture.sidecar import Sidecar, read_sidecar
 from edge.capture.tree import folders, names_in
 from edge.errors import CaptureError
@@ -95,10 +95,9 @@ class Timeline:
         if sidecar is None:
             return None
         try:
-            time = datetime.fromisoformat(sidecar.events[0].time).astimezone(UTC)
-        except (ValueError, OverflowError, OSError):
+            return _held(datetime.fromisoformat(sidecar.events[0].time), date)
+        except ValueError:
             return None
-        return min(max(time, _earliest(date)), _latest(date))
 
     def _key(self, before: str) -> Key | None:
         """The place of an id; None if it is none. A deleted capture's place is that of its name."""
@@ -107,13 +106,8 @@ class Timeline:
             return None
         time = self._day(date).get(stem)
         if time is None:
-            try:
-                named = datetime.strptime(f"{date} {stem[:6]}", "%Y-%m-%d %H%M%S")
-                # Of an hour that occurs twice the later: rather repeat captures than omit some.
-                time = named.replace(fold=1).astimezone(UTC)
-            except (ValueError, OverflowError, OSError):
-                return None
-        return time, before
+            time = time_in(date, stem)
+        return None if time is None else (_held(time, date), before)
 
     def _report(self) -> None:
         if self.unreadable > self._reported:
@@ -142,6 +136,11 @@ def _is_date(name: str) -> bool:
 
 def _midnight(date: str) -> datetime:
     return datetime.fromisoformat(date).replace(tzinfo=UTC)
+
+
+def _held(time: datetime, date: str) -> datetime:
+    """A time in UTC, within the span of its folder's day. It has a zone."""
+    return min(max(time, _earliest(date)), _latest(date)).astimezone(UTC)
 
 
 def _earliest(date: str) -> datetime:

@@ -225,6 +225,7 @@ def test_daemons_that_share_a_folder_go_on_with_the_count_of_the_others(tmp_path
 CHILD = """
 import sys, time
 from pathlib import Path
+from edge.capture.origin import Origin
 from edge.capture.storage import StorageGuard
 from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
@@ -233,7 +234,7 @@ import dataclasses
 root, offset = Path(sys.argv[1]), Path(sys.argv[2])
 def writer(**limits):
     settings = CaptureSettings(directory=str(root), **({"min_free_bytes": 0} | limits))
-    made = CaptureWriter(settings, "m", lambda result: None, print)
+    made = CaptureWriter(settings, Origin("m"), lambda result: None, print)
     made.guard.scan()
     return made
 def capture(made, number):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge.capture.origin import Origin
 from edge.capture.request import CaptureResult
 from edge.capture.sidecar import read_sidecar
 from edge.capture.writer import CaptureWriter
@@ -38,7 +39,7 @@ class Writer:
         self.failures: list[str] = []
         self.writer = CaptureWriter(
             CaptureSettings(**(given | settings)),
-            "model",
+            Origin("model"),
             self.results.append,
             lambda kind, ids, reason: self.failures.append(reason),
         )

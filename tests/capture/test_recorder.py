@@ -10,7 +10,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -168,7 +168,7 @@ def test_a_still_and_a_clip_share_a_name_and_a_sidecar(tmp_path):
     assert captures.results.index(still) == 0
     day = datetime.fromtimestamp(WALL_NS / 1e9).astimezone()
     folder = tmp_path / "cam0" / f"{day:%Y-%m-%d}"
-    stem = f"{datetime.fromtimestamp(wall(at(40)) // SECOND):%H%M%S}.250_person_7"
+    stem = f"cam0_{datetime.fromtimestamp(wall(at(40)) // SECOND, UTC):%Y%m%dT%H%M%S}.250Z_person_1"
     assert still.path == folder / f"{stem}.jpg"
     assert clip.path == folder / f"{stem}.mp4"
     assert still.sidecar == clip.sidecar == folder / f"{stem}.json"
@@ -213,7 +213,7 @@ def test_two_events_of_the_same_time_do_not_overwrite_each_other(tmp_path):
             )
     names = all_files(tmp_path)
     assert len(names) == 4
-    assert sum("_person-2." in name for name in names) == 2
+    assert sum("_person_2." in name for name in names) == 2
 
 
 def test_nothing_is_encoded_where_no_rule_wants_clips(tmp_path):

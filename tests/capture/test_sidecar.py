@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import __version__
 from edge.capture.naming import local_time
+from edge.capture.origin import Origin
 from edge.capture.sidecar import (
     MAX_BYTES,
     EventEntry,
@@ -18,12 +22,14 @@ from edge.capture.sidecar import (
     Sidecar,
     event_entry,
     iso_time,
+    new_sidecar,
     parse_sidecar,
     read_sidecar,
+    schema,
     time_of,
 )
 from edge.capture.storage import StorageGuard
-from edge.config.schema import CaptureSettings
+from edge.config.schema import CaptureSettings, SiteSettings
 from edge.errors import CaptureError
 from edge.export.groups import read_groups
 from tests.support.captures import START_NS, request
@@ -91,6 +97,37 @@ def check(sidecar: Sidecar) -> None:
             assert math.isfinite((x1 - x0) * (y1 - y0))
 
 
+SITE = SiteSettings(name="Pond", latitude=52.37403, longitude=4.88969, camera_height_m=0.6)
+ORIGIN = Origin("ssd", "ab" * 32, "b00t", site=SITE)
+
+
+def test_a_sidecar_says_where_when_and_by_what_it_was_made() -> None:
+    content = json.loads(new_sidecar(request(START_NS, zones=("path", "gate")), ORIGIN).encode())
+    jsonschema.validate(content, json.loads(schema()))
+    assert content["site"] == {
+        "name": "Pond", "deployment": "cam0", "latitude": 52.37403, "longitude": 4.88969,
+        "camera_height_m": 0.6,
+    }  # fmt: skip
+    assert (content["model_sha256"], content["boot_id"]) == ("ab" * 32, "b00t")
+    assert content["software"] == f"edge-trigger {__version__}"
+    (event,) = content["events"]
+    assert event["zones"] == ["path", "gate"]
+    assert event["time_utc"] == "2026-01-01T11:59:59.250Z"
+    assert datetime.fromisoformat(event["time"]) == datetime.fromisoformat(event["time_utc"])
+
+
+def test_keys_of_other_programs_are_no_damage() -> None:
+    content = json.loads(REAL) | {"review": {"false_alarm": True}}
+    content["events"][0]["stars"] = 3
+    sidecar = parse_sidecar(json.dumps(content).encode(), PATH)
+    assert sidecar == parse_sidecar(REAL, PATH)
+
+
+def test_the_schema_is_up_to_date() -> None:
+    file = Path(__file__).parents[2] / "docs" / "schemas" / "sidecar.json"
+    assert file.read_bytes() == schema(), "make schemas"
+
+
 @given(mutated())
 def test_a_mutated_sidecar_is_one_of_three(data: bytes) -> None:
     try:
@@ -143,13 +180,15 @@ def test_a_name_that_is_not_of_the_capture_makes_it_unreadable(name: str) -> Non
 
 
 def test_a_sidecar_of_the_first_version_is_read(tmp_path: Path) -> None:
-    old = REAL.replace(b'  "sequence": 12,\n  "clock": "unknown",\n', b"")
-    assert len(old) < len(REAL)
+    content = json.loads(REAL)
+    for key in ("sequence", "clock", "software", "boot_id", "site", "model_sha256"):
+        del content[key]
+    old = json.dumps(content).encode()
     path = tmp_path / f"{STEM}.json"
     path.write_bytes(old)
     sidecar = read_sidecar(path)
     assert sidecar is not None
-    assert (sidecar.sequence, sidecar.clock) == (0, "unknown")
+    assert (sidecar.sequence, sidecar.clock, sidecar.site.position) == (0, "unknown", None)
 
 
 @pytest.mark.parametrize("wall_ns", [-(10**30), -1, 0, 2**63, 10**30])

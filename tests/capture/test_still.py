@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -20,3 +23,8 @@ def test_a_lower_quality_makes_a_smaller_file() -> None:
     sizes = [len(encode_jpeg(picture(1), quality)) for quality in (20, 60, 95)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[2] / 2
+
+
+def test_a_daemon_needs_no_pillow_before_its_first_still() -> None:
+    script = "import sys, edge.daemon.assemble, edge.capture.still; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.config.schema import GovernorSettings, SchedulerSettings
 from edge.daemon.governor import LEVELS, FrameGate, Governor
-from edge.runtime.machine import THROTTLED, Readings, read
+from edge.runtime.machine import BOARD, THROTTLED, Readings, board, read
 from edge.runtime.times import NS_PER_S
 from edge.vision.scheduler import Scheduler
 
@@ -134,3 +134,10 @@ def test_a_higher_level_never_leaves_more_work() -> None:
     assert rows[0] == (1, 1)
     assert all(a >= b for row, after in itertools.pairwise(rows)
                for a, b in zip(row, after, strict=True))  # fmt: skip
+
+
+def test_a_computer_without_a_name_has_none(tmp_path: Path) -> None:
+    assert board(tmp_path) == ""
+    (tmp_path / BOARD).parent.mkdir(parents=True)
+    (tmp_path / BOARD).write_bytes(b"Raspberry Pi 4 Model B Rev 1.5\0")
+    assert board(tmp_path) == "Raspberry Pi 4 Model B Rev 1.5"

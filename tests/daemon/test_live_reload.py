@@ -126,6 +126,7 @@ RESTARTS: dict[str, dict[str, object]] = {
     "source": {"source.fps": 5},
     "model": {"model.min_score": 0.6},
     "capture": {"capture.pre_roll_s": 1},
+    "site": {"site.name": "Pond"},
     "bus": {"bus.thumbnails": False},
     "health": {"health.interval_s": 1},
     "hooks": {"hooks.exec_at_once": 1},

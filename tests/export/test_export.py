@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
-from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry
+from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
 TABLES = ("deployments", "media", "observations")
@@ -41,7 +41,12 @@ def event(name: str, second: float, label: str = "person", track: int | None = 1
 
 
 def capture(
-    root: Path, *events: EventEntry, camera: str = "cam0", clip: bool = False, lost: bool = False
+    root: Path,
+    *events: EventEntry,
+    camera: str = "cam0",
+    clip: bool = False,
+    lost: bool = False,
+    site: SiteEntry | None = None,
 ) -> None:
     folder = root / camera / events[0].time[:10]
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +61,8 @@ def capture(
         )  # fmt: skip
     for file in files if not lost else []:
         (folder / file.name).write_bytes(b"abc")
-    Sidecar(camera=camera, model="ssd", events=list(events), files=files).write(
+    place = site or SiteEntry()
+    Sidecar(camera=camera, model="ssd", events=list(events), files=files, site=place).write(
         folder / f"{stem}.json"
     )
 

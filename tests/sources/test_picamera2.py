@@ -19,7 +19,7 @@ from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
 from edge.sources.picamera2 import BUFFERS, IN_CAMERA, Picamera2Source
 from edge.vision.picture import PixelFormat
-from edge.vision.types import EncodedPacket
+from edge.vision.types import EncodedPacket, Exposure
 
 PADDING = 64
 
@@ -28,8 +28,9 @@ class Request:
     def __init__(self, camera: Camera, number: int) -> None:
         self.camera, self.number = camera, number
 
-    def get_metadata(self) -> dict[str, int]:
-        return {"SensorTimestamp": time.monotonic_ns() + Camera.suspended_ns - 20_000_000}
+    def get_metadata(self) -> dict[str, Any]:
+        sensor_ns = time.monotonic_ns() + Camera.suspended_ns - 20_000_000
+        return {"SensorTimestamp": sensor_ns} | Camera.reported
 
     def release(self) -> None:
         self.camera.out -= 1
@@ -70,6 +71,8 @@ class Camera:
     suspended_ns = 0
     sensor: Any = None
     turns = True
+    camera_properties: dict[str, Any] = {"Model": "imx708"}  # noqa: RUF012
+    reported: dict[str, Any] = {}  # noqa: RUF012
     camera_controls: dict[str, tuple[float, float, float]] = {}  # noqa: RUF012
     wanted_controls: Any = None
     output: SimpleNamespace | None = None
@@ -153,7 +156,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> type[Camera]:
     monkeypatch.setitem(sys.modules, "picamera2", library)
     monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     for name in ("cameras", "format", "busy", "hangs", "encodes", "suspended_ns", "closed", "turns",
-                 "camera_controls"):  # fmt: skip
+                 "camera_controls", "reported"):  # fmt: skip
         monkeypatch.setattr(Camera, name, getattr(Camera, name))
     monkeypatch.setattr(Encoder, "gives", True)
     return Camera
@@ -174,6 +177,31 @@ def test_both_streams_are_views_without_the_padding(camera: type[Camera], layout
     assert np.ptp(frame.main.rgb((1, 1, 1280, 720))) == 0
     assert not frame.main.planes[0].flags.writeable
     assert before_ns - 30_000_000 < frame.timestamp_ns < before_ns
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        (
+            {"ExposureTime": 8008, "AnalogueGain": 2.0, "DigitalGain": 1.25, "LensPosition": 0.5},
+            Exposure("imx708", 8008, 2.5, 0.5),
+        ),
+        ({"ExposureTime": 33000, "AnalogueGain": 1.0}, Exposure("imx708", 33000, 1.0)),
+        ({"ExposureTime": 0, "AnalogueGain": float("inf"), "LensPosition": float("nan")},
+         Exposure("imx708")),
+        ({}, Exposure("imx708")),
+    ],
+)  # fmt: skip
+def test_a_frame_tells_how_it_was_exposed(
+    camera: type[Camera], reported: dict[str, float], expected: Exposure
+) -> None:
+    camera.reported = reported
+    source = Picamera2Source(SourceSettings())
+    source.open()
+    frame = source.read()
+    assert frame is not None
+    assert frame.exposure == frame.detached().exposure == expected
     source.close()
 
 

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.capture.encoder import FrameEncoder
+from edge.capture.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
-from edge.config.schema import CaptureSettings
+from edge.config.schema import CaptureSettings, SiteSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.picture import Picture, PixelFormat
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
@@ -139,7 +140,13 @@ def source_info(**fields: Any) -> SourceInfo:
 class Captures:
     """A recorder with its results, failures and errors. `on_capture` gets the results."""
 
-    def __init__(self, directory: Path, clips: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        clips: bool = True,
+        site: SiteSettings = SiteSettings(),  # noqa: B008 - it is frozen
+        **settings: Any,
+    ) -> None:
         given: dict[str, Any] = {"min_free_bytes": 0, "directory": str(directory)}
         self.results: list[CaptureResult] = []
         self.failures: list[CaptureFailure] = []
@@ -150,7 +157,7 @@ class Captures:
             on_capture=lambda result: self.on_capture(result),
             on_failure=self.failures.append,
             on_error=self.errors.append,
-            model="person_ssdlite",
+            origin=Origin(model="person_ssdlite", boot_id="b1", site=site),
             clips=clips,
         )
 

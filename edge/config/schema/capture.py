@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from edge.config.schema.base import Bytes, PathText, Problem, Section, about
+
+# Parts of the names of captures; `edge.capture.naming` fills them in.
+NAME_PARTS: Final = ("camera", "deployment", "utc", "local", "rule", "number")
+# Without these, files of several days and cameras would not be unique in one folder.
+NEEDED_PARTS: Final = (("camera",), ("utc", "local"), ("number",))
 
 
 class CaptureSettings(Section, frozen=True):
@@ -16,6 +22,19 @@ class CaptureSettings(Section, frozen=True):
     directory: Annotated[
         PathText, about("folder for captures; they go to its subfolders CAMERA/DATE")
     ] = "captures"
+    name_pattern: Annotated[
+        str,
+        # All of it is allowed in names on FAT and exFAT. With every part filled in, a name has at
+        # most 240 of the 255 characters that file systems allow, temporary suffix included.
+        Meta(
+            pattern=r"\A([A-Za-z0-9]|\{[a-z]{1,10}\})([A-Za-z0-9_.+-]|\{[a-z]{1,10}\})*\Z",
+            max_length=70,
+        ),
+        about(
+            "names of files, from {camera}, {deployment}, {utc} or {local}, {rule} and {number}",
+            title="name of letters, digits, _ . + - and parts as {camera}, up to 70 characters",
+        ),
+    ] = "{camera}_{utc}_{rule}_{number}"
     pre_roll_s: Annotated[
         float, Meta(ge=0, le=60), about("length of a clip before the trigger")
     ] = 3.0
@@ -51,6 +70,7 @@ class CaptureSettings(Section, frozen=True):
     ] = False
 
     def problems(self) -> Iterator[Problem]:
+        yield from self._problems_of_names()
         rolls_s = self.pre_roll_s + self.post_roll_s
         if rolls_s > self.max_clip_s:
             yield (
@@ -58,6 +78,20 @@ class CaptureSettings(Section, frozen=True):
                 f"{self.max_clip_s:g} s is shorter than pre_roll_s and post_roll_s together "
                 f"({rolls_s:g} s); raise it or lower them",
             )
+
+    def _problems_of_names(self) -> Iterator[Problem]:
+        parts = re.findall(r"\{(\w+)\}", self.name_pattern)
+        for part in dict.fromkeys(parts):
+            if part not in NAME_PARTS:
+                known = ", ".join(f"{{{name}}}" for name in NAME_PARTS)
+                yield "name_pattern", f"there is no part {{{part}}}; the parts are {known}"
+            elif parts.count(part) > 1:
+                yield "name_pattern", f"{{{part}}} is there twice; remove one"
+        for several in NEEDED_PARTS:
+            if len(found := [name for name in several if name in parts]) != 1:
+                choice = " or ".join(f"{{{name}}}" for name in several)
+                problem = "is missing, so that names would not be unique; add it"
+                yield "name_pattern", f"{choice} {problem}" if not found else f"use only {choice}"
 
 
 class UploadSettings(Section, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,11 @@ class Detector:
             self.detect(np.full((*self.input_size[::-1], 3), 127, np.uint8))
         for warning in self.warnings:
             log.warning(warning)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the model's flatbuffer, in hexadecimal digits."""
+        return hashlib.sha256(self.model.flatbuffer).hexdigest()
 
     def detect(self, canvas: Canvas, min_score: float | None = None) -> Detections:
         """Runs the model once.
