@@ -26,9 +26,15 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_S)]
 Looks = Annotated[int, Meta(ge=1, le=MAX_LOOKS)]
 Bytes = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
-TimeSpan = Annotated[
-    str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+# A time of the day, as `edge.runtime.schedule` reads it: by the clock, or by the sun.
+MOMENT: Final = (
+    r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+    r"|(?:dawn|sunrise|noon|sunset|dusk)(?:[+-](?:[0-9]{1,2}h(?:[0-9]{1,2}m)?|[0-9]{1,3}m))?)"
+)
+MomentText = Annotated[
+    str, Meta(pattern=rf"\A{MOMENT}\Z", title="HH:MM, or dawn, sunset+30m and the like")
 ]
+TimeSpan = Annotated[str, Meta(pattern=rf"\A{MOMENT}\s*-\s*{MOMENT}\Z")]
 AnchorSide = Annotated[float, Meta(gt=0, le=100)]
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[

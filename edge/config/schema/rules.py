@@ -74,8 +74,8 @@ class TriggerRule(Section, frozen=True):
         tuple[TimeSpan, ...],
         Meta(max_length=100),
         about(
-            "local times at which the rule is active, also across midnight; empty = always",
-            title="list of HH:MM-HH:MM",
+            "when the rule is active, also past midnight: sunset-30m - sunrise+1h; empty = always",
+            title="list of FROM-TO, such as 20:00-sunrise",
         ),
     ] = ()
     actions: Annotated[
