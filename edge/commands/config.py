@@ -80,5 +80,5 @@ def explain_keys(key: str | None, markdown: bool) -> None:
     for row in rows:
         click.secho(row.key, bold=True, nl=False)
         limits = f", {row.range}" if row.range else ""
-        default = f"default {row.default}" if row.default else "required"
+        default = f"default {row.default}" if row.default else row.absent
         click.echo(f"  {row.type}{limits}, {default}\n    {row.description}")

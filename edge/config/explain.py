@@ -12,11 +12,16 @@ from edge.config import words
 from edge.config.schema import Section, Settings, section_of_list
 
 HEAD = """\
-# Configuration of edge. Every key is shown with its default; remove the # to change it.
+# Configuration of edge. Every key is shown with its default, or with an example if it has none;
+# remove the # to change it.
 # `edge check-config FILE` checks this file, `edge config explain KEY` explains a key.
 # Names end in their unit: _s seconds, _ms milliseconds, _m metres, _c degrees Celsius, _px pixels.
 """
 EXAMPLES = {  # for keys that have no default
+    "site.latitude": "52.37403",
+    "site.longitude": "4.88969",
+    "site.altitude_m": "2.0",
+    "site.camera_height_m": "0.6",
     "zones[].name": '"path"',
     "zones[].polygon": "[[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]",
     "triggers[].name": '"person"',
@@ -25,18 +30,27 @@ EXAMPLES = {  # for keys that have no default
 
 @dataclass(frozen=True, slots=True)
 class KeyDoc:
-    """One key of the reference. range: empty without limits. default: empty for a required key."""
+    """One key of the reference. range: empty without limits. default: empty without one.
+
+    required: whether it must be given; otherwise a key without a default may be absent.
+    """
 
     key: str
     type: str
     range: str
     default: str
     description: str
+    required: bool
 
     @property
     def name(self) -> str:
         """The key without its section."""
         return self.key.rpartition(".")[2]
+
+    @property
+    def absent(self) -> str:
+        """What the reference says of a key without a default."""
+        return "required" if self.required else "optional"
 
 
 def explain() -> list[KeyDoc]:
@@ -79,7 +93,7 @@ def markdown() -> str:
         parts.append("| key | type | default | meaning |\n| --- | --- | --- | --- |\n")
         for row in rows:
             type_ = f"{row.type}, {row.range}" if row.range else row.type
-            default = f"`{row.default}`" if row.default else "required"
+            default = f"`{row.default}`" if row.default else row.absent
             parts.append(f"| `{row.name}` | {type_} | {default} | {row.description} |\n")
     return "".join(parts).lstrip("\n")
 
@@ -108,11 +122,14 @@ def _key_doc(field: msgspec.structs.FieldInfo, key: str) -> KeyDoc:
         key,
         words.type_words(kind),
         words.range_words(kind),
-        "" if field.required else words.toml_value(field.default),
+        "" if field.required or field.default is None else words.toml_value(field.default),
         words.description(kind),
+        field.required,
     )
 
 
 def _assignments(section: Section) -> str:
     values = ((f.name, getattr(section, f.name)) for f in msgspec.structs.fields(section))
-    return "\n".join(f"{name} = {words.toml_value(value)}" for name, value in values)
+    return "\n".join(
+        f"{name} = {words.toml_value(value)}" for name, value in values if value is not None
+    )

@@ -21,7 +21,7 @@ def type_words(kind: Any) -> str:
         if title := (info.extra_json_schema or {}).get("title"):
             return str(title)
         info = info.type
-    match info:
+    match _present(info):
         case inspect.BoolType():
             return "true or false"
         case inspect.IntType():
@@ -41,7 +41,7 @@ def type_words(kind: Any) -> str:
 def range_words(kind: Any) -> str:
     """The limits of a number, such as "from 1 to 255", or of a list; empty without limits."""
     info = inspect.type_info(kind)
-    bare = info.type if isinstance(info, inspect.Metadata) else info
+    bare = _present(info.type if isinstance(info, inspect.Metadata) else info)
     if isinstance(bare, inspect.VarTupleType) and not isinstance(
         bare.item_type, inspect.LiteralType | inspect.TupleType
     ):
@@ -52,6 +52,14 @@ def range_words(kind: Any) -> str:
         return f"from {_number(bare.ge)} to {_number(bare.le)}"
     limits = (("at least", bare.ge), ("more than", bare.gt), ("at most", bare.le))
     return " and ".join(f"{words} {_number(limit)}" for words, limit in limits if limit is not None)
+
+
+def _present(info: inspect.Type) -> inspect.Type:
+    """The type of a key that may be absent, without None; any other type as it is."""
+    if isinstance(info, inspect.UnionType):
+        (info,) = (one for one in info.types if not isinstance(one, inspect.NoneType))
+        return info.type if isinstance(info, inspect.Metadata) else info
+    return info
 
 
 def _number(limit: float) -> str:

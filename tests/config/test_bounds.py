@@ -49,6 +49,9 @@ def parts(info: inspect.Type) -> Iterator[inspect.Type]:
     elif isinstance(info, inspect.TupleType):
         for item in info.item_types:
             yield from parts(item)
+    elif isinstance(info, inspect.UnionType):
+        for one in info.types:
+            yield from parts(one)
 
 
 def test_each_number_has_both_bounds_and_each_list_a_longest_length() -> None:

@@ -22,6 +22,8 @@ def test_what_is_shown_loads_to_the_same() -> None:
     assert loads(to_toml(settings)) == settings
     assert loads(to_toml(Settings())) == Settings()
     assert loads(to_toml(loads("triggers = []"))).triggers == ()
+    site = loads("[site]\nlatitude = 0\nlongitude = -4.5\nrights = 'CC0'")
+    assert loads(to_toml(site)) == site
 
 
 def test_every_key_is_explained() -> None:
@@ -50,6 +52,7 @@ def test_every_key_is_explained() -> None:
         ("triggers[].actions", "list of clip, still", "", '["still", "clip"]'),
         ("hooks.input_captures", "non-empty list of clip, still", "", '["still"]'),
         ("hooks.input_pull", "one of down, none, up", "", '"up"'),
+        ("site.latitude", "number", "from -90 to 90", ""),
     ],
 )
 def test_types_and_limits_in_words(key: str, type_: str, limits: str, default: str) -> None:
@@ -79,6 +82,8 @@ def test_a_key_is_explained_on_the_command_line() -> None:
     assert "zones[].name  name of letters, digits, _ and -, required\n" in done.output
     done = runner.invoke(config_group, ["explain", "motion.floor"])
     assert done.output.startswith("motion.floor  number, from 1 to 255, default 14.0\n    ")
+    done = runner.invoke(config_group, ["explain", "site.latitude"])
+    assert done.output.startswith("site.latitude  number, from -90 to 90, optional\n    ")
     done = runner.invoke(config_group, ["explain", "motion.flor"])
     assert (done.exit_code, "did you mean motion.floor?" in done.output) == (2, True)
 

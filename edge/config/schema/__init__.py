@@ -27,6 +27,7 @@ from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import TriggerRule, Zone
+from edge.config.schema.site import SiteSettings
 from edge.config.schema.source import SourceSettings
 from edge.config.schema.vision import (
     ModelSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "SchedulerSettings",
     "Section",
     "Settings",
+    "SiteSettings",
     "SourceSettings",
     "TrackerSettings",
     "TriggerRule",
@@ -78,6 +80,7 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
     health: HealthSettings = HealthSettings()
