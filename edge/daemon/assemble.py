@@ -8,6 +8,7 @@ from functools import partial
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
+from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings
 from edge.daemon.acquisition import Acquisition
 from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
@@ -117,6 +118,11 @@ def _hooks(shared: _Shared, remote: Remote) -> Hooks:
     return Hooks(settings, capture, shared.problems.report)
 
 
+def _timelapse(settings: Settings, recorder: Recorder) -> TimelapseRequests:
+    position = settings.site.position
+    return TimelapseRequests(settings.timelapse, settings.camera, recorder.trigger, position)
+
+
 def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisition:
     governor = shared.governor
     acquisition = Acquisition(
@@ -124,6 +130,7 @@ def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisi
         recorder,
         shared.progress,
         lambda: governor.level.frame_rate,
+        _timelapse(shared.settings, recorder),
         wait=shared.settings.source.fast,
     )
     if isinstance(source, Reconnecting):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final, cast
 
-from edge.config.schema import MOMENT
-from edge.runtime.sun import SUN_EVENTS, Place, SunEvent, sun_times
+from edge.config.schema import MOMENT, SUN_EVENTS, SunEvent
+from edge.runtime.sun import Position, sun_times
 from edge.runtime.times import NS_PER_S
 
 _DAY: Final = timedelta(days=1)
@@ -45,7 +45,7 @@ class Moment:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         return cls(cast(SunEvent, event), -offset if sign == "-" else offset)
 
-    def on(self, day: date, place: Place | None, zone: tzinfo | None = None) -> datetime:
+    def on(self, day: date, position: Position | None, zone: tzinfo | None = None) -> datetime:
         """The instant of this moment on a local day. zone: instead of the machine's.
 
         A time that the clocks skip in spring is as late after midnight as it would otherwise be.
@@ -53,19 +53,19 @@ class Moment:
         if self.event is None:
             at = datetime.combine(day, datetime.min.time()) + self.offset
             return at.replace(tzinfo=zone) if zone else at.astimezone()
-        assert place is not None, "the settings require a place for events of the sun"
-        return sun_times(place, day)[self.event] + self.offset
+        assert position is not None, "the settings require a position for events of the sun"
+        return sun_times(position, day)[self.event] + self.offset
 
 
 class Schedule:
     """Whether a time lies in one of the spans. It computes them once for each day."""
 
     def __init__(
-        self, spans: Sequence[str], place: Place | None = None, zone: tzinfo | None = None
+        self, spans: Sequence[str], position: Position | None = None, zone: tzinfo | None = None
     ) -> None:
         """spans: as `edge.config.schema.TimeSpan` allows them. zone: instead of the machine's."""
         self._spans = [_moments(span) for span in spans]
-        self._place = place
+        self._position = position
         self._zone = zone
         self._day: date | None = None
         self._bounds: list[tuple[float, float]] = []
@@ -93,12 +93,12 @@ class Schedule:
         Of two events of the sun, the later one in SUN_EVENTS is on the same day, even where the
         span is then empty: from sunrise to sunset, in a polar night.
         """
-        start, end = (moment.on(day, self._place, self._zone) for moment in (first, last))
+        start, end = (moment.on(day, self._position, self._zone) for moment in (first, last))
         if first.event and last.event:
             next_day = (first.rank, first.offset) >= (last.rank, last.offset)
         else:
             next_day = end <= start
-        return start, last.on(day + _DAY, self._place, self._zone) if next_day else end
+        return start, last.on(day + _DAY, self._position, self._zone) if next_day else end
 
 
 def _moments(span: str) -> tuple[Moment, Moment]:

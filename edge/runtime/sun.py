@@ -5,32 +5,25 @@ The library astral computes each event. It is imported at the first use, as most
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
+
+from edge.config.schema import SUN_EVENTS, SunEvent
 
 if TYPE_CHECKING:
     from astral import Observer
-
-SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
-SUN_EVENTS: Final[tuple[SunEvent, ...]] = get_args(SunEvent)  # in the order of a day
 
 _HALF_DAY: Final = timedelta(hours=12)
 # Height of the sun's centre at sunrise and sunset, with refraction; and at civil dawn and dusk.
 _LIMITS_DEG: Final = {"sunrise": -0.833, "sunset": -0.833, "dawn": -6.0, "dusk": -6.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A point on the Earth, in degrees: north and east are positive."""
-
-    latitude_deg: float
-    longitude_deg: float
+Position = tuple[float, float]  # degrees north of the equator, degrees east of Greenwich
 
 
 @lru_cache(maxsize=16)  # the days around the present one
-def sun_times(place: Place, day: date) -> dict[SunEvent, datetime]:
+def sun_times(position: Position, day: date) -> dict[SunEvent, datetime]:
     """The sun's events around the noon of a calendar day, in UTC.
 
     They follow each other in the order of SUN_EVENTS, within 12 h of the sun's noon. An event that
@@ -40,9 +33,9 @@ def sun_times(place: Place, day: date) -> dict[SunEvent, datetime]:
     """
     from astral import Observer, sun
 
-    observer = Observer(place.latitude_deg, place.longitude_deg)
+    observer = Observer(*position)
     clock_noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    expected = clock_noon - timedelta(hours=place.longitude_deg / 15)
+    expected = clock_noon - timedelta(hours=position[1] / 15)
     noons = [sun.noon(observer, one) for one in _days_around(expected)]
     noon = min(noons, key=lambda at: abs(at - expected))
     return {name: _near(noon, name, observer) for name in SUN_EVENTS}

@@ -134,7 +134,9 @@ class Pipeline:
             main_size,
             detector.groups,
         )
-        self._triggers = Triggers(settings.triggers, settings.zones, main_size, last_events_ns)
+        self._triggers = Triggers(
+            settings.triggers, settings.zones, main_size, last_events_ns, settings.site.position
+        )
         self._canvas: CanvasView | None = None
 
     @property

@@ -17,9 +17,11 @@ from edge.config.schema.base import (
     MAX_TOTAL_CORNERS,
     MOMENT,
     NO_LINE,
+    SUN_EVENTS,
     Name,
     Problem,
     Section,
+    SunEvent,
     about,
     section_of_list,
 )
@@ -29,6 +31,7 @@ from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
 from edge.config.schema.source import SourceSettings
+from edge.config.schema.timelapse import Timelapse
 from edge.config.schema.vision import (
     ModelSettings,
     MotionSettings,
@@ -45,6 +48,7 @@ __all__ = [
     "MAX_TOTAL_CORNERS",
     "MOMENT",
     "NO_LINE",
+    "SUN_EVENTS",
     "BusSettings",
     "CaptureSettings",
     "GovernorSettings",
@@ -60,6 +64,8 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "SourceSettings",
+    "SunEvent",
+    "Timelapse",
     "TrackerSettings",
     "TriggerRule",
     "UploadSettings",
@@ -80,6 +86,7 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    timelapse: tuple[Timelapse, ...] = ()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
@@ -91,8 +98,9 @@ class Settings(Section, frozen=True):
 
     @property
     def captures_clips(self) -> bool:
-        """Whether a trigger or the GPIO line may ask for a clip, so that video must be kept."""
+        """Whether anything may ask for a clip, so that video must be kept."""
         captures = [rule.actions for rule in self.triggers]
+        captures += [series.actions for series in self.timelapse]
         if self.hooks.input_gpio != NO_LINE:
             captures.append(self.hooks.input_captures)
         return any("clip" in names for names in captures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -26,10 +26,13 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_S)]
 Looks = Annotated[int, Meta(ge=1, le=MAX_LOOKS)]
 Bytes = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
+SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
+SUN_EVENTS: Final[tuple[SunEvent, ...]] = get_args(SunEvent)  # in the order of a day
 # A time of the day, as `edge.runtime.schedule` reads it: by the clock, or by the sun.
 MOMENT: Final = (
     r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-    r"|(?:dawn|sunrise|noon|sunset|dusk)(?:[+-](?:[0-9]{1,2}h(?:[0-9]{1,2}m)?|[0-9]{1,3}m))?)"
+    rf"|(?:{'|'.join(SUN_EVENTS)})"
+    r"(?:[+-](?:[0-9]{1,2}h(?:[0-9]{1,2}m)?|[0-9]{1,3}m))?)"
 )
 MomentText = Annotated[
     str, Meta(pattern=rf"\A{MOMENT}\Z", title="HH:MM, or dawn, sunset+30m and the like")
