@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge.config.schema import Settings
+from edge.config.schema import MOTION_LABEL, Settings
 from edge.config.words import suggestion
 from edge.errors import ConfigError
 from edge.vision.clock import StageClock, untimed
@@ -49,7 +49,7 @@ def check_labels(
     settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
 ) -> list[str]:
     """One sentence for each label of a rule that is neither a label nor a group of the model."""
-    known = [*labels, *sorted({*groups} - {""})]
+    known = [*labels, *sorted({*groups} - {""}), MOTION_LABEL]
     return [
         f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)

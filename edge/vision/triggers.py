@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edge.config.schema import TriggerRule, Zone
+from edge.config.schema import MOTION_LABEL, TriggerRule, Zone
 from edge.runtime.schedule import Schedule
 from edge.runtime.sun import Position
 from edge.runtime.times import NS_PER_S
@@ -89,7 +89,7 @@ class Triggers:
         self.replace(self._rules, self._shares)
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
-        """Events of a frame with an invocation; schedules are in local time.
+        """Events of a frame with a look at a track; schedules are in local time.
 
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
@@ -139,7 +139,9 @@ class Triggers:
         """The looks that meet the rule, if there are enough and one is of this frame."""
         if rule.once_per_track and _object_of(track) in self._triggered[rule.name]:
             return None
-        if rule.labels and not {track.label, track.group} & set(rule.labels):
+        if not _is_of(track, rule.labels):
+            return None
+        if timestamp_ns - track.first_ns < rule.min_duration_s * NS_PER_S:
             return None
         if rule.moving_only and not track.has_moved:
             return None
@@ -187,6 +189,13 @@ def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Po
 def _object_of(track: Track) -> tuple[int, int]:
     """Identifies an object: a track that another object takes over may trigger again."""
     return track.id, track.takeovers
+
+
+def _is_of(track: Track, labels: Sequence[str]) -> bool:
+    """Whether the labels or groups of a rule, empty for any label of the model, hold the track."""
+    if labels:
+        return bool({track.label, track.group} & set(labels))
+    return track.label != MOTION_LABEL
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:
