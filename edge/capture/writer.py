@@ -17,6 +17,7 @@ from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, iso_time
 from edge.capture.still import encode_jpeg
 from edge.capture.storage import StorageGuard
+from edge.capture.tally import TallyFile
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
@@ -55,6 +56,7 @@ class CaptureWriter:
         on_failure: OnFailure,
     ) -> None:
         self.guard = StorageGuard(settings)
+        self.tally = TallyFile(Path(settings.directory), settings.min_free_bytes)
         self._root = Path(settings.directory)
         self._jpeg_quality = settings.jpeg_quality
         self._model = model

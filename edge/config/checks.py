@@ -22,6 +22,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _repeated_names([zone.name for zone in settings.zones], "zones")
     yield from _repeated_names([rule.name for rule in settings.triggers], "triggers")
     yield from _repeated_names([series.name for series in settings.timelapse], "timelapse")
+    yield from _repeated_names([line.name for line in settings.lines], "lines")
     yield from _names_of_rules(settings)
     yield from _missing_position(settings)
     yield from _shared_line(settings)

@@ -11,7 +11,7 @@ from edge.capture.recorder import Recorder
 from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings
 from edge.daemon.acquisition import Acquisition
-from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
+from edge.daemon.analysis import AnalysisThread, Reporter
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
 from edge.daemon.daemon import Daemon
 from edge.daemon.governor import Governor
@@ -23,6 +23,8 @@ from edge.daemon.progress import Progress
 from edge.daemon.recovery import SourceRecovery
 from edge.daemon.stalls import StallCheck, Watched
 from edge.daemon.supervisor import Supervisor
+from edge.daemon.tallies import Tallies
+from edge.daemon.timed_detector import TimedDetector
 from edge.hooks.hooks import Hooks
 from edge.runtime.weak import weakly
 from edge.sources import open_source
@@ -147,10 +149,11 @@ def _analysis(
     remote: Remote,
 ) -> AnalysisThread:
     settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
+    tallies = Tallies(settings, remote.boot_id, outlet, recorder)
     return AnalysisThread(
         acquisition,
         partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
-        Reporter(settings, labels, outlet, hooks, recorder, shared.progress),
+        Reporter(settings, labels, outlet, hooks, recorder, shared.progress, tallies),
         remote,
         picture_s=settings.health.picture_s,
         frozen_s=settings.health.frozen_s,

@@ -27,6 +27,7 @@ from edge.config.schema.base import (
     section_of_list,
 )
 from edge.config.schema.capture import CaptureSettings, UploadSettings
+from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import TriggerRule, Zone
@@ -56,6 +57,7 @@ __all__ = [
     "GovernorSettings",
     "HealthSettings",
     "HookSettings",
+    "Line",
     "ModelSettings",
     "MotionSettings",
     "MqttSettings",
@@ -88,6 +90,7 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    lines: tuple[Line, ...] = ()
     timelapse: tuple[Timelapse, ...] = ()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
