@@ -41,6 +41,7 @@ __all__ = [
     "Cell",
     "Command",
     "Count",
+    "Crossing",
     "DetectedObject",
     "Detection",
     "DoneReply",
@@ -62,6 +63,7 @@ __all__ = [
     "SnapshotReply",
     "StatusCommand",
     "StatusReply",
+    "Stay",
     "Track",
     "Trigger",
     "decode",
@@ -231,6 +233,46 @@ class Capture(Message, frozen=True, kw_only=True, tag="capture"):
         return (self.rule,)
 
 
+class Crossing(Message, frozen=True, kw_only=True, tag="count"):
+    """An object went across a line.
+
+    direction: `in` is from the left of the line to its right, seen from its start.
+    group: of the label, for example animal; empty if it has none.
+    today_in, today_out: crossings of this line since local midnight, this one included.
+    """
+
+    kind: ClassVar[str] = "count"
+    line: str
+    direction: Literal["in", "out"]
+    track_id: int
+    label: str
+    today_in: Count
+    today_out: Count
+    group: str = ""
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        return (self.line,)
+
+
+class Stay(Message, frozen=True, kw_only=True, tag="stay"):
+    """An object was in a zone for this time, and has left it or is gone.
+
+    group: of the label, for example animal; empty if it has none.
+    """
+
+    kind: ClassVar[str] = "stay"
+    zone: str
+    track_id: int
+    label: str
+    duration_s: float
+    group: str = ""
+
+    @property
+    def topic_parts(self) -> tuple[str, ...]:
+        return (self.zone,)
+
+
 class Health(Message, frozen=True, kw_only=True, tag="health"):
     """The daemon's state, published at a fixed interval.
 
@@ -274,9 +316,11 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     power: tuple[str, ...] = ()
 
 
-AnyMessage = Detection | Track | Trigger | Capture | Health
+AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Health
 M = TypeVar("M", bound=AnyMessage)
-KINDS: tuple[type[AnyMessage], ...] = (Detection, Track, Trigger, Capture, Health)
+KINDS: tuple[type[AnyMessage], ...] = (
+    Detection, Track, Trigger, Capture, Crossing, Stay, Health,
+)  # fmt: skip
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,

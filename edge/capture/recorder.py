@@ -17,6 +17,7 @@ from edge.capture.intake import FRAME_WEIGHT, FrameIntake
 from edge.capture.origin import UNKNOWN, Origin
 from edge.capture.pending import PendingCaptures
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
+from edge.capture.tally import TallyRow
 from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
@@ -114,6 +115,11 @@ class Recorder:
             self._refuse(request, "recording has stopped")
             return False
         return True
+
+    def tally(self, camera: str, wall_ns: int, row: TallyRow) -> None:
+        """Adds a row to the table of a day. Never blocks; a failure is reported."""
+        job = partial(self._writer.tally.append, camera, wall_ns, row)
+        self._writing.submit(partial(self._attempt, job))
 
     @property
     def trouble(self) -> str:

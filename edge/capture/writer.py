@@ -20,6 +20,7 @@ from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, iso_time, utc_time
 from edge.capture.still import encode_jpeg, metadata
 from edge.capture.storage import StorageGuard
+from edge.capture.tally import TallyFile
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
@@ -58,6 +59,7 @@ class CaptureWriter:
         on_failure: OnFailure,
     ) -> None:
         self.guard = StorageGuard(settings)
+        self.tally = TallyFile(Path(settings.directory), settings.min_free_bytes)
         self._root = Path(settings.directory)
         self._settings = settings
         self._origin = origin

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from edge.config.schema import MAX_TOTAL_CORNERS, NO_LINE, Problem, Section, Settings
+from edge.config.schema import MAX_TOTAL_CORNERS, NO_LINE, SUN_EVENTS, Problem, Section, Settings
 from edge.config.words import suggestion
 
 
@@ -21,6 +21,10 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _missing_zones(settings)
     yield from _repeated_names([zone.name for zone in settings.zones], "zones")
     yield from _repeated_names([rule.name for rule in settings.triggers], "triggers")
+    yield from _repeated_names([series.name for series in settings.timelapse], "timelapse")
+    yield from _repeated_names([line.name for line in settings.lines], "lines")
+    yield from _names_of_rules(settings)
+    yield from _missing_position(settings)
     yield from _shared_line(settings)
     yield from _too_many_corners(settings)
 
@@ -47,6 +51,31 @@ def _repeated_names(names: Sequence[str], section: str) -> Iterator[Problem]:
     for index, name in enumerate(names):
         if name in names[:index]:
             yield f"{section}[{index}].name", f"the name {name!r} is used twice; choose another"
+
+
+def _names_of_rules(settings: Settings) -> Iterator[Problem]:
+    """A series has the place of a rule in names of files and topics."""
+    rules = [rule.name for rule in settings.triggers]
+    for index, series in enumerate(settings.timelapse):
+        if series.name in rules:
+            yield f"timelapse[{index}].name", f"a trigger is named {series.name!r}; choose another"
+
+
+def _missing_position(settings: Settings) -> Iterator[Problem]:
+    """Times by the sun need a place."""
+    if settings.site.position:
+        return
+    times = {f"triggers[{n}].schedule": rule.schedule for n, rule in enumerate(settings.triggers)}
+    for index, series in enumerate(settings.timelapse):
+        times[f"timelapse[{index}].at"] = series.at
+        times[f"timelapse[{index}].schedule"] = series.schedule
+    for key, texts in times.items():
+        if by_sun := [text for text in texts if any(event in text for event in SUN_EVENTS)]:
+            yield (
+                key,
+                f"{by_sun[0]!r} needs the position of the camera; add latitude and longitude to "
+                "[site]",
+            )
 
 
 def _shared_line(settings: Settings) -> Iterator[Problem]:

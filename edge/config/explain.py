@@ -25,6 +25,9 @@ EXAMPLES = {  # for keys that have no default
     "zones[].name": '"path"',
     "zones[].polygon": "[[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]",
     "triggers[].name": '"person"',
+    "lines[].name": '"gate"',
+    "lines[].points": "[[0.5, 0.0], [0.5, 1.0]]",
+    "timelapse[].name": '"daily"',
 }
 
 

@@ -47,19 +47,21 @@ class Acquisition:
         recorder: Recorder,
         progress: Progress,
         frame_rate_share: Callable[[], float],
+        timelapse: Callable[[Frame], None],
         *,
         wait: bool,
     ) -> None:
         """frame_rate_share: returns the share of the frames to analyse, which the governor sets.
 
+        timelapse: requests the captures that are due at each frame.
         wait: for a recording, wait for analysis and recorder instead of dropping frames.
         """
         self._source = source
         self._recorder = recorder
         self._progress = progress
-        self._frame_rate_share = frame_rate_share
+        self._timelapse = timelapse
         self._wait = wait
-        self._gate = FrameGate()
+        self._gate = FrameGate(frame_rate_share)
         self._opened = threading.Event()
         self._sizes = SizeWatch((0, 0), (0, 0))
         self._opening = Stage()
@@ -153,9 +155,10 @@ class Acquisition:
         self._progress.received += 1
         if self._sizes.changed(frame):
             self._follow()
-        passes = self._gate.passes(self._frame_rate_share())
+        passes = self._gate.passes()
         if passes or frame.packets:  # encoded video is useless if packets are missing
             self._recorder.offer(frame, wait=self._wait)
+            self._timelapse(frame)
         if passes:
             self.mailbox.put(Received(frame, received_ns), wait=self._wait)
 

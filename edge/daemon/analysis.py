@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-
 from edge.capture.recorder import Recorder
 from edge.config.schema import Settings
 from edge.daemon import publish
@@ -19,39 +16,16 @@ from edge.daemon.outlet import Outlet
 from edge.daemon.pictures import Size, thumbnail
 from edge.daemon.progress import Progress
 from edge.daemon.sight import sight
+from edge.daemon.tallies import Tallies
 from edge.hooks.hooks import Hooks
 from edge.messages import Sight
 from edge.runtime.service_thread import ServiceThread
-from edge.runtime.stage import Stage
 from edge.runtime.times import NS_PER_MS
-from edge.vision.detector import Detector
 from edge.vision.picture_check import PictureCheck, PictureState
 from edge.vision.pipeline import Analysis, Pipeline
 from edge.vision.sizes import SizeWatch
 from edge.vision.triggers import TriggerEvent
-from edge.vision.types import Detections, SourceInfo
-
-
-class TimedDetector:
-    """A detector that counts and times its invocations. invocation: busy during one."""
-
-    def __init__(self, detector: Detector, progress: Progress) -> None:
-        self._detector = detector
-        self._progress = progress
-        self.invocation = Stage()
-        self.labels = detector.labels
-        self.min_score = detector.min_score
-        self.groups = detector.groups
-        self.input_size = detector.input_size
-
-    def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
-        """As `Detector.detect`."""
-        start_ns = time.monotonic_ns()
-        with self.invocation.work():
-            detections = self._detector.detect(canvas, min_score)
-        self._progress.invoked_ns += time.monotonic_ns() - start_ns
-        self._progress.invocations += 1
-        return detections
+from edge.vision.types import SourceInfo
 
 
 class Reporter:
@@ -65,8 +39,10 @@ class Reporter:
         hooks: Hooks,
         recorder: Recorder,
         progress: Progress,
+        tallies: Tallies,
     ) -> None:
         self._settings = settings
+        self._tallies = tallies
         self._labels = labels
         self._outlet = outlet
         self._hooks = hooks
@@ -86,9 +62,18 @@ class Reporter:
             self._outlet.about_frame(change, analysis.frame)
         for event in analysis.events:
             self._report_event(event, analysis, received_ns, size)
+        self._tallies(analysis, size)
         self._progress.tracks = len(analysis.tracks)
         self._progress.blobs = len(analysis.motion.blobs_xyxy)
         self._progress.changed = analysis.motion.changed
+
+    def apply(self, settings: Settings) -> None:
+        """Counts at other lines and zones from the next frame on."""
+        self._tallies.apply(settings)
+
+    def end(self) -> None:
+        """Reports what is still open after the last frame."""
+        self._tallies.end()
 
     def count_frame(self) -> None:
         """Counts a frame that was analysed, or skipped during a pause."""
@@ -112,6 +97,7 @@ class Reporter:
             jpeg = thumbnail(event.frame, event.best.box_xyxy)
         message = publish.trigger(event, event_id, size, latency_ms)
         self._hooks(event.rule, self._outlet.about_frame(message, frame, jpeg))
+        self._tallies.trigger(event, frame)
         if event.rule.actions:
             camera = self._settings.camera
             self._recorder.trigger(
@@ -162,6 +148,7 @@ class AnalysisThread:
         newest = self._newest  # read once: another thread may replace it
         if newest is not None and newest is not pipeline.settings:
             pipeline.apply(newest)
+            self._reporter.apply(newest)
 
     def _run(self) -> None:
         try:
@@ -178,6 +165,7 @@ class AnalysisThread:
                         check = self._picture_check(info)  # sharpness depends on the size
                     self.picture = check(frame.luma, frame.timestamp_ns)
                     self._analyse(received, pipeline, sizes.main_size)
+            self._reporter.end()
         finally:
             self._mailbox.close()
 

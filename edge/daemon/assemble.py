@@ -9,9 +9,10 @@ from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.origin import Origin
 from edge.capture.recorder import Recorder
+from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings
 from edge.daemon.acquisition import Acquisition
-from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
+from edge.daemon.analysis import AnalysisThread, Reporter
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
 from edge.daemon.daemon import Daemon
 from edge.daemon.governor import Governor
@@ -23,6 +24,8 @@ from edge.daemon.progress import Progress
 from edge.daemon.recovery import SourceRecovery
 from edge.daemon.stalls import StallCheck, Watched
 from edge.daemon.supervisor import Supervisor
+from edge.daemon.tallies import Tallies
+from edge.daemon.timed_detector import TimedDetector
 from edge.hooks.hooks import Hooks
 from edge.runtime.machine import board
 from edge.runtime.weak import weakly
@@ -125,6 +128,11 @@ def _hooks(shared: _Shared, remote: Remote) -> Hooks:
     return Hooks(settings, capture, shared.problems.report)
 
 
+def _timelapse(settings: Settings, recorder: Recorder) -> TimelapseRequests:
+    position = settings.site.position
+    return TimelapseRequests(settings.timelapse, settings.camera, recorder.trigger, position)
+
+
 def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisition:
     governor = shared.governor
     acquisition = Acquisition(
@@ -132,6 +140,7 @@ def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisi
         recorder,
         shared.progress,
         lambda: governor.level.frame_rate,
+        _timelapse(shared.settings, recorder),
         wait=shared.settings.source.fast,
     )
     if isinstance(source, Reconnecting):
@@ -148,10 +157,11 @@ def _analysis(
     remote: Remote,
 ) -> AnalysisThread:
     settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
+    tallies = Tallies(settings, remote.boot_id, outlet, recorder)
     return AnalysisThread(
         acquisition,
         partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
-        Reporter(settings, labels, outlet, hooks, recorder, shared.progress),
+        Reporter(settings, labels, outlet, hooks, recorder, shared.progress, tallies),
         remote,
         picture_s=settings.health.picture_s,
         frozen_s=settings.health.frozen_s,

@@ -54,7 +54,7 @@ class Remote:
         """
         self.health: Health | None = None
         self._settings = settings
-        self._boot_id = boot_id
+        self.boot_id = boot_id
         self._capture = capture
         self._reload = reload
         self._paused_until_s = 0.0
@@ -76,7 +76,7 @@ class Remote:
     def status(self) -> StatusReply:
         return StatusReply(
             camera=self._settings.camera,
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
             paused=self.paused,
             health=self.health,
         )

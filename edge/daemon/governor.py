@@ -9,6 +9,7 @@ that it changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.config.schema import GovernorSettings
@@ -79,13 +80,15 @@ class Governor:
 class FrameGate:
     """Lets a share of the frames through, evenly; the others are counted in `skipped`."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Callable[[], float]) -> None:
+        """share: returns the present share, in 0..1."""
         self.skipped = 0
+        self._share = share
         self._credit = 0.0
 
-    def passes(self, share: float) -> bool:
-        """Whether a frame passes; called once for each frame. share: in 0..1."""
-        self._credit += share
+    def passes(self) -> bool:
+        """Whether a frame passes; called once for each frame."""
+        self._credit += self._share()
         if self._credit < 1:
             self.skipped += 1
             return False

@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from edge.client import Event, Subscriber
-from edge.messages import AnyMessage, Capture, Detection, Health, Track, Trigger
+from edge.messages import AnyMessage, Capture, Crossing, Detection, Health, Stay, Track, Trigger
 from edge.runtime.printable import printable
 
 
@@ -76,6 +76,13 @@ def _styled(message: AnyMessage) -> tuple[str, str]:
         case Capture():
             length = f", {message.duration_s:.1f} s" if message.duration_s else ""
             return "cyan", f"capture   {message.path} ({message.size_bytes / 1e6:.2f} MB{length})"
+        case Crossing():
+            track = f"{message.label} #{message.track_id}"
+            today = f"today {message.today_in} in, {message.today_out} out"
+            return "bold", f"count     {message.line}: {track} {message.direction}, {today}"
+        case Stay():
+            track = f"{message.label} #{message.track_id}"
+            return "", f"stay      {message.zone}: {track} for {message.duration_s:.1f} s"
         case Health():
             rate = f"{message.fps:.1f} fps, {message.invocations_per_s:.1f} invocations/s"
             return "dim", f"health    {message.state}, {rate}, {message.tracks} tracks"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge.config.schema import Settings
+from edge.config.schema import MOTION_LABEL, Settings
 from edge.config.words import suggestion
 from edge.errors import ConfigError
 from edge.vision.clock import StageClock, untimed
@@ -48,12 +48,14 @@ def _require_labels(settings: Settings, detector: DetectorLike) -> None:
 def check_labels(
     settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
 ) -> list[str]:
-    """One sentence for each label of a rule that is neither a label nor a group of the model."""
-    known = [*labels, *sorted({*groups} - {""})]
+    """One sentence for each label of a rule or line that the model has not, nor as a group."""
+    known = [*labels, *sorted({*groups} - {""}), MOTION_LABEL]
+    named = [(f"triggers[{n}]", rule.labels) for n, rule in enumerate(settings.triggers)]
+    named += [(f"lines[{n}]", line.labels) for n, line in enumerate(settings.lines)]
     return [
-        f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
+        f"{section}.labels: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)
-        for index, rule in enumerate(settings.triggers)
-        for label in rule.labels
+        for section, labels_ in named
+        for label in labels_
         if label not in known
     ]

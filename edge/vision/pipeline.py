@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import Settings
+from edge.config.schema import MOTION_LABEL, Settings
 from edge.vision.clock import StageClock, untimed
 from edge.vision.colours import histograms
 from edge.vision.flow import Flow
 from edge.vision.geometry import Boxes, covered
 from edge.vision.motion import Motion, MotionDetector
+from edge.vision.motion_tracker import MotionTracker
 from edge.vision.regions import Layout, Packer, combine, merge, unpack
 from edge.vision.scheduler import MotionOutcome, Plan, Reason, Scheduler, Subject
 from edge.vision.sizes import SizeWatch
@@ -134,7 +135,10 @@ class Pipeline:
             main_size,
             detector.groups,
         )
-        self._triggers = Triggers(settings.triggers, settings.zones, main_size, last_events_ns)
+        self._triggers = Triggers(
+            settings.triggers, settings.zones, main_size, last_events_ns, settings.site.position
+        )
+        self._motion_tracker = MotionTracker()
         self._canvas: CanvasView | None = None
 
     @property
@@ -167,12 +171,11 @@ class Pipeline:
         plan = self._plan(frame, motion, tracks, budget_share)
         invocations = self._invoke_all(frame, plan)
         detections, track_ids = _NO_DETECTIONS, _NO_IDS
-        events: tuple[TriggerEvent, ...] = ()
         if invocations.layouts:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
-            with self._clock("triggers"):
-                events = self._triggers(tracks, frame)
+        events = self._events(frame, motion, tracks, looked=bool(invocations.layouts))
+        if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
             self._motion.hold(self._tracker.boxes_xyxy)
@@ -200,6 +203,7 @@ class Pipeline:
         self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
         self._tracker.begin_scene(main_size)
         self._triggers.begin_scene(main_size)
+        self._motion_tracker.begin_scene()
         self._canvas = None
 
     def _find_motion(self, frame: Frame) -> Motion:
@@ -218,11 +222,7 @@ class Pipeline:
         self, frame: Frame, motion: Motion, tracks: Sequence[Track], budget_share: float
     ) -> Plan:
         with self._clock("scheduler"):
-            blobs, activity = motion.blobs_xyxy, motion.activity
-            if len(blobs):
-                blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
-                activity = np.zeros(len(blobs), np.float32)
-                np.maximum.at(activity, owner, motion.activity)
+            blobs, activity = self._joined(motion)
             return self._scheduler.plan(
                 frame.timestamp_ns,
                 blobs,
@@ -268,6 +268,31 @@ class Pipeline:
             colours = histograms(frame.main, detections.boxes_xyxy)
             ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index, colours)
         return detections, ids
+
+    def _events(
+        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...], *, looked: bool
+    ) -> tuple[TriggerEvent, ...]:
+        """The rules that are met. looked: whether tracks have looks at this frame."""
+        unexplained: tuple[Track, ...] = ()
+        if any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
+            blobs, activity = self._joined(motion)
+            unexplained = self._motion_tracker(
+                blobs, activity, tracks, frame.index, frame.timestamp_ns
+            )
+        looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
+        if not looked:
+            return ()
+        with self._clock("triggers"):
+            return self._triggers((*tracks, *unexplained), frame)
+
+    def _joined(self, motion: Motion) -> tuple[Boxes, npt.NDArray[np.float32]]:
+        """The blobs without their fragments, and the highest activity among these."""
+        if not len(motion.blobs_xyxy):
+            return motion.blobs_xyxy, motion.activity
+        blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
+        activity = np.zeros(len(blobs), np.float32)
+        np.maximum.at(activity, owner, motion.activity)
+        return blobs, activity
 
     def _learn(
         self, frame: Frame, motion: Motion, invocations: _Invocations, detections: Detections

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from edge.config.schema import TriggerRule, Zone
+from edge.config.schema import MOTION_LABEL, TriggerRule, Zone
+from edge.runtime.schedule import Schedule
+from edge.runtime.sun import Position
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Polygon, point_in_polygon
 from edge.vision.types import Frame, Look, Track
@@ -51,13 +52,16 @@ class Triggers:
         zones: Sequence[Zone],
         main_size: tuple[int, int],
         last_events_ns: dict[str, int] | None = None,
+        position: Position | None = None,
     ) -> None:
         """Raises KeyError if a rule names a zone that is not in `zones`.
 
         last_events_ns: the time of each rule's last event, for its cooldown. It is kept up to date
             here, so that the next object for the same camera can go on with it.
+        position: of the camera, for schedules by the sun.
         """
         self._main_size = main_size
+        self._position = position
         self._last_events_ns = {} if last_events_ns is None else last_events_ns
         self._triggered: dict[str, set[tuple[int, int]]] = {}
         self._frames: dict[int, Frame] = {}
@@ -75,6 +79,7 @@ class Triggers:
         self._triggered = {rule.name: self._triggered.get(rule.name, set()) for rule in rules}
         for name in self._last_events_ns.keys() - self._triggered.keys():
             del self._last_events_ns[name]
+        self._schedules = {rule.name: Schedule(rule.schedule, self._position) for rule in rules}
         self._longest_window = max((rule.of_last for rule in rules), default=1)
 
     def begin_scene(self, main_size: tuple[int, int]) -> None:
@@ -84,14 +89,14 @@ class Triggers:
         self.replace(self._rules, self._shares)
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
-        """Events of a frame with an invocation; schedules are in local time.
+        """Events of a frame with a look at a track; schedules are in local time.
 
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
         events: list[TriggerEvent] = []
         for rule in self._rules:
-            if not rule.schedule or _scheduled(rule.schedule, frame.wall_ns):
+            if frame.wall_ns in self._schedules[rule.name]:
                 events += self._events(rule, tracks, frame.timestamp_ns)
         return tuple(events)
 
@@ -134,7 +139,9 @@ class Triggers:
         """The looks that meet the rule, if there are enough and one is of this frame."""
         if rule.once_per_track and _object_of(track) in self._triggered[rule.name]:
             return None
-        if rule.labels and not {track.label, track.group} & set(rule.labels):
+        if not _is_of(track, rule.labels):
+            return None
+        if timestamp_ns - track.first_ns < rule.min_duration_s * NS_PER_S:
             return None
         if rule.moving_only and not track.has_moved:
             return None
@@ -184,17 +191,14 @@ def _object_of(track: Track) -> tuple[int, int]:
     return track.id, track.takeovers
 
 
+def _is_of(track: Track, labels: Sequence[str]) -> bool:
+    """Whether the labels or groups of a rule, empty for any label of the model, hold the track."""
+    if labels:
+        return bool({track.label, track.group} & set(labels))
+    return track.label != MOTION_LABEL
+
+
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:
     """Whether the bottom centre of the box, where the feet are, is in the zone."""
     x0, _, x1, y1 = box_xyxy
     return point_in_polygon((x0 + x1) / 2, y1, zone)
-
-
-def _scheduled(spans: Sequence[str], wall_ns: int) -> bool:
-    """Whether local time is in a span `HH:MM-HH:MM`; an earlier end is on the next day."""
-    now = datetime.fromtimestamp(wall_ns / NS_PER_S).astimezone().strftime("%H:%M")
-    for span in spans:
-        start, end = span.split("-")
-        if (start <= now < end) if start < end else (now >= start or now < end):
-            return True
-    return False

@@ -41,6 +41,8 @@ TOPICS = {
     "trigger": "trigger.cam0.visitor",
     "capture-still": "capture.cam0.visitor",
     "capture-clip": "capture.cam0.visitor",
+    "count": "count.cam0.gate",
+    "stay": "stay.cam0.pond",
     "health": "health.cam0",
     "health-degraded": "health.cam0",
     "health-repeated": "health.cam0",

@@ -43,7 +43,12 @@ def test_every_key_is_explained() -> None:
         ("source.loop", "true or false", "", "false"),
         ("zones[].polygon", "polygon of 3 to 100 [x, y] with x and y from 0 to 1", "", ""),
         ("triggers[].of_last", "whole number", "from 1 to 16", "3"),
-        ("triggers[].schedule", "list of HH:MM-HH:MM", "up to 100 entries", "[]"),
+        (
+            "triggers[].schedule",
+            "list of FROM-TO, such as 20:00-sunrise",
+            "up to 100 entries",
+            "[]",
+        ),
         ("triggers[].actions", "list of clip, still", "", '["still", "clip"]'),
         ("hooks.input_captures", "non-empty list of clip, still", "", '["still"]'),
         ("hooks.input_pull", "one of down, none, up", "", '"up"'),

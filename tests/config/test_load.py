@@ -72,7 +72,8 @@ RULE = '[[triggers]]\nname = "a"\n'
         (f"{RULE}min_height = 0.9\nmax_height = 0.1",
          "edge.toml:3: triggers[0].min_height: 0.9 exceeds max_height = 0.1"),
         (f'{RULE}schedule = ["8-9"]',
-         'edge.toml:3: triggers[0].schedule[0]: ["8-9"] found, expected a list of HH:MM-HH:MM'),
+         'edge.toml:3: triggers[0].schedule[0]: ["8-9"] found, expected a list of FROM-TO, '
+         "such as 20:00-sunrise"),
         ('[[triggers]]\nlabels = ["person"]', "edge.toml:1: triggers[0]: the key name is missing"),
         (f"{RULE}gpio = 4\n[hooks]\ninput_gpio = 4",
          "edge.toml:5: hooks.input_gpio: a trigger pulses that line"),

@@ -52,7 +52,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 
 
 def acquisition_of(source: ScriptedSource, recorder: Recorder, share: float = 1.0) -> Acquisition:
-    return Acquisition(source, recorder, Progress(), lambda: share, wait=False)
+    return Acquisition(source, recorder, Progress(), lambda: share, lambda _: None, wait=False)
 
 
 def test_the_analysis_receives_the_newest_frame_and_older_ones_are_counted(

@@ -109,8 +109,8 @@ def test_a_level_changes_by_at_most_one_and_stays_in_range(celsius: list[float])
 def test_the_gate_passes_a_share_of_the_frames_evenly_and_counts_the_others(
     share: float, count: int
 ) -> None:
-    gate = FrameGate()
-    passed = sum(gate.passes(share) for _ in range(count))
+    gate = FrameGate(lambda: share)
+    passed = sum(gate.passes() for _ in range(count))
     assert abs(passed - count * share) < 1
     assert gate.skipped == count - passed
 

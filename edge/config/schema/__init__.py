@@ -15,19 +15,25 @@ from edge.config.schema.base import (
     MAX_CORNERS,
     MAX_ROWS,
     MAX_TOTAL_CORNERS,
+    MOMENT,
+    MOTION_LABEL,
     NO_LINE,
+    SUN_EVENTS,
     Name,
     Problem,
     Section,
+    SunEvent,
     about,
     section_of_list,
 )
 from edge.config.schema.capture import CaptureSettings, UploadSettings
+from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
 from edge.config.schema.source import SourceSettings
+from edge.config.schema.timelapse import Timelapse
 from edge.config.schema.vision import (
     ModelSettings,
     MotionSettings,
@@ -42,12 +48,16 @@ __all__ = [
     "MAX_CORNERS",
     "MAX_ROWS",
     "MAX_TOTAL_CORNERS",
+    "MOMENT",
+    "MOTION_LABEL",
     "NO_LINE",
+    "SUN_EVENTS",
     "BusSettings",
     "CaptureSettings",
     "GovernorSettings",
     "HealthSettings",
     "HookSettings",
+    "Line",
     "ModelSettings",
     "MotionSettings",
     "MqttSettings",
@@ -58,6 +68,8 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "SourceSettings",
+    "SunEvent",
+    "Timelapse",
     "TrackerSettings",
     "TriggerRule",
     "UploadSettings",
@@ -78,6 +90,8 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    lines: tuple[Line, ...] = ()
+    timelapse: tuple[Timelapse, ...] = ()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
@@ -89,8 +103,9 @@ class Settings(Section, frozen=True):
 
     @property
     def captures_clips(self) -> bool:
-        """Whether a trigger or the GPIO line may ask for a clip, so that video must be kept."""
+        """Whether anything may ask for a clip, so that video must be kept."""
         captures = [rule.actions for rule in self.triggers]
+        captures += [series.actions for series in self.timelapse]
         if self.hooks.input_gpio != NO_LINE:
             captures.append(self.hooks.input_captures)
         return any("clip" in names for names in captures)

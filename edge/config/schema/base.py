@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
 LOOKS_KEPT: Final = 16  # of a track: the longest `of_last`; 4 s at the default relook_s
+MOTION_LABEL: Final = "motion"  # of what moves and has no label of the model
 NO_LINE: Final = -1  # a GPIO line that is not used
 
 # Bounds that no real camera reaches. They keep memory and time per frame small for any file.
@@ -26,9 +27,18 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_S)]
 Looks = Annotated[int, Meta(ge=1, le=MAX_LOOKS)]
 Bytes = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
-TimeSpan = Annotated[
-    str, Meta(pattern=r"\A([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+SunEvent = Literal["dawn", "sunrise", "noon", "sunset", "dusk"]
+SUN_EVENTS: Final[tuple[SunEvent, ...]] = get_args(SunEvent)  # in the order of a day
+# A time of the day, as `edge.runtime.schedule` reads it: by the clock, or by the sun.
+MOMENT: Final = (
+    r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+    rf"|(?:{'|'.join(SUN_EVENTS)})"
+    r"(?:[+-](?:[0-9]{1,2}h(?:[0-9]{1,2}m)?|[0-9]{1,3}m))?)"
+)
+MomentText = Annotated[
+    str, Meta(pattern=rf"\A{MOMENT}\Z", title="HH:MM, or dawn, sunset+30m and the like")
 ]
+TimeSpan = Annotated[str, Meta(pattern=rf"\A{MOMENT}\s*-\s*{MOMENT}\Z")]
 AnchorSide = Annotated[float, Meta(gt=0, le=100)]
 GpioLine = Annotated[int, Meta(ge=NO_LINE, le=63)]
 Name = Annotated[

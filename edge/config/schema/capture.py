@@ -69,6 +69,10 @@ class CaptureSettings(Section, frozen=True):
         about("delete captures by age only after `edge upload`, and uploaded ones first for space"),
     ] = False
 
+    tables: Annotated[bool, about("keep a table of triggers, crossings and stays for each day")] = (
+        True
+    )
+
     def problems(self) -> Iterator[Problem]:
         yield from self._problems_of_names()
         rolls_s = self.pre_roll_s + self.post_roll_s

@@ -45,7 +45,9 @@ class TriggerRule(Section, frozen=True):
     labels: Annotated[
         tuple[str, ...],
         Meta(max_length=1000),
-        about("labels of the model, or groups of them such as animal and vehicle; empty = any"),
+        about(
+            "labels, groups (animal, vehicle), or motion for objects without one; empty = any label"
+        ),
     ] = ()
     min_score: Annotated[Share, about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
@@ -67,6 +69,11 @@ class TriggerRule(Section, frozen=True):
     max_height: Annotated[Share, about("largest height of the box, as a share of the picture")] = (
         1.0
     )
+    min_duration_s: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        about("time for which an object must have been in the picture"),
+    ] = 0.0
     moving_only: Annotated[bool, about("ignore tracks that have not moved yet")] = False
     cooldown_s: Annotated[Seconds, about("minimum time between two events of this rule")] = 10.0
     once_per_track: Annotated[bool, about("a track triggers this rule only once")] = True
@@ -74,8 +81,8 @@ class TriggerRule(Section, frozen=True):
         tuple[TimeSpan, ...],
         Meta(max_length=100),
         about(
-            "local times at which the rule is active, also across midnight; empty = always",
-            title="list of HH:MM-HH:MM",
+            "when the rule is active, also past midnight: sunset-30m - sunrise+1h; empty = always",
+            title="list of FROM-TO, such as 20:00-sunrise",
         ),
     ] = ()
     actions: Annotated[
