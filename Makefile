@@ -8,7 +8,7 @@ TEST_JOBS ?= 3
 
 .PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb release \
   test-systemd \
-  test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas clean
+  test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas docs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -93,6 +93,10 @@ lock: $(VENV)/ready ## Resolve the dependencies again for all supported Pythons 
 
 schemas: $(VENV)/ready ## Write derived files: schemas, default configuration, key reference, drawing of the rooms
 	$(BIN)/python -m scripts.generate
+
+docs: $(VENV)/ready ## Write the documentation as a site to dist/site, and fail at a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "dist/site/index.html"
 
 clean: ## Remove environments and caches
 	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import edge.cli
 import mobiledet.cli
+from edge.config.load import load, loads
 from scripts.imports import rooms, rooms_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +43,15 @@ PROGRAMS = {
     "edge-train": set(mobiledet.cli.COMMANDS),
     "make": set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)),
 }
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMPLETE = ["docs/quickstart.md", *(page for page in PAGES if page.startswith("docs/recipes/"))]
+# What a browser would load from another server.
+LOADED = re.compile(
+    r"""<(?:script|img|iframe)[^>]*src=["']?(?:https?:)?//|@import|url\(["']?(?:https?:)?//"""
+    r"""|<link[^>]*stylesheet[^>]*href=["']?(?:https?:)?//"""
+)
+# Facts for `edge export`, which are no configuration.
+OTHER_TOML = {"docs/export.md"}
 # The history names files that have moved since.
 NAMES_OLD_FILES = {"CHANGELOG.md"}
 
@@ -104,6 +117,11 @@ def exists(span: str) -> bool:
     return module.is_file() and re.search(rf"\b{parts[-1]}\b", module.read_text()) is not None
 
 
+def blocks(page: str) -> list[str]:
+    """The TOML blocks of a page."""
+    return TOML.findall(text_of(page))
+
+
 def test_there_are_pages_and_the_patterns_find_something() -> None:
     assert {"README.md", "docs/bus.md", "docs/design/architecture.md"} <= set(PAGES)
     files = {span for page in PAGES for span in spans(page) if FILE.fullmatch(span)}
@@ -134,6 +152,61 @@ def test_files_and_modules_named_in_a_page_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_named_in_a_page_exist(page: str) -> None:
     assert [call for call in commands(page) if call[1] not in PROGRAMS[call[0]]] == []
+
+
+@pytest.mark.parametrize("page", sorted({page for page in PAGES if blocks(page)} - OTHER_TOML))
+def test_configurations_in_a_page_are_valid(page: str) -> None:
+    for block in blocks(page):
+        # A block may show a rule that names a zone of another block.
+        loads(re.sub(r"(?m)^zones = .*\n", "", block) if page not in COMPLETE else block)
+
+
+@pytest.mark.parametrize("page", COMPLETE)
+def test_check_config_accepts_each_recipe(page: str, tmp_path: Path) -> None:
+    assert blocks(page)
+    for number, block in enumerate(blocks(page)):
+        file = tmp_path / f"cam{number}.toml"
+        file.write_text(block)
+        done = CliRunner().invoke(edge.cli.commands, ["check-config", str(file)])
+        assert done.exit_code == 0, done.output + str(done.exception)
+
+
+def test_the_files_of_the_fleet_make_one_configuration(tmp_path: Path) -> None:
+    fleet, rules, own = blocks("docs/recipes/fifty-pis.md")
+    (tmp_path / "edge.d").mkdir()
+    (tmp_path / "edge.d/10-fleet.toml").write_text(fleet)
+    (tmp_path / "edge.d/20-rules.toml").write_text(rules)
+    (tmp_path / "cam0.toml").write_text(own)
+    settings = load(tmp_path / "cam0.toml")
+    assert (settings.camera, settings.mqtt.username) == ("site17", "site17")
+    assert settings.mqtt.tls
+    assert settings.capture.keep_until_uploaded
+    assert [rule.name for rule in settings.triggers] == ["animals"]
+
+
+def test_the_readme_fits_on_some_screens_and_its_pictures_are_small() -> None:
+    assert len(text_of("README.md").splitlines()) < 130
+    for picture in ("docs/view.jpg", "docs/capture.jpg"):
+        assert f"]({picture})" in text_of("README.md")
+        assert 10_000 < (ROOT / picture).stat().st_size < 200_000
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("material") is None,
+    reason="NO MKDOCS: pip install 'edge-trigger[docs]'; the site was not built",
+)
+def test_the_site_has_every_page_and_asks_no_other_server(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pages = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")}
+    names = {page.removeprefix("docs/").removesuffix("md") + "html" for page in PAGES
+             if page.startswith("docs/")}  # fmt: skip
+    assert pages == {*names, "index.html", "404.html"}
+    for path in [*tmp_path.rglob("*.html"), *tmp_path.rglob("*.css")]:
+        assert not LOADED.search(path.read_text()), path
 
 
 def test_the_readme_names_every_command() -> None:

@@ -11,6 +11,7 @@ import pytest
 from edge.config.dropins import MAX_FILES, drop_ins
 from edge.config.load import load
 from edge.errors import ConfigError
+from tests.support.mosquitto import BINARY
 
 ROOT = Path(__file__).resolve().parent.parent
 PROMTOOL = shutil.which("promtool")
@@ -98,3 +99,17 @@ def test_alert_rules_are_valid_and_fire(tmp_path: Path) -> None:
                     ["test", "rules", str(ROOT / "tests/support/alerts_test.yml")]):  # fmt: skip
         done = subprocess.run([PROMTOOL, *command], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(
+    BINARY is None, reason="NO MOSQUITTO: apt-get install mosquitto; no fleet was simulated"
+)
+def test_a_small_fleet_loses_no_trigger_and_its_dead_are_noticed() -> None:
+    """`python -m tests.faults.fleet --cameras 1000` is the same with more."""
+    from tests.faults.fleet import Load, simulate
+
+    lines: list[str] = []
+    watcher = simulate(Load(12, 3, trigger_s=0.5, seconds=1.5, freeze=False), lines.append)
+    assert len(watcher.ids) > 5
+    assert [line.split(",")[0] for line in lines if "dead" in line] == ["4 dead"]
+    assert "8 cameras online again" in lines[-1]

@@ -24,7 +24,8 @@ from edge.errors import PermanentError
 from edge.runtime.files import PartFile, file_errors, make_folder, write_atomic
 from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.sources import open_source
-from edge.tools.report import Entry, Sample, render
+from edge.tools.chart import Sample, Visit
+from edge.tools.report import Entry, render
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.picture import Plane
 from edge.vision.pipeline import Analysis
@@ -45,9 +46,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class ReplaySummary:
-    """The result of a replay: one sample per frame, one entry per event."""
+    """The result of a replay: one sample per frame, one visit per track, one entry per event."""
 
     samples: list[Sample] = field(default_factory=list)
+    visits: dict[int, Visit] = field(default_factory=dict)
     events: list[Entry] = field(default_factory=list)
 
     def sentence(self) -> str:
@@ -92,20 +94,27 @@ def replay(
     finally:
         source.close()
     if report is not None:
-        html = render(settings, detector.name, summary.samples, summary.events)
+        visits = list(summary.visits.values())
+        html = render(settings, detector.name, summary.samples, visits, summary.events)
         _write(report, html.encode())
     return summary
 
 
 def _note(summary: ReplaySummary, analysis: Analysis, time_s: float) -> None:
-    confirmed = sum(track.state is not TrackState.TENTATIVE for track in analysis.tracks)
-    summary.samples.append(
-        Sample(time_s, analysis.motion.changed, len(analysis.layouts), confirmed)
-    )
+    motion = analysis.motion
+    moved = 0.0 if motion.scene_change else motion.changed
+    summary.samples.append(Sample(time_s, moved, len(analysis.layouts), motion.scene_change))
+    for track in analysis.tracks:
+        if track.state is not TrackState.TENTATIVE:
+            visit = summary.visits.setdefault(
+                track.id, Visit(track.id, track.label, time_s, time_s)
+            )
+            visit.label, visit.end_s = track.label, time_s
     for event in analysis.events:
         still = thumbnail(event.frame, event.best.box_xyxy)
+        track, best = event.track, event.best
         summary.events.append(
-            Entry(time_s, event.rule.name, event.track.label, event.best.score, event.zones, still)
+            Entry(time_s, track.id, event.rule.name, track.label, best.score, event.zones, still)
         )
 
 

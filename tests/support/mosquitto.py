@@ -49,6 +49,11 @@ class Mosquitto:
             time.sleep(0.02)
         raise AssertionError((self._folder / "log").read_text())
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def save(self) -> None:
         """Writes the sessions and their waiting messages to disk now."""
         assert self._process is not None
