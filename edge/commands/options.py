@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,11 +62,17 @@ def service_file(config: Path | None, camera: str | None, *, needed: bool = True
     return find(camera)
 
 
-def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
+def settings_of(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    *,
+    fallbacks: Mapping[str, object] | None = None,
+    **named: object,
+) -> Settings:
     """The settings of a file with the command line's overrides.
 
-    named: values of a command's other options, by key with `__` for `.`; None and False change
-    nothing. Raises ConfigError with every problem.
+    fallbacks: values in place of the defaults, by key. named: values of a command's other options,
+    by key with `__` for `.`; None and False change nothing. Raises ConfigError with every problem.
     """
     from edge.config.load import load
 
@@ -80,7 +86,7 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
     try:
-        return load(config, overrides)
+        return load(config, overrides, fallbacks)
     except ConfigError as error:
         if config is None or not isinstance(error.__cause__, PermissionError):
             raise

@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edge.bus.presence import listens
+from edge.cli import commands
 from edge.config import instances
 from edge.config.instances import find
+from edge.config.schema import Settings
 from edge.errors import BusError, ConfigError
 
 EDGE = [sys.executable, "-m", "edge.cli"]
@@ -92,15 +95,82 @@ def test_watch_reports_that_it_waits(tmp_path: Path) -> None:
     assert "no daemon listens there yet" in done.stderr
 
 
-def test_unknown_commands_and_keys_get_an_answer(tmp_path: Path) -> None:
-    done = edge(tmp_path, "wacth")
-    assert (done.returncode, "did you mean watch?" in done.stderr) == (2, True)
-    assert "cooldown_s" in edge(tmp_path, "config", "explain", "cooldown").stdout
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("wacth",), "no such command 'wacth'; did you mean watch?"),
+        (("qqqq",), "no such command 'qqqq'; edge --help lists them"),
+        (("config", "explain", "motion.flor"), "did you mean motion.floor?"),
+        (("config", "explain", "flor"), "did you mean floor?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_a_known_one(
+    arguments: tuple[str, ...], problem: str
+) -> None:
+    done = CliRunner().invoke(commands, arguments, prog_name="edge")
+    assert (done.exit_code, problem in done.output) == (2, True), done.output
 
 
-def test_check_config_names_its_file(tmp_path: Path) -> None:
-    (tmp_path / "edge.toml").touch()
-    assert edge(tmp_path, "check-config").stdout.startswith("edge.toml: ")
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [("cooldown", "triggers[].cooldown_s"), ("minimum time", "triggers[].cooldown_s"),
+     ("COOLDOWN_S", "triggers[].cooldown_s"), ("broker", "mqtt.host")],
+)  # fmt: skip
+def test_a_key_is_found_by_a_part_of_it_or_by_its_description(words: str, key: str) -> None:
+    done = CliRunner().invoke(commands, ["config", "explain", *words.split()])
+    assert key in done.output
+
+
+def test_check_config_names_the_files_that_it_read(installed: Path) -> None:
+    runner = CliRunner()
+    assert runner.invoke(commands, ["check-config"]).output.startswith(f"{installed}/cam0.toml: ")
+    (installed / "cam0.d").mkdir()
+    (installed / "cam0.d" / "site.toml").write_text("[model]\nfile = 'nothing'\n[motion\n")
+    with pytest.raises(ConfigError) as caught:
+        runner.invoke(commands, ["check-config"], standalone_mode=False, catch_exceptions=False)
+    files = f"{installed}/cam0.toml, {installed}/cam0.d/site.toml"
+    assert caught.value.problems[-1] == f"{files}: 1 problem"
+    (installed / "cam0.d" / "site.toml").write_text(
+        "[model]\nfile = 'nothing'\n[source]\nuri = 'x.mp4'\nfocus_m = 2"
+    )
+    with pytest.raises(ConfigError) as caught:
+        runner.invoke(commands, ["check-config"], standalone_mode=False, catch_exceptions=False)
+    assert len(caught.value.problems) == 3, "the source and the model, and their number"
+
+
+def test_check_config_says_that_it_read_no_file(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (installed / "cam0.toml").unlink()
+    monkeypatch.setattr("edge.config.load.SEARCHED", (Path("edge.toml"),))
+    done = CliRunner().invoke(commands, ["check-config"])
+    assert done.output == (
+        "no file was read, as there is no edge.toml; the defaults were checked: configuration is "
+        "valid\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "endpoint"),
+    [
+        ("", [], "ipc:///tmp/edge-b.ipc"),
+        ("[bus]\nendpoint = 'ipc:///tmp/edge-cam0.ipc'", [], "ipc:///tmp/edge-cam0.ipc"),
+        ("", ["--set", "bus.endpoint=ipc:///x"], "ipc:///x"),
+        ("", ["--endpoint", "ipc:///y"], "ipc:///y"),
+    ],
+    ids=["own", "explicit default", "--set", "--endpoint"],
+)
+def test_a_camera_of_the_command_line_has_an_own_endpoint_unless_one_is_set(
+    text: str, arguments: list[str], endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "edge.toml").write_text(text)
+    ran: list[Settings] = []
+    monkeypatch.setattr(
+        "edge.tools.console.run_with_console", lambda settings, *_, **__: ran.append(settings)
+    )
+    command = ["run", "-c", str(tmp_path / "edge.toml"), "--camera", "b", *arguments]
+    CliRunner().invoke(commands, command, catch_exceptions=False)
+    assert [(settings.camera, settings.bus.endpoint) for settings in ran] == [("b", endpoint)]
 
 
 def test_doctor_examines_no_built_in_defaults(tmp_path: Path) -> None:
