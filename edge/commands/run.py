@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @configured
 @click.option("--source", metavar="URI", help="picamera2:0, v4l2:/dev/video0, rtsp://…, a video …")
 @click.option("--fast", is_flag=True, help="Read files as fast as possible and skip no frame.")
-@click.option(
-    "--camera", metavar="NAME", help="Name of the camera, in topics, paths and the endpoint."
-)
+@click.option("--camera", metavar="NAME", help="Its name, in topics, paths and the endpoint.")
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
 @click.option("--capture-dir", metavar="DIR", help="Folder for captures.")
 @click.option("--endpoint", metavar="ENDPOINT", help="Address to publish events on.")
