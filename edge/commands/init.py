@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commands.options import FILE
+from edge.commands.progress import working
 
 if TYPE_CHECKING:
     from edge.config.schema import Settings
@@ -89,7 +90,8 @@ def _healthy(settings: Settings, file: Path) -> bool:
     from edge.commands.doctor import show
     from edge.tools.doctor import examine
 
-    findings = examine(settings, file=file)
+    with working("checking this machine"):
+        findings = examine(settings, file=file)
     show(findings)
     return not any(finding.state == "fail" for finding in findings)
 
