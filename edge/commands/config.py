@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, configured, settings_of
+from edge.commands.options import CONFIGURATION, configured, loaded, settings_of
 
 if TYPE_CHECKING:
     from edge.config.schema import Settings
 
 
 @click.command("check-config")
-@click.argument("file", type=FILE, required=False)
+@click.argument("file", type=CONFIGURATION, required=False)
 def check_config(file: Path | None) -> None:
     """Check the configuration FILE and list every problem in it.
 
@@ -22,7 +22,7 @@ def check_config(file: Path | None) -> None:
     code is 0 if the configuration is valid, and 2 if it has problems.
     """
     from edge.config.instances import find
-    from edge.config.load import SEARCHED, files_of, load
+    from edge.config.load import SEARCHED, files_of
     from edge.errors import ConfigError
 
     file = file or find()
@@ -30,7 +30,7 @@ def check_config(file: Path | None) -> None:
     places = " or ".join(map(str, SEARCHED))
     read = files or f"no file was read, as there is no {places}; the defaults were checked"
     try:
-        problems = _problems(file, load(file))
+        problems = _problems(file, loaded(file))
     except ConfigError as error:
         problems = error.problems
     if problems:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.commands.progress import working
 from edge.errors import ConfigError, EdgeError, ModelError
 
 if TYPE_CHECKING:
@@ -110,15 +111,16 @@ def _chosen(text: str, names: Sequence[str]) -> str:
 def _source(*, asks: bool) -> str:
     from edge.sources.connected import cameras, likely
 
+    with working("looking for cameras"):
+        proposal = likely()
+        found = cameras() if asks else []
     if not asks:
-        return likely()
-    found = cameras()
+        return proposal
     uris = [camera.uri for camera in found]
     if found:
         _choices("Cameras of this machine:", [(c.uri, c.problem or c.name) for c in found])
     else:
         click.echo("No camera was found on this machine; synthetic:people is a drawn scene.")
-    proposal = likely()
     proposal = str(uris.index(proposal) + 1) if proposal in uris else proposal
     question = "Number of a camera, or the address of a stream or file"
     return _asked(question, proposal, lambda text: _checked_source(_chosen(text, uris), found))

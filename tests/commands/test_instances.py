@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -10,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from edge.bus.presence import listens
+from edge.capture.sidecar import EventEntry, FileEntry, Sidecar
 from edge.cli import commands
 from edge.config import instances
 from edge.config.instances import find
@@ -180,3 +182,47 @@ def test_doctor_examines_no_built_in_defaults(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert '"configuration","state":"skip"' in done.stdout
     assert '"name":"source"' not in done.stdout
+
+
+def doctor(*arguments: str) -> Result:
+    return CliRunner().invoke(commands, ["doctor", *arguments])
+
+
+def test_the_exit_code_of_doctor_is_for_scripts(tmp_path: Path) -> None:
+    healthy = [
+        part
+        for value in ("source.uri=synthetic:still", f"bus.endpoint=ipc://{tmp_path}/e",
+                      f"capture.directory={tmp_path}", "capture.min_free_bytes=0")
+        for part in ("--set", value)
+    ]  # fmt: skip
+    for unwell, code in (((), 0), (("--set", "source.uri=/nowhere.mp4"), 1)):
+        done = doctor("--json", *healthy, *unwell)
+        states = {finding["name"]: finding["state"] for finding in json.loads(done.stdout)}
+        assert (done.exit_code, states["source"]) == (code, "fail" if code else "ok"), states
+    assert isinstance(doctor("--set", "motion.floor=x").exception, ConfigError)
+    assert ConfigError.exit_code == 2
+    assert doctor("--nonsense").exit_code == 2
+    for text in ("0 if all is well", "1 if a check fails", "2 for"):
+        assert text in " ".join(doctor("--help").output.split())
+
+
+def test_export_uses_the_captures_of_the_camera_that_is_chosen(installed: Path) -> None:
+    for name in ("cam0", "cam1"):
+        folder = installed / "captures" / name
+        (installed / f"{name}.toml").write_text(f"[capture]\ndirectory = '{folder}'")
+        time_ = "2026-03-30T12:00:00.000+02:00"
+        event = EventEntry(event_id=f"of-{name}", rule="r", time=time_, latency_ms=1, track=None)
+        still = FileEntry(name="a.jpg", kind="still", bytes=3, width=4, height=4, time=time_)
+        day = folder / name / time_[:10]
+        day.mkdir(parents=True)
+        (day / "a.jpg").write_bytes(b"abc")
+        Sidecar(camera=name, model="m", events=[event], files=[still]).write(day / "a.json")
+
+    def exported(*arguments: str) -> Result:
+        return CliRunner().invoke(commands, ["export", "csv", "-", *arguments])
+
+    assert "of-cam1" in exported("--camera", "cam1").output
+    assert "of-cam0" not in exported("--camera", "cam1").output
+    assert "choose one, for example --camera cam0" in str(exported().exception)
+    (installed / "cam1.toml").unlink()
+    assert "of-cam0" in exported().output
