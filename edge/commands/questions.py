@@ -29,7 +29,7 @@ def answers(given: Mapping[str, Any], *, asks: bool) -> Answers:
     """
     from edge.config.starter import Answers
 
-    _check_options(given)
+    _check_options(given, asks=asks)
     source = given["source"] or _source(asks=asks)
     model, watch_for = given["model"], given["watch_for"]
     if not watch_for:
@@ -47,7 +47,8 @@ def answers(given: Mapping[str, Any], *, asks: bool) -> Answers:
 def check_objects(watch_for: Sequence[str], model: str | None) -> None:
     """Raises ConfigError if the model, or the one that would be chosen, lacks an object.
 
-    A model of the catalogue that is still to be fetched is not checked.
+    A model of the catalogue that is still to be fetched is not checked. Without objects, the model
+    is only read.
     """
     from edge.config.load import loads
     from edge.config.starter import Answers, model_for, starter
@@ -63,11 +64,13 @@ def check_objects(watch_for: Sequence[str], model: str | None) -> None:
         if name in load_catalog():
             return
         raise ConfigError(str(error)) from error
+    if not watch_for:
+        return
     if problems := check_labels(loads(starter(wanted)), read.labels, read.groups):
         raise ConfigError([problem.partition(": ")[2] for problem in problems])
 
 
-def _check_options(given: Mapping[str, Any]) -> None:
+def _check_options(given: Mapping[str, Any], *, asks: bool) -> None:
     if given["source"]:
         _settings("source.uri", given["source"])
     if given["captures"]:
@@ -75,7 +78,7 @@ def _check_options(given: Mapping[str, Any]) -> None:
     if given["camera"]:
         _camera(given["camera"])
     if given["model"] or given["watch_for"]:
-        check_objects(given["watch_for"] or ("people",), given["model"])
+        check_objects(given["watch_for"] or (() if asks else ("people",)), given["model"])
 
 
 def _asked(question: str, proposal: str, check: Check, asks: bool = True) -> str:
@@ -145,7 +148,10 @@ def _model() -> str:
     from edge.config.starter import MANY_CLASSES
 
     names = [DEFAULT_MODEL, MANY_CLASSES]
-    about = ["people; for people the better one", "people, animals, vehicles and other objects"]
+    about = [
+        "people, more accurately than the other one",
+        "people, animals, vehicles and other objects",
+    ]
     _choices("Models:", list(zip(names, about, strict=True)))
     question = "Number of a model, or another name or file"
     return _asked(question, "1", lambda text: _checked_model(_chosen(text, names)))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +22,7 @@ from edge.commands import init as init_module
 from edge.config.load import load
 from edge.config.schema import DEFAULT_MODEL
 from edge.config.starter import MANY_CLASSES, Answers, model_for, starter
+from tests.support import tflite
 
 EDGE = [sys.executable, "-m", "edge.cli", "init"]
 QUICK = ["--no-doctor", "--no-trial"]
@@ -135,6 +137,18 @@ def test_a_wrong_option_is_reported_before_anything_is_asked(tmp_path: Path) -> 
     code, shown = answered(tmp_path, options=("--watch-for", "cta"))
     assert code == 2
     assert shown == (f"edge: the model {MANY_CLASSES} has no label 'cta'; did you mean cat?\n")
+
+
+def test_the_labels_of_an_own_model_are_offered(tmp_path: Path) -> None:
+    table = np.zeros((1, 300, 6), np.float32)
+    model = tflite.constant_model([table])
+    tflite.saved(tmp_path / "m.tflite", model, ["wombat", "numbat"])
+    options = ("--source", "synthetic:walk", "--model", f"{tmp_path}/m.tflite")
+    code, shown = answered(tmp_path, "people", "numbat", "", "", options=options)
+    assert code == 0, shown
+    assert "a rule for each [wombat]" in shown
+    assert "has no label 'person'" in shown
+    assert load(tmp_path / "edge.toml").triggers[0].labels == ("numbat",)
 
 
 @pytest.mark.parametrize("ending", ["\x04", "Ctrl-C"])
