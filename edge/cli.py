@@ -130,7 +130,8 @@ def main(program: click.Command = commands) -> None:
         for line in str(error).splitlines():
             print(f"edge: {printable(line)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
+        print(f"\nedge: {printable(str(stop)) or 'stopped'}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
         if os.environ.get("EDGE_DEBUG"):

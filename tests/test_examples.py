@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,20 +22,40 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("daemon")
-    address = f"ipc://{folder}/e.ipc"
-    daemon = subprocess.Popen(
+def daemon(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [sys.executable, "-m", "edge.cli", "run", "--source", "synthetic:visits?duration=0",
-         "--capture-dir", folder, "--endpoint", address,
+         "--capture-dir", folder, "--endpoint", f"ipc://{folder}/e.ipc",
          "--set", "triggers=[{name='visitor', labels=['person'], cooldown_s=0.5, "
          "once_per_track=false, actions=[]}]"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
     )  # fmt: skip
-    yield address
-    daemon.send_signal(signal.SIGTERM)
-    assert daemon.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("daemon")
+    process = daemon(folder)
+    yield f"ipc://{folder}/e.ipc"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example and what npm installs for it."""
+    folder = tmp_path_factory.mktemp("node")
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("NO NODE.JS: examples/subscriber.mjs was not run")
+    for name in ("subscriber.mjs", "package.json"):
+        shutil.copy(EXAMPLES / name, folder)
+    installed = subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund"],
+        cwd=folder, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    if installed.returncode:
+        pytest.skip(f"NPM FAILED: examples/subscriber.mjs was not run: {installed.stderr[-200:]}")
+    return folder
 
 
 @contextmanager
@@ -107,20 +129,53 @@ def test_shell(endpoint: str) -> None:
     assert 0.5 <= float(score) <= 1
 
 
-def test_node(endpoint: str, tmp_path: Path) -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("NO NODE.JS: examples/subscriber.mjs was not run")
-    for name in ("subscriber.mjs", "package.json"):
-        shutil.copy(EXAMPLES / name, tmp_path)
-    installed = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    if installed.returncode:
-        pytest.skip(f"NPM FAILED: examples/subscriber.mjs was not run: {installed.stderr[-200:]}")
-    (tmp_path / "out").mkdir()
-    with running("node", "subscriber.mjs", endpoint, "out", cwd=tmp_path) as process:
+def test_node(endpoint: str, node: Path, tmp_path: Path) -> None:
+    with running("node", "subscriber.mjs", endpoint, tmp_path, cwd=node) as process:
         assert [line.split()[:2] for line in lines(process, 2)] == [["visitor:", "person"]] * 2
         assert not interrupted(process)
     assert process.returncode == 0
-    check_pictures(tmp_path / "out")
+    check_pictures(tmp_path)
+
+
+def wait_for(process: subprocess.Popen[str], text: str, timeout_s: float = 90) -> None:
+    """Reads what the process prints until `text` has come."""
+    assert process.stdout is not None
+    shown, deadline_s = "", time.monotonic() + timeout_s
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while text not in shown:
+            assert selector.select(max(0, deadline_s - time.monotonic())), (
+                f"{text} is not in {shown}"
+            )
+            data = os.read(process.stdout.fileno(), 10_000)
+            assert data, f"the program ended after {shown}"
+            shown += data.decode()
+
+
+def drain(process: subprocess.Popen[str]) -> None:
+    """Reads and forgets what the process has printed."""
+    assert process.stdout is not None
+    while select.select([process.stdout], [], [], 0.3)[0]:
+        assert os.read(process.stdout.fileno(), 10_000), "the program ended with the daemon"
+
+
+def test_they_wait_for_the_daemon_and_survive_its_end(node: Path, tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/e.ipc"
+    programs = {
+        (sys.executable, EXAMPLES / "subscriber.py", address, tmp_path): "visitor: person",
+        (sys.executable, EXAMPLES / "subscriber_asyncio.py", address): "trigger visitor: person",
+        ("node", node / "subscriber.mjs", address, tmp_path): "visitor: person",
+    }
+    if shutil.which("jq"):
+        programs[EXAMPLES / "subscriber.sh", address] = "\tvisitor\tperson\t"
+    with ExitStack() as stack:
+        started = [(stack.enter_context(running(*c)), text) for c, text in programs.items()]
+        for ending in (signal.SIGKILL, signal.SIGTERM):
+            publisher = daemon(tmp_path)
+            stack.callback(publisher.kill)
+            for process, text in started:
+                wait_for(process, text)
+            publisher.send_signal(ending)
+            publisher.wait(20)
+            for process, _ in started:
+                drain(process)

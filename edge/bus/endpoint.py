@@ -219,8 +219,11 @@ class SocketFile:
     def __init__(self, key: str, path: Path) -> None:
         """Locks the path before the socket is bound. Raises BusError."""
         self._path = path
-        self._lock = _lock(key, path)
+        self._lock_path = path.with_name(path.name + ".lock")
+        self._lock = _lock(key, path, self._lock_path)
         self._inode = 0
+        with suppress(OSError):  # left by a daemon that was killed while its door was closed
+            closed_name(path).unlink()
 
     def bound(self) -> None:
         """Opens it to owner and group, and notes which file it is. Raises OSError."""
@@ -228,7 +231,14 @@ class SocketFile:
         self._inode = self._path.stat().st_ino
 
     def close(self) -> None:
-        """Releases the lock, after the socket is closed."""
+        """Removes both files and releases the lock. Call it after the socket is closed.
+
+        ZeroMQ leaves the file of a socket. A file that another program put there stays.
+        """
+        with suppress(OSError):  # the folder is read-only: the next start uses the files again
+            if self._is_at(self._path):
+                self._path.unlink()
+            self._lock_path.unlink()
         self._lock.close()
 
     def exists(self) -> bool:
@@ -266,7 +276,7 @@ def keep_alive(socket: Socket) -> None:
     socket.set(zmq.TCP_KEEPALIVE_CNT, KEEP_ALIVE_PROBES)
 
 
-def _lock(key: str, path: Path) -> IO[bytes]:
+def _lock(key: str, path: Path, lock_path: Path) -> IO[bytes]:
     """Locks a file beside the socket, since ZeroMQ would silently take over a path in use."""
     if str(path).startswith(("@", "*")):
         raise BusError(f"{key} ipc://{path}: a path is needed, which has permissions")
@@ -274,7 +284,6 @@ def _lock(key: str, path: Path) -> IO[bytes]:
         raise BusError(
             f"{key} ipc://{path}: the path of a socket has at most {IPC_PATH_BYTES} bytes"
         )
-    lock_path = path.with_name(path.name + ".lock")
     try:
         return open_lock(lock_path)
     except BlockingIOError as error:

@@ -94,7 +94,7 @@ class Gate:
         """Ends the monitor and the thread. Call it in the socket's thread, before it is closed."""
         self._bound.monitor(None, 0)  # reported as MONITOR_STOPPED
         self._thread.stop(STOP_S)
-        self._door.open()  # so that ZeroMQ finds its file and removes it
+        self._door.open()  # so that the file has its own name when it is removed
         self._events.close()
 
     def _run(self) -> None:

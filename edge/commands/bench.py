@@ -9,7 +9,7 @@ import click
 
 from edge.commands.bench_tables import trigger_table
 from edge.commands.options import FILE, configured, settings_of
-from edge.commands.progress import progress_bar
+from edge.commands.progress import progress_bar, working
 
 if TYPE_CHECKING:
     from edge.bench.accuracy import AccuracyReport
@@ -94,15 +94,11 @@ def stages(
     from edge.bench.stages import default_source
     from edge.bench.stages import stages as measure
 
-    report = measure(
-        settings_of(
-            config,
-            assignments,
-            source__uri=default_source(uri),
-            model__file=model,
-            model__threads=1,
-        )
+    settings = settings_of(
+        config, assignments, source__uri=default_source(uri), model__file=model, model__threads=1
     )
+    with working("measuring the stages"):
+        report = measure(settings)
     _print_stages(report)
     _write(report, out)
 
@@ -182,10 +178,11 @@ def trigger(
     if (video is None) != (ground_truth is None):
         raise click.UsageError("--video and --ground-truth belong together: give both or none")
     settings = settings_of(config, assignments, model__file=model, model__threads=1)
-    if video is not None and ground_truth is not None:
-        played = footage.load(settings, video, ground_truth)
-    else:
-        played = footage.visits(settings, visits)
+    with working("reading the frames"):
+        if video is not None and ground_truth is not None:
+            played = footage.load(settings, video, ground_truth)
+        else:
+            played = footage.visits(settings, visits)
     with progress_bar("") as update:
         report = measure(
             settings, played, names or STRATEGIES, label,

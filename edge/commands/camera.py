@@ -33,7 +33,7 @@ def camera() -> None:
     multiple=True,
     default=("people",),
     metavar="OBJECTS",
-    help="people, animals, vehicles, or labels such as cat,dog. Repeatable, for further rules.",
+    help="people, animals, vehicles, or labels such as cat,dog: a rule for each. Repeatable.",
 )
 @click.option("--model", metavar="MODEL", help="Default: the smallest that detects these objects.")
 @rooted
@@ -43,11 +43,11 @@ def add(
     """Write the configuration of a new camera, /etc/edge/NAME.toml, for its service edge@NAME."""
     from edge.config.cameras import new_camera, new_ports
     from edge.config.load import loads
-    from edge.config.starter import likely_source
+    from edge.sources.connected import likely
 
     folder = _folder(root)
     loads("", overrides={"camera": name})
-    text = new_camera(name, source or likely_source(), watch_for, model)
+    text = new_camera(name, source or likely(), watch_for, model)
     settings = loads(text)
     _write(folder / f"{name}.toml", text)
     _write(folder / f"{name}.env", new_ports(name, folder))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge.commands.options import service, settings_of
+from edge.commands.progress import working
 from edge.runtime.printable import printable
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def doctor(config: Path | None, assignments: tuple[str, ...], as_json: bool) -> 
         for line in clashes(config, settings)
     ]
     configuration = config or (Path("command line") if assignments else None)
-    findings += examine(settings, file=configuration)
+    with working("checking this machine"):
+        findings += examine(settings, file=configuration)
     if as_json:
         click.echo(printable(msgspec.json.encode(findings).decode()))
     else:

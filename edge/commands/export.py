@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from edge.commands.options import FILE, FOLDER, configured, service_file, settings_of
+from edge.commands.progress import working
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
 
         root = captures or _folder(config, cameras, assignments)
         span = [None if time is None else _zoned(time) for time in (since, until)]
-        reading = read_groups(root, Choice(cameras, *span))
+        with working("reading the captures"):
+            reading = read_groups(root, Choice(cameras, *span))
         export_to(reading.groups, root=root, **rest)
         if reading.unreadable:
             shown = ", ".join(str(path) for path in reading.unreadable[:SHOWN])
@@ -111,7 +113,8 @@ def camtrap_dp(
     from edge.export.camtrap_dp import write_camtrap_dp
 
     study = with_locations(read_about(about) if about else About(), locations)
-    tables = write_camtrap_dp(out, groups, study)
+    with working("writing the package"):
+        tables = write_camtrap_dp(out, groups, study)
     click.echo(
         f"{out}: {len(tables.deployments)} deployments, {len(tables.media)} media, "
         f"{len(tables.observations)} observations"
@@ -138,7 +141,8 @@ def table(groups: Sequence[Group], root: Path, out: Path) -> None:
         sys.stdout.flush()  # a closed pipe fails here, where click ends the program quietly
         return
     text = io.StringIO()
-    rows = write_csv(text, groups, root)
+    with working("writing the table"):
+        rows = write_csv(text, groups, root)
     write_file(out, text.getvalue().encode())
     click.echo(f"{out}: {rows} events")
 
@@ -152,6 +156,7 @@ def coco(groups: Sequence[Group], root: Path, out: Path) -> None:
     from edge.export.coco import encode_coco
     from edge.runtime.files import write_file
 
-    document = document_of(groups, root)
-    write_file(out, encode_coco(document))
+    with working("writing the annotations"):
+        document = document_of(groups, root)
+        write_file(out, encode_coco(document))
     click.echo(f"{out}: {len(document['images'])} images, {len(document['annotations'])} boxes")

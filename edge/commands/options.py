@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
+CONFIGURATION = click.Path(dir_okay=False, readable=False, path_type=Path)  # `settings_of` reads it
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -25,7 +26,7 @@ def configured(command: Command) -> Command:
     for option in (
         click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
                      help="Replace one key, for example motion.sensitivity=1.5."),
-        click.option("--config", "-c", type=FILE, metavar="FILE",
+        click.option("--config", "-c", type=CONFIGURATION, metavar="FILE",
                      help="Default: $EDGE_CONFIG, ./edge.toml, /etc/edge/edge.toml."),
     ):  # fmt: skip
         command = option(command)
@@ -62,14 +63,18 @@ def service_file(config: Path | None, camera: str | None, *, needed: bool = True
     return find(camera)
 
 
-def settings_of(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
+def settings_of(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    *,
+    fallbacks: Mapping[str, object] | None = None,
+    **named: object,
+) -> Settings:
     """The settings of a file with the command line's overrides.
 
-    named: values of a command's other options, by key with `__` for `.`; None and False change
-    nothing. Raises ConfigError with every problem.
+    fallbacks: values in place of the defaults, by key. named: values of a command's other options,
+    by key with `__` for `.`; None and False change nothing. Raises ConfigError with every problem.
     """
-    from edge.config.load import load
-
     overrides: dict[str, object] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
@@ -79,8 +84,19 @@ def settings_of(config: Path | None, assignments: tuple[str, ...], **named: obje
             )
         overrides[key.strip()] = value
     overrides |= {k.replace("__", "."): v for k, v in named.items() if v not in (None, False)}
+    return loaded(config, overrides, fallbacks)
+
+
+def loaded(
+    config: Path | None,
+    overrides: Mapping[str, object] | None = None,
+    fallbacks: Mapping[str, object] | None = None,
+) -> Settings:
+    """As `edge.config.load.load`, and a missing permission is reported with its cure."""
+    from edge.config.load import load
+
     try:
-        return load(config, overrides)
+        return load(config, overrides, fallbacks)
     except ConfigError as error:
         if config is None or not isinstance(error.__cause__, PermissionError):
             raise

@@ -1,7 +1,8 @@
-"""The progress bar of commands that take a while."""
+"""The progress of commands that take a while, shown on standard error if that is a terminal."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -17,7 +18,7 @@ class Update(Protocol):
 
 @contextmanager
 def progress_bar(task: str) -> Iterator[Update]:
-    """Shows a bar on standard error until the end of the block."""
+    """Shows a bar until the end of the block."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -33,7 +34,8 @@ def progress_bar(task: str) -> Iterator[Update]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console, hidden = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         number = bar.add_task(printable(task), total=None)
 
         def update(done: int, total: int | None, task: str | None = None) -> None:
@@ -45,3 +47,16 @@ def progress_bar(task: str) -> Iterator[Update]:
             )
 
         yield update
+
+
+@contextmanager
+def working(task: str) -> Iterator[None]:
+    """Shows what is being done, until the end of the block, where no amount of work is known."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(Text(printable(f"{task} …"))):
+        yield

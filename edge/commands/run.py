@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @configured
 @click.option("--source", metavar="URI", help="picamera2:0, v4l2:/dev/video0, rtsp://…, a video …")
 @click.option("--fast", is_flag=True, help="Read files as fast as possible and skip no frame.")
-@click.option("--camera", metavar="NAME", help="Name of the camera, in topics and paths.")
+@click.option("--camera", metavar="NAME", help="Its name, in topics, paths and the endpoint.")
 @click.option("--model", metavar="MODEL", help="A name from `edge models list`, or a file.")
 @click.option("--capture-dir", metavar="DIR", help="Folder for captures.")
 @click.option("--endpoint", metavar="ENDPOINT", help="Address to publish events on.")
@@ -59,9 +59,11 @@ def run(
     from edge.tools.console import run_with_console
 
     def load() -> Settings:
-        settings = _own_endpoint(
+        own = {} if camera is None else {"bus.endpoint": f"ipc:///tmp/edge-{camera}.ipc"}
+        settings = settings_of(
             config,
             assignments,
+            fallbacks=own,
             source__uri=source,
             source__fast=fast,
             camera=camera,
@@ -75,19 +77,6 @@ def run(
     live = sys.stdout.isatty() if live is None else live
     with _errors_in_the_log(log_format):
         run_with_console(load(), load, live=live, verbose=verbose, log_format=log_format)
-
-
-def _own_endpoint(config: Path | None, assignments: tuple[str, ...], **named: object) -> Settings:
-    """The settings; a camera of the command line gets an endpoint of its own if none is set."""
-    from edge.config.schema import BusSettings
-
-    settings = settings_of(config, assignments, **named)
-    if named["camera"] is None or settings.bus.endpoint != BusSettings().endpoint:
-        return settings
-    if named["bus__endpoint"] is not None or any("bus.endpoint" in text for text in assignments):
-        return settings
-    named["bus__endpoint"] = f"ipc:///tmp/edge-{settings.camera}.ipc"
-    return settings_of(config, assignments, **named)
 
 
 @contextmanager

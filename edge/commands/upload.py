@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edge.commands.options import FOLDER, configured, settings_of
+from edge.commands.progress import progress_bar
 from edge.errors import ConfigError
 
 
@@ -43,7 +44,8 @@ def upload(
             "no place to upload to: set upload.remote, such as nas:captures, or give --to; "
             "`rclone config` adds a place"
         )
-    report = upload_all(root, settings.upload.remote)
+    with progress_bar("captures") as update:
+        report = upload_all(root, settings.upload.remote, update)
     click.echo(f"{report.uploaded} captures uploaded to {settings.upload.remote}")
     if report.unfinished:
         click.echo(

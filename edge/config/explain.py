@@ -61,6 +61,19 @@ def explain() -> list[KeyDoc]:
     return [row for _, rows in _documented() for row in rows]
 
 
+def search(text: str) -> list[KeyDoc]:
+    """The keys that begin with the text, otherwise contain it, otherwise those it describes.
+
+    A description matches if it contains all words of the text.
+    """
+    rows, lowered = explain(), text.lower()
+    return (
+        [row for row in rows if row.key.startswith(text)]
+        or [row for row in rows if lowered in row.key]
+        or [row for row in rows if all(w in row.description.lower() for w in lowered.split())]
+    )
+
+
 def to_toml(settings: Settings) -> str:
     """TOML text that loads to the same settings."""
     top = [f"camera = {words.toml_value(settings.camera)}"]

@@ -36,38 +36,50 @@ MAX_BYTES = 128 << 10
 MAX_COMMAS = 20_000
 MAX_DOTS = 32  # between two commas or line ends; longer keys take minutes
 MAX_TEXT = 4096  # characters of one text, as the longest path of Linux
+_File = tuple[Path | None, str, dict[str, Any]]  # with its text and what is valid of it
 REFUSED = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, surrogates and line separators
 
 
-def load(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Settings:
+def load(
+    path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    fallbacks: Mapping[str, object] | None = None,
+) -> Settings:
     """The settings of a file, with dotted keys replaced by `overrides`.
 
     path: None searches $EDGE_CONFIG, ./edge.toml and /etc/edge/edge.toml, and takes the defaults if
     none of them exists. A string in `overrides` is read as a TOML value if it is one, otherwise as
-    text. Raises ConfigError with every problem.
+    text. fallbacks: values in place of defaults, for keys that neither the file nor `overrides`
+    set. Raises ConfigError with every problem.
     """
     path = path or default_path()
-    return loads("" if path is None else read(path), path, overrides)
+    return loads("" if path is None else read(path), path, overrides, fallbacks)
 
 
 def loads(
-    text: str, path: Path | None = None, overrides: Mapping[str, object] | None = None
+    text: str,
+    path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    fallbacks: Mapping[str, object] | None = None,
 ) -> Settings:
     """Like `load`, from text. path: the file that errors name, and that has drop-ins."""
-    overrides = overrides or {}
+    broken: list[str] = []
     try:
-        files = [(path, text)] if path is not None else []
-        document = _document(text, path)
-        for later in drop_ins(path) if path is not None else []:
-            files.append((later, read(later)))
-            merge(document, _document(files[-1][1], later))
-        for key, value in overrides.items():
-            _override(document, key, _parsed(value) if isinstance(value, str) else value)
-        locate = _in_files(files) if files else str
-        validation = _Validation(
-            lambda key: f"command line: {key}" if key in overrides else locate(key)
-        )
-        return validation.settings(document)
+        files: list[_File] = [(path, *_parsed_file(text, path, broken))]
+        later = drop_ins(path) if path is not None else []
+        files += [(file, *_parsed_file(read(file), file, broken)) for file in later]
+        document: dict[str, Any] = {}
+        for _, _, part in files:
+            merge(document, part)
+        given = dict(overrides or {})
+        _override(document, given)
+        missing = {k: v for k, v in (fallbacks or {}).items() if not _is_set(document, k)}
+        _override(document, missing)
+        given |= missing
+        locate = str if path is None else _in_files([(f, text) for f, text, _ in files if f])
+        return _Validation(
+            lambda key: f"command line: {key}" if key in given else locate(key), broken
+        ).settings(document)
     except RecursionError as error:
         raise ConfigError(f"{path or 'configuration'}: nested too deeply; simplify it") from error
 
@@ -77,6 +89,12 @@ def default_path() -> Path | None:
     if named := os.environ.get("EDGE_CONFIG"):
         return Path(named)
     return next(filter(_is_file, SEARCHED), None)
+
+
+def files_of(path: Path | None) -> list[Path]:
+    """The files that `load` reads for a path: it and its drop-ins. Raises ConfigError."""
+    path = path or default_path()
+    return [] if path is None else [path, *drop_ins(path)]
 
 
 def _is_file(path: Path) -> bool:
@@ -112,33 +130,49 @@ def _bytes(path: Path) -> bytes:
         return stream.read(MAX_BYTES + 1)
 
 
-def _document(text: str, path: Path | None) -> dict[str, Any]:
-    """The TOML of a text whose size is bounded, as tomllib has no bounds. Raises ConfigError."""
+def _parsed_file(text: str, path: Path | None, broken: list[str]) -> tuple[str, dict[str, Any]]:
+    """The text and its TOML, without the statements that are not valid.
+
+    broken: receives a sentence for each of those. Raises ConfigError for too large a text, as
+    tomllib has no bounds.
+    """
     name = path or "configuration"
+    _refuse_large(text, name)
+    try:
+        return text, tomllib.loads(text)
+    except ValueError:  # TOMLDecodeError, and numbers with thousands of digits
+        from edge.config.syntax import without_errors  # only a wrong file needs it
+
+        text, document, errors = without_errors(text)
+        broken += [f"{name}:{line}: not valid TOML: {sentence}" for line, sentence in errors]
+        return text, document
+
+
+def _refuse_large(text: str, name: object) -> None:
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise ConfigError(f"{name}: larger than {MAX_BYTES >> 10} kB, which no configuration needs")
     pieces = re.split(r"[,\n]", text)
     dots = max((p.count(".") for p in pieces if not p.lstrip().startswith("#")), default=0)
     if text.count(",") > MAX_COMMAS or dots > MAX_DOTS:
         raise ConfigError(f"{name}: it has far more values than there are settings")
-    try:
-        return tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and numbers with thousands of digits
-        raise ConfigError(f"{name}: not valid TOML: {error}") from error
 
 
 class _Validation:
     """Converts a parsed file to settings and collects every problem."""
 
-    def __init__(self, locate: Callable[[str], str]) -> None:
-        """locate: turns a dotted key into its place for a person, such as `file:line: key`."""
+    def __init__(self, locate: Callable[[str], str], broken: Sequence[str] = ()) -> None:
+        """locate: turns a dotted key into its place for a person, such as `file:line: key`.
+
+        broken: problems of the statements that were left out of the document.
+        """
         self._locate = locate
-        self._problems: list[str] = []
+        self._incomplete = bool(broken)
+        self._problems = list(broken)
 
     def settings(self, document: dict[str, Any]) -> Settings:
         """Raises ConfigError with every problem."""
         settings: Settings | None = self._section(Settings, document, "")
-        if settings is not None:
+        if settings is not None and not self._incomplete:
             for key, sentence in contradictions(settings):
                 self._report(key, sentence)
         if self._problems or settings is None:
@@ -166,10 +200,11 @@ class _Validation:
                 values[name] = self._value(fields[name].type, inner, inner_key)
             else:
                 self._report(inner_key, f"unknown key{_instead(shown_name, fields, key)}")
-        for name, field in fields.items():
-            if field.required and name not in value:
+        missing = [name for name, field in fields.items() if field.required and name not in value]
+        if not self._incomplete:
+            for name in missing:
                 self._report(key, f"the key {name} is missing")
-        return kind(**values) if len(self._problems) == before else None
+        return kind(**values) if len(self._problems) == before and not missing else None
 
     def _value(self, kind: Any, value: object, key: str) -> Any:
         """Converts the value of a key; None after a problem."""
@@ -232,21 +267,36 @@ def _is_path(kind: Any) -> bool:
 
 def _parsed(text: str) -> object:
     try:
-        return _document(f"value = {text}", None)["value"]
-    except ConfigError:
+        _refuse_large(text, "value")
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ConfigError, ValueError):
         return text
 
 
-def _override(document: dict[str, Any], key: str, value: object) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = document.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(
-                f"command line: {key}: {parent} is not a section; change it in a file instead"
-            )
-        document = inner
-    document[last] = value
+def _is_set(document: Mapping[str, Any], key: str) -> bool:
+    """Whether a dotted key, or something in place of its section, is in the document."""
+    for part in key.split("."):
+        if not isinstance(document, dict):
+            return True
+        if part not in document:
+            return False
+        document = document[part]
+    return True
+
+
+def _override(document: dict[str, Any], values: Mapping[str, object]) -> None:
+    """Sets dotted keys; texts are read as TOML values if they are some."""
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        section = document
+        for parent in parents:
+            inner = section.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(
+                    f"command line: {key}: {parent} is not a section; change it in a file instead"
+                )
+            section = inner
+        section[last] = _parsed(value) if isinstance(value, str) else value
 
 
 def _instead(name: str, known: Mapping[str, object], section: str) -> str:

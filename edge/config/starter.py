@@ -1,30 +1,33 @@
-"""Writes a first configuration: the commented defaults with a person's answers set in them."""
+"""Writes a first configuration: a person's answers, and where all other keys are explained."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from edge.config.explain import commented
 from edge.config.schema import DEFAULT_MODEL, Settings
 from edge.config.words import toml_value
 
 MANY_CLASSES = "coco_ssdlite_mobilenet_v3_large_int8"  # for labels that the default model lacks
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "people": ("person",),
-    "animals": ("animal",),  # these two are groups of labels (edge/vision/detector/groups.py)
-    "vehicles": ("vehicle",),
+GROUPS: Mapping[str, str] = {
+    "people": "person",
+    "animals": "animal",  # these two are groups of labels (edge/vision/detector/groups.py)
+    "vehicles": "vehicle",
 }
+HEAD = """\
+# Configuration of edge. Keys that are not here have their defaults:
+# `edge config show --commented` prints every key with its default and its meaning,
+# `edge config explain WORDS` finds keys, and `edge check-config FILE` checks this file.
+
+"""
 
 Rule = tuple[str, tuple[str, ...]]  # name and labels
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """watch_for: one entry for each rule, with names of GROUPS or labels separated by commas.
+    """watch_for: names of GROUPS or labels, also several separated by commas; a rule for each.
 
     model: None chooses one by the labels.
     """
@@ -36,14 +39,6 @@ class Answers:
     model: str | None = None
 
 
-def likely_source(root: Path = Path("/")) -> str:
-    """The camera that seems to be connected, otherwise a drawn scene to begin with."""
-    if importlib.util.find_spec("picamera2") is not None:
-        return "picamera2:0"
-    devices = sorted(root.glob("dev/video[0-9]*"))
-    return f"v4l2:/{devices[0].relative_to(root)}" if devices else "synthetic:people"
-
-
 def model_for(answers: Answers) -> str:
     """The model in the answers, otherwise the smallest that knows all labels."""
     labels = {label for _, labels in _rules(answers) for label in labels}
@@ -51,48 +46,29 @@ def model_for(answers: Answers) -> str:
 
 
 def starter(answers: Answers) -> str:
-    """The text of a configuration file."""
-    (name, labels), *others = _rules(answers)
-    values: dict[tuple[str, str], object] = {
-        ("", "camera"): answers.camera,
-        ("source", "uri"): answers.source,
-        ("model", "file"): model_for(answers),
-        ("capture", "directory"): answers.captures,
-        ("triggers", "name"): name,
-        ("triggers", "labels"): labels,
-    }
+    """The text of a configuration file that has the answers only."""
+    parts = [HEAD, f"camera = {toml_value(answers.camera)}\n"]
+    parts.append(_section("[source]", uri=answers.source))
+    parts.append(_section("[model]", file=model_for(answers)))
+    parts += [
+        _section("[[triggers]]", name=name, labels=labels) for name, labels in _rules(answers)
+    ]
+    parts.append(_section("[capture]", directory=answers.captures))
     if answers.camera != Settings().camera:  # each camera of a machine needs its own endpoint
-        values["bus", "endpoint"] = f"ipc:///tmp/edge-{answers.camera}.ipc"
-    lines, section = [], ""
-    for line in commented().splitlines():
-        if header := re.fullmatch(r"#?\[+(\w+)\]+", line):
-            section = header.group(1)
-            lines += _further_rules(others) if section == "capture" else []
-            line = line.removeprefix("#") if section == "triggers" else line
-        elif (key := re.match(r"#(\w+) = ", line)) and (section, key.group(1)) in values:
-            line = f"{key.group(1)} = {toml_value(values[section, key.group(1)])}"
-        lines.append(line)
-    return "\n".join(lines) + "\n"
+        parts.append(_section("[bus]", endpoint=f"ipc:///tmp/edge-{answers.camera}.ipc"))
+    return "".join(parts)
+
+
+def _section(header: str, **values: object) -> str:
+    lines = [f"{name} = {toml_value(value)}\n" for name, value in values.items()]
+    return f"\n{header}\n{''.join(lines)}"
 
 
 def _rules(answers: Answers) -> list[Rule]:
-    rules = []
-    for text in answers.watch_for:
-        words = tuple(word.strip() for word in text.split(",") if word.strip())
-        labels = tuple(label for word in words for label in GROUPS.get(word, (word,)))
-        rules.append((re.sub(r"[^A-Za-z0-9_-]+", "-", "-".join(words))[:64] or "any", labels))
-    return rules
-
-
-def _further_rules(rules: Sequence[Rule]) -> list[str]:
-    """Sections for the rules after the first; keys that keep their default are left out."""
-    return [
-        line
-        for name, labels in rules
-        for line in (
-            "[[triggers]]",
-            f"name = {toml_value(name)}",
-            f"labels = {toml_value(labels)}",
-            "",
-        )
-    ]
+    """A rule for each word; the first one for two words with the same name."""
+    words = [word.strip() for text in answers.watch_for for word in text.split(",")]
+    rules: dict[str, tuple[str, ...]] = {}
+    for word in filter(None, words):
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", word)[:64]
+        rules.setdefault(name, (GROUPS.get(word, word),))
+    return list(rules.items())

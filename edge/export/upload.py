@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from edge.runtime.files import PART_SUFFIX, explain
 # An interrupted upload checks at most this many captures again; with one call of rclone for each, a
 # slow connection would spend most of its time on logins.
 BATCH: Final = 50
+Progress = Callable[[int, int], object]
 _SHOWN: Final = 300  # characters of rclone's last message that an error quotes
 
 
@@ -76,16 +77,17 @@ def waiting(root: Path) -> tuple[list[Finished], int]:
     return sorted(found, key=lambda capture: capture.order), unfinished
 
 
-def upload(root: Path, remote: str) -> Report:
+def upload(root: Path, remote: str, progress: Progress = lambda _done, _all: None) -> Report:
     """Copies all that wait to `remote`, and marks each capture once it is confirmed there.
 
-    Raises ConfigError without rclone, CaptureError if the folder can't be read, and UploadError if
-    captures remain.
+    progress: called with the number of captures that were tried, and of all. Raises ConfigError
+    without rclone, CaptureError if the folder can't be read, and UploadError if captures remain.
     """
     rclone = _Rclone(root, remote)
     captures, unfinished = waiting(root)
     uploaded = 0
     for start in range(0, len(captures), BATCH):
+        progress(start, len(captures))
         batch = captures[start : start + BATCH]
         done = _upload_batch(root, rclone, batch)
         uploaded += done

@@ -109,16 +109,27 @@ def is_regular(path: Path) -> bool:
 def open_lock(path: Path) -> IO[bytes]:
     """Makes and locks a file until it is closed; nothing is written to it.
 
-    Raises BlockingIOError if another process holds the lock, and OSError, also if the path is a
-    link, folder, FIFO, socket or device.
+    Its holder may delete it before closing it. Raises BlockingIOError if another process holds the
+    lock, and OSError, also if the path is a link, folder, FIFO, socket or device.
     """
-    stream = open(open_regular(path, os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115
+    while True:
+        stream = open(open_regular(path, os.O_RDWR | os.O_CREAT), "r+b")  # noqa: SIM115
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_open_at(stream, path):
+                return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()  # its holder deleted it between the two calls, so others lock a new one
+
+
+def _is_open_at(stream: IO[bytes], path: Path) -> bool:
+    """Whether the path still names the open file."""
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
+        return os.path.samestat(os.fstat(stream.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 class PartFile:

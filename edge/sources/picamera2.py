@@ -32,6 +32,19 @@ MANUAL_FOCUS = 0  # libcamera's AfModeManual
 FAILURES = (RuntimeError, OSError, IndexError, KeyError, concurrent.futures.CancelledError)
 
 
+def connected() -> list[tuple[int, str]]:
+    """Number and sensor of each camera of libcamera, without USB cameras. Never raises."""
+    try:
+        infos = _library().Picamera2.global_camera_info()
+    except (MissingExtraError, *FAILURES):
+        return []
+    return [
+        (number, str(info.get("Model", "camera")))
+        for number, info in enumerate(infos)
+        if "/usb" not in info["Id"]
+    ]
+
+
 class Picamera2Source:
     """`picamera2:N`, where N counts from 0 the cameras that libcamera lists.
 

@@ -65,7 +65,7 @@ def examine(
         Finding("configuration", "ok", str(file)),
         *_model(settings),
         *_source(settings),
-        *_captures(settings),
+        *captures(settings),
         *_endpoint(settings),
         *_machine(root),
     ]
@@ -107,8 +107,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
 def _source(settings: Settings) -> Iterator[Finding]:
     device = Path(settings.source.uri.removeprefix("v4l2:"))
     if device.is_char_device() and not os.access(device, os.R_OK | os.W_OK):
-        fix = "sudo usermod -aG video $USER, then log in again"
-        yield Finding("source", "fail", f"{device}: permission denied", fix)
+        yield Finding("source", "fail", f"{device}: permission denied", cure(device))
         return
     source = None
     try:
@@ -126,7 +125,8 @@ def _source(settings: Settings) -> Iterator[Finding]:
             source.close()
 
 
-def _captures(settings: Settings) -> Iterator[Finding]:
+def captures(settings: Settings) -> Iterator[Finding]:
+    """Whether this user can write to the folder of captures, and whether it has space."""
     folder = Path(settings.capture.directory).absolute()
     # os.path, as Path.exists raises an error below a folder that may not be entered.
     existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,82 @@ RULE = '[[triggers]]\nname = "a"\n'
         ("triggers = [3]", "edge.toml:1: triggers[0]: 3 found, expected a section [[triggers]]"),
         (f"{RULE}qqq = 1", "unknown key; `edge config explain triggers[]` lists the known ones"),
         ("qqq = 1", "edge.toml:1: qqq: unknown key; `edge config explain` lists the known ones"),
-        ("a = [", "edge.toml: not valid TOML"),
+        ("a = [", "edge.toml:1: not valid TOML: a: write commas between the values of the list"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     (reported,) = problems(tmp_path, text)
     assert problem in reported
+
+
+def test_wrong_statements_are_reported_together_with_problems_of_the_others(tmp_path: Path) -> None:
+    text = """camera = cam0
+[motion]
+floor = 1,5
+sensitivity = 99
+[capture
+pre_roll_s = "skipped with its section"
+[[triggers]]
+name = "a
+labels = ["person"
+flor = 3
+[[zones]]
+name = "z"
+polygon = [[0 0],
+  [1, 0],
+  [1, 1]]
+hello
+[source]
+loop = True
+uri = "C:\\x"
+fps = 5
+fps = 6
+[source]
+[[zones]]
+polygon = 3
+"""
+    wrong = "edge.toml:{}: not valid TOML: {}"
+    list_ = "write commas between the values of the list, and close it with ]"
+    assert problems(tmp_path, text.replace("\\\\", "\\")) == [
+        wrong.format(1, 'camera: put the text into quotation marks: "…"'),
+        wrong.format(3, "floor: write a point, not a comma, in a number"),
+        wrong.format(5, "close the name of the section, as in [motion] or [[triggers]]"),
+        wrong.format(8, "name: close the text with a quotation mark"),
+        wrong.format(9, f"labels: {list_}"),
+        wrong.format(13, f"polygon: {list_}"),
+        wrong.format(16, "write KEY = VALUE"),
+        wrong.format(18, "loop: write true and false in small letters"),
+        wrong.format(19, "uri: write a backslash as two, or put the text into single quotation "
+                         "marks"),
+        wrong.format(21, "fps: this key is there twice; remove one of the two"),
+        wrong.format(22, "this section is there already; put all its keys into one"),
+        "edge.toml:4: motion.sensitivity: 99 found, expected a number from 0.05 to 10",
+        "edge.toml:10: triggers[0].flor: unknown key; "
+        "`edge config explain triggers[]` lists the known ones",
+        "edge.toml:24: zones[1].polygon: 3 found, expected a polygon of 3 to 100 [x, y] with x and "
+        "y from 0 to 1",
+    ]  # fmt: skip
+
+
+def test_a_wrong_statement_causes_no_further_problem(tmp_path: Path) -> None:
+    """The name and the zone are in the file, although they can't be read."""
+    text = 'camera = "a\n[[zones]]\nname = z\n[[triggers]]\nname = "b"\nzones = ["z"]\n'
+    assert [problem.split(":")[1] for problem in problems(tmp_path, text)] == ["1", "3"]
+
+
+@pytest.mark.parametrize("line", ["k = [1,", "k = 1\n", '"""', "[a]\n", "=", "k = [[0, 0]\n"])
+def test_a_text_full_of_errors_is_refused_soon(tmp_path: Path, line: str) -> None:
+    begin_s = time.monotonic()
+    found = problems(tmp_path, line * (15_000 // len(line)))
+    assert time.monotonic() - begin_s < 3
+    assert 1 <= len(found) <= 51
+
+
+def test_a_fallback_gives_way_to_the_file_and_to_the_command_line(tmp_path: Path) -> None:
+    path, own = written(tmp_path, "[motion]\nfloor = 14.0"), {"motion.floor": 20.0}
+    assert load(path, None, own).motion.floor == 14.0  # the default, but set
+    assert load(path, {"motion.floor": 30.0}, own).motion.floor == 30.0
+    assert load(written(tmp_path, ""), None, own).motion.floor == 20.0
 
 
 def test_a_rule_may_look_back_as_far_as_a_track_remembers(tmp_path: Path) -> None:
