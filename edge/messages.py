@@ -120,13 +120,17 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One detection. box: x0 y0 x1 y1 as shares of the picture; box_px: the same in pixels."""
+    """One detection. box: x0 y0 x1 y1 as shares of the picture; box_px: the same in pixels.
+
+    group: of the label, for example animal; empty if it has none.
+    """
 
     label: str
     score: Share
     box: Box
     box_px: BoxPx
     track_id: int | None = None
+    group: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -350,13 +354,17 @@ class DoneReply(Reply, frozen=True, kw_only=True, tag="done"):
 
 
 class SeenTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """An open track, tentative or not, with its box predicted for the time of the frame."""
+    """An open track, tentative or not, with its box predicted for the time of the frame.
+
+    group: of the label, for example animal; empty if it has none.
+    """
 
     track_id: int
     label: str
     score: Share
     state: Literal["tentative", "moving", "stationary", "gone"]
     box_px: BoxPx
+    group: str = ""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,14 +60,14 @@ class Reporter:
     def __init__(
         self,
         settings: Settings,
-        labels: tuple[str, ...],
+        classes: publish.Classes,
         outlet: Outlet,
         hooks: Hooks,
         recorder: Recorder,
         progress: Progress,
     ) -> None:
         self._settings = settings
-        self._labels = labels
+        self._classes = classes
         self._outlet = outlet
         self._hooks = hooks
         self._recorder = recorder
@@ -80,7 +80,7 @@ class Reporter:
         received_ns: when the daemon received it. size: (width, height) of the main picture.
         """
         if analysis.layouts:
-            message = publish.detection(analysis, self._labels, size)
+            message = publish.detection(analysis, self._classes, size)
             self._outlet.about_frame(message, analysis.frame)
         for change in self._changes(analysis, size):
             self._outlet.about_frame(change, analysis.frame)
@@ -96,7 +96,7 @@ class Reporter:
 
     def sight(self, analysis: Analysis, size: Size) -> Callable[[], Sight]:
         """Returns a function that makes the live view's message about this frame."""
-        return partial(sight, analysis, self._labels, size)
+        return partial(sight, analysis, self._classes, size)
 
     def _report_event(
         self, event: TriggerEvent, analysis: Analysis, received_ns: int, size: Size

@@ -9,6 +9,7 @@ from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
 from edge.capture.recorder import Recorder
 from edge.config.schema import Settings
+from edge.daemon import publish
 from edge.daemon.acquisition import Acquisition
 from edge.daemon.analysis import AnalysisThread, Reporter, TimedDetector
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
@@ -139,11 +140,11 @@ def _analysis(
     recorder: Recorder,
     remote: Remote,
 ) -> AnalysisThread:
-    settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
+    settings, governor, detector = shared.settings, shared.governor, shared.detector
     return AnalysisThread(
         acquisition,
-        partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
-        Reporter(settings, labels, outlet, hooks, recorder, shared.progress),
+        partial(build_pipeline, settings, detector, last_events_ns=shared.last_events_ns),
+        Reporter(settings, publish.classes_of(detector), outlet, hooks, recorder, shared.progress),
         remote,
         picture_s=settings.health.picture_s,
         frozen_s=settings.health.frozen_s,

@@ -67,7 +67,7 @@ class LiveSettings:
 
     def _check(self, settings: Settings) -> None:
         """Tries everything that could fail, a pipeline of these settings included."""
-        if problems := check_labels(settings, self._detector.labels):
+        if problems := check_labels(settings, self._detector.labels, self._detector.groups):
             raise ConfigError(problems)
         for rule in settings.triggers:
             if rule.exec:

@@ -161,7 +161,7 @@ def _add(tables: Tables, group: Group, about: About) -> None:
         tables.observations.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
         if (shown := still.event.track) is not None:
-            taxon = taxon_of(shown.label, about.labels)
+            taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
             tables.observations.append(row | _on_still(still, shown))
 

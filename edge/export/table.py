@@ -10,8 +10,8 @@ from typing import IO
 from edge.export.groups import Group
 
 COLUMNS = (
-    "time", "camera", "rule", "event_id", "label", "score", "track_id", "x0", "y0", "x1", "y1",
-    "latency_ms", "model", "still", "clip", "clip_s",
+    "time", "camera", "rule", "event_id", "label", "group", "score", "track_id", "x0", "y0",
+    "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s",
 )  # fmt: skip
 
 
@@ -27,7 +27,9 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
         clip = group.clip
         for event in group.events:
             track = event.track
-            values = (track.label, track.score, track.id, *track.box_xyxy) if track else ("",) * 7
+            values: tuple[object, ...] = ("",) * 8
+            if track is not None:
+                values = track.label, track.group, track.score, track.id, *track.box_xyxy
             files = [
                 medium.path.relative_to(root).as_posix() if medium else ""
                 for medium in (group.still_of(event), clip)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from edge.config.load import load
@@ -26,6 +27,7 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.triggers import Triggers
 from edge.vision.types import Frame, Look, TrackState
 from edge.vision.types import Track as SeenTrack
+from tests.support import tflite
 from tests.support.captures import picture
 
 WHOLE = [[0, 0], [1, 0], [1, 1], [0, 1]]
@@ -178,6 +180,20 @@ def test_a_live_change_that_does_not_work_changes_nothing(
         service.reload()
     assert service._daemon.settings is before
     assert sentence in service._daemon.problems.current()[0]
+
+
+def test_a_rule_for_a_group_is_taken_up_while_the_daemon_runs(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    tflite.saved(model, tflite.constant_model([np.zeros((1, 300, 6), np.float32)]), ["sheep"])
+    by_label, by_group = (
+        settings_in(
+            tmp_path, **{"model.file": str(model), "triggers": [rule_of("a", labels=[name])]}
+        )
+        for name in ("sheep", "animal")
+    )
+    daemon = assemble(by_label)
+    daemon.apply(by_group)
+    assert daemon.settings is by_group
 
 
 @pytest.mark.parametrize("error", [OverflowError, MemoryError, RecursionError, KeyError, OSError])

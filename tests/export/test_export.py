@@ -26,7 +26,9 @@ def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/tmp")
 
 
-def event(name: str, second: float, label: str = "person", track: int | None = 1) -> EventEntry:
+def event(
+    name: str, second: float, label: str = "person", track: int | None = 1, group: str = ""
+) -> EventEntry:
     box = (0.25, 0.1, 0.5, 0.9)
     return EventEntry(
         event_id=name,
@@ -35,7 +37,7 @@ def event(name: str, second: float, label: str = "person", track: int | None = 1
         latency_ms=80.0,
         track=None
         if track is None
-        else TrackEntry(id=track, label=label, score=0.75, box_xyxy=box,
+        else TrackEntry(id=track, label=label, group=group, score=0.75, box_xyxy=box,
                         box_xyxy_px=(160.0, 48.0, 320.0, 432.0)),
     )  # fmt: skip
 
@@ -196,6 +198,20 @@ def test_an_error_is_one_sentence_and_leaves_no_files(
     assert problem in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not [path for path in tmp_path.iterdir() if "dp" in path.name]
+
+
+def test_the_group_gives_an_unknown_label_its_kind(tmp_path: Path) -> None:
+    capture(tmp_path / "captures", event("e1", 1, "roe deer", group="animal"))
+    location = ("--location", "cam0=1,2")
+    done = edge(
+        "export", "camtrap-dp", tmp_path / "dp", "--captures", tmp_path / "captures", *location
+    )
+    assert done.returncode == 0, done.stderr
+    observed = check_package(tmp_path / "dp")["observations"]
+    assert [row["observationType"] for row in observed] == ["animal", "animal"]
+    done = edge("export", "csv", "-", "--captures", tmp_path / "captures")
+    (row,) = csv.DictReader(done.stdout.splitlines())
+    assert (row["label"], row["group"]) == ("roe deer", "animal")
 
 
 def test_an_existing_folder_is_not_touched(captures: Path, tmp_path: Path) -> None:
