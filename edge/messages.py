@@ -64,6 +64,7 @@ __all__ = [
     "StatusReply",
     "Track",
     "Trigger",
+    "TriggerPlace",
     "decode",
     "decode_command",
     "decode_reply",
@@ -235,6 +236,25 @@ class Capture(Message, frozen=True, kw_only=True, tag="capture"):
         return (self.rule,)
 
 
+class TriggerPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where objects that did not move have triggered a rule again and again.
+
+    place: its number in this run of the daemon; `edge ctl mute` takes it.
+    label, group: of the last of these objects. count: number of these objects.
+    box: around all of them, x0 y0 x1 y1 as shares of the picture.
+    first_time, last_time: of their triggers.
+    """
+
+    place: Count
+    rule: str
+    label: str
+    box: Box
+    count: Count
+    first_time: datetime
+    last_time: datetime
+    group: str = ""
+
+
 class Health(Message, frozen=True, kw_only=True, tag="health"):
     """The daemon's state, published at a fixed interval.
 
@@ -247,6 +267,8 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     governor_level: 0 for full work, up to 3 when the machine is hot or its power is weak.
     budget_share, frame_rate_share: share of the budget and of the frame rate at that level.
     power: the firmware's present power flags.
+    places: where a rule is triggered again and again, possibly by a false alarm.
+    muted: number of objects that did not trigger since they were in a muted place.
     """
 
     kind: ClassVar[str] = "health"
@@ -276,6 +298,8 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     budget_share: Share = 1.0
     frame_rate_share: Share = 1.0
     power: tuple[str, ...] = ()
+    places: tuple[TriggerPlace, ...] = ()
+    muted: Count = 0
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Health

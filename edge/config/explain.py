@@ -20,6 +20,7 @@ EXAMPLES = {  # for keys that have no default
     "zones[].name": '"path"',
     "zones[].polygon": "[[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]",
     "triggers[].name": '"person"',
+    "mutes[].box": "[0.4, 0.3, 0.6, 0.8]",
 }
 
 

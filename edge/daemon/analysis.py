@@ -27,6 +27,7 @@ from edge.runtime.times import NS_PER_MS
 from edge.vision.detector import Detector
 from edge.vision.picture_check import PictureCheck, PictureState
 from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.places import Places
 from edge.vision.sizes import SizeWatch
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Detections, SourceInfo
@@ -65,6 +66,7 @@ class Reporter:
         hooks: Hooks,
         recorder: Recorder,
         progress: Progress,
+        places: Places,
     ) -> None:
         self._settings = settings
         self._classes = classes
@@ -72,6 +74,7 @@ class Reporter:
         self._hooks = hooks
         self._recorder = recorder
         self._progress = progress
+        self._places = places
         self._changes = publish.TrackChanges()
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
@@ -86,6 +89,8 @@ class Reporter:
             self._outlet.about_frame(change, analysis.frame)
         for event in analysis.events:
             self._report_event(event, analysis, received_ns, size)
+        self._places(analysis.events, analysis.ended, analysis.frame.wall_ns, size)
+        self._progress.muted = analysis.muted
         self._progress.tracks = len(analysis.tracks)
         self._progress.blobs = len(analysis.motion.blobs_xyxy)
         self._progress.changed = analysis.motion.changed

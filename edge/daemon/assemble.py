@@ -30,6 +30,7 @@ from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
+from edge.vision.places import Places
 
 
 def assemble(
@@ -43,11 +44,10 @@ def assemble(
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
-    Sockets, files and the source are opened when it runs.
-
-    listener: receives every message. reload: carries out the command `reload`; it may call the
-    daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for a live source
-    that can't be opened at the start. source: instead of that of the settings. Raises EdgeError.
+    Sockets, files and the source are opened when it runs. listener: receives every message.
+    reload: carries out the command `reload`; it may call the daemon's `stop`. last_events_ns: as
+    for `Triggers`. waits: whether it waits for a live source that can't be opened at the start.
+    source: instead of that of the settings. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
@@ -69,6 +69,7 @@ def assemble(
         control=ControlServer(settings.bus, remote, shared.problems.report),
         hooks=hooks,
         remote=remote,
+        places=shared.places,
     )
     supervisor = _supervisor(shared, parts, outlet, source)
     return Daemon(parts, supervisor, LiveSettings(parts, shared.governor, shared.model))
@@ -85,6 +86,7 @@ class _Shared:
         self.last_events_ns = last_events_ns
         self.problems = Problems(lasting=getattr(model, "warnings", ()))
         self.progress = Progress()
+        self.places = Places()
         self.governor = Governor(settings.governor)
         self.detector = TimedDetector(model, self.progress)
 
@@ -144,7 +146,15 @@ def _analysis(
     return AnalysisThread(
         acquisition,
         partial(build_pipeline, settings, detector, last_events_ns=shared.last_events_ns),
-        Reporter(settings, publish.classes_of(detector), outlet, hooks, recorder, shared.progress),
+        Reporter(
+            settings,
+            publish.classes_of(detector),
+            outlet,
+            hooks,
+            recorder,
+            shared.progress,
+            shared.places,
+        ),
         remote,
         picture_s=settings.health.picture_s,
         frozen_s=settings.health.frozen_s,

@@ -22,6 +22,7 @@ LIVE: Final = {
     "tracker": "pipeline",
     "zones": "pipeline",
     "triggers": "pipeline; hooks and captures follow the rule of each event",
+    "mutes": "pipeline",
     "governor": "governor",
     "mqtt": "nobody: the MQTT bridge is a program of its own",
     "upload": "nobody: the next `edge upload` reads it",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge.config.schema import Settings
+from edge.config.schema import Mute, Settings, TriggerRule
 from edge.config.words import suggestion
 from edge.errors import ConfigError
 from edge.vision.clock import StageClock, untimed
@@ -48,12 +48,17 @@ def _require_labels(settings: Settings, detector: DetectorLike) -> None:
 def check_labels(
     settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
 ) -> list[str]:
-    """One sentence for each label of a rule that is neither a label nor a group of the model."""
+    """One sentence for each label of a rule or mute that is no label and no group of the model."""
     known = [*labels, *sorted({*groups} - {""})]
+    sections: list[tuple[str, tuple[TriggerRule | Mute, ...]]] = [
+        ("triggers", settings.triggers),
+        ("mutes", settings.mutes),
+    ]
     return [
-        f"triggers[{index}].labels: the model {settings.model.file} has no label {label!r}"
+        f"{key}[{index}].labels: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)
-        for index, rule in enumerate(settings.triggers)
-        for label in rule.labels
+        for key, rows in sections
+        for index, row in enumerate(rows)
+        for label in row.labels
         if label not in known
     ]

@@ -74,6 +74,7 @@ class Analysis:
     track_ids: (n,) the track of each detection, 0 where it belongs to none.
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
+    muted: objects so far whose trigger a muted place silenced.
     """
 
     frame: Frame
@@ -85,6 +86,7 @@ class Analysis:
     tracks: tuple[Track, ...]
     ended: tuple[Track, ...]
     events: tuple[TriggerEvent, ...]
+    muted: int = 0
 
 
 @dataclass(slots=True)
@@ -134,7 +136,9 @@ class Pipeline:
             main_size,
             detector.groups,
         )
-        self._triggers = Triggers(settings.triggers, settings.zones, main_size, last_events_ns)
+        self._triggers = Triggers(
+            settings.triggers, settings.zones, main_size, last_events_ns, settings.mutes
+        )
         self._canvas: CanvasView | None = None
 
     @property
@@ -147,7 +151,7 @@ class Pipeline:
         The sections source and model must be the same as before. Raises KeyError as `Triggers`,
         before anything is changed.
         """
-        self._triggers.replace(settings.triggers, settings.zones)
+        self._triggers.replace(settings.triggers, settings.zones, settings.mutes)
         self._motion.apply(settings.motion)
         self._packer.apply(settings.regions)
         self._scheduler.apply(settings.scheduler, _agreeing_looks(settings))
@@ -189,6 +193,7 @@ class Pipeline:
             tracks,
             self._tracker.take_ended(),
             events,
+            self._triggers.muted,
         )
 
     def _begin_scene(self) -> None:

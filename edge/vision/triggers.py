@@ -1,7 +1,7 @@
 """Checks the rules against the tracks of each frame, and makes an event when one is met.
 
 A rule names labels or groups of them, a score, zones, sizes, a schedule and how many looks must
-confirm it.
+confirm it. A muted place silences the objects that stay in it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge.config.schema import TriggerRule, Zone
+import numpy as np
+
+from edge.config.schema import Mute, TriggerRule, Zone
 from edge.runtime.times import NS_PER_S
-from edge.vision.geometry import Box, Polygon, point_in_polygon
+from edge.vision.geometry import Box, Polygon, covered, point_in_polygon
 from edge.vision.types import Frame, Look, Track
 
 # Not tuned: a detection ends within a pixel of the edge that cuts it, and any weight well below 1
@@ -22,6 +24,8 @@ EDGE_PX = 1.0  # a box this close to the picture's edge may be cut by it
 CUT_QUALITY = 0.5  # multiplies the quality of a look that the edge may cut
 # Bounds the memory for looks of many tracks: 8 frames of 1920x1080 are 25 MB.
 MAX_FRAMES = 8
+# The box of an object that stays varies by a tenth of its size from look to look.
+MUTED_SHARE = 0.85  # of the box that must lie in a muted place, at each look
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,10 @@ class TriggerEvent:
 
 
 class Triggers:
-    """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks."""
+    """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks.
+
+    muted: number of objects so far that would have triggered if they were not in a muted place.
+    """
 
     def __init__(
         self,
@@ -51,6 +58,7 @@ class Triggers:
         zones: Sequence[Zone],
         main_size: tuple[int, int],
         last_events_ns: dict[str, int] | None = None,
+        mutes: Sequence[Mute] = (),
     ) -> None:
         """Raises KeyError if a rule names a zone that is not in `zones`.
 
@@ -61,16 +69,22 @@ class Triggers:
         self._last_events_ns = {} if last_events_ns is None else last_events_ns
         self._triggered: dict[str, set[tuple[int, int]]] = {}
         self._frames: dict[int, Frame] = {}
-        self.replace(rules, zones)
+        self._silent: set[tuple[int, int]] = set()
+        self.muted = 0
+        self.replace(rules, zones, mutes)
 
-    def replace(self, rules: Sequence[TriggerRule], zones: Sequence[Zone]) -> None:
-        """Uses other rules and zones from the next frame on. Raises KeyError as the constructor.
+    def replace(
+        self, rules: Sequence[TriggerRule], zones: Sequence[Zone], mutes: Sequence[Mute] = ()
+    ) -> None:
+        """Uses other rules, zones and mutes from the next frame on.
+
+        Raises KeyError as the constructor.
 
         A rule whose name stays keeps its cooldown and the tracks that triggered it.
         """
         polygons = _polygons(zones, self._main_size)
         rule_zones = {rule.name: {name: polygons[name] for name in rule.zones} for rule in rules}
-        self._rules, self._shares = tuple(rules), tuple(zones)
+        self._rules, self._shares, self._mutes = tuple(rules), tuple(zones), tuple(mutes)
         self._zones, self._rule_zones = polygons, rule_zones
         self._triggered = {rule.name: self._triggered.get(rule.name, set()) for rule in rules}
         for name in self._last_events_ns.keys() - self._triggered.keys():
@@ -81,7 +95,7 @@ class Triggers:
         """The next frame is the first of this size, with new tracks. Cooldowns go on."""
         self._main_size = main_size
         self._frames = {}
-        self.replace(self._rules, self._shares)
+        self.replace(self._rules, self._shares, self._mutes)
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
         """Events of a frame with an invocation; schedules are in local time.
@@ -89,6 +103,7 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
+        self._silent &= {_object_of(track) for track in tracks}
         events: list[TriggerEvent] = []
         for rule in self._rules:
             if not rule.schedule or _scheduled(rule.schedule, frame.wall_ns):
@@ -113,7 +128,7 @@ class Triggers:
             if self._is_quiet(rule, timestamp_ns):
                 return
             confirmed = self._confirmed(rule, track, timestamp_ns)
-            if confirmed is None:
+            if confirmed is None or self._is_muted(track):
                 continue
             triggered.add(_object_of(track))
             self._last_events_ns[rule.name] = timestamp_ns
@@ -145,6 +160,23 @@ class Triggers:
         if len(meeting) < rule.confirm or meeting[-1] is not window[-1]:
             return None
         return meeting
+
+    def _is_muted(self, track: Track) -> bool:
+        """Whether a track that meets a rule has been in one muted place all its time, unmoved.
+
+        Counts it. A track that leaves the place is not muted any more, and triggers then.
+        """
+        names = {track.label, track.group}
+        places = [mute.box for mute in self._mutes if not mute.labels or names & {*mute.labels}]
+        if not places or track.has_moved:
+            return False
+        boxes = np.array([look.box_xyxy for look in track.looks if not look.missed], np.float32)
+        places_px = np.array(places, np.float32) * np.array(self._main_size * 2, np.float32)
+        if not (covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any():
+            return False
+        self.muted += _object_of(track) not in self._silent
+        self._silent.add(_object_of(track))
+        return True
 
     def _meets(self, rule: TriggerRule, look: Look) -> bool:
         if look.missed or look.score < rule.min_score:

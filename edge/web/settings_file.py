@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge.config.edit import Change, edited
+from edge.config.edit import Change, edited, with_mute, without_mutes
 from edge.config.load import loads, read
-from edge.config.schema import Settings
+from edge.config.schema import Mute, Settings
 from edge.errors import PermanentError, TemporaryError
 from edge.runtime.files import PartFile, explain
 
@@ -43,7 +44,19 @@ class SettingsFile:
             raise ConflictError(
                 f"{self.path} has been changed since the page read it: load it again"
             )
-        new = edited(text, change, self.path)
+        return self._write(text, edited(text, change, self.path))
+
+    def mute(self, mute: Mute) -> str:
+        """Adds a muted place to the present file. Returns and raises as `save`."""
+        text = self._text()
+        return self._write(text, with_mute(text, mute, self.path))
+
+    def unmute(self, gone: Sequence[Mute]) -> str:
+        """Removes these muted places from the present file. Returns and raises as `save`."""
+        text = self._text()
+        return self._write(text, without_mutes(text, gone, self.path))
+
+    def _write(self, text: str, new: str) -> str:
         if new != text:
             self._replace(new)
         return _version(new)

@@ -120,6 +120,7 @@ LIVE_CHANGES: dict[str, dict[str, object]] = {
     "tracker": {"tracker.max_misses": 1},
     "zones": {"zones": [{"name": "z", "polygon": CORNER}]},
     "triggers": {"triggers": []},
+    "mutes": {"mutes": [{"box": [0, 0, 1, 1]}]},
     "governor": {"governor.hot_c": 50},
     "mqtt": {"mqtt.port": 1884},
     "upload": {"upload.remote": "place:captures"},

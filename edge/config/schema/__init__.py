@@ -25,7 +25,7 @@ from edge.config.schema.base import (
 from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
-from edge.config.schema.rules import TriggerRule, Zone
+from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.source import SourceSettings
 from edge.config.schema.vision import (
     ModelSettings,
@@ -50,6 +50,7 @@ __all__ = [
     "ModelSettings",
     "MotionSettings",
     "MqttSettings",
+    "Mute",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -76,6 +77,7 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    mutes: tuple[Mute, ...] = ()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
     health: HealthSettings = HealthSettings()
