@@ -30,6 +30,7 @@ VERSION: Final = "1.0.2"
 SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
 UNCLASSIFIED: Final = Taxon(kind="unclassified")  # a capture on command, without an object
+BLANK: Final = Taxon(kind="blank")  # a false alarm
 EXTENT_DIGITS: Final = 4  # decimal places, as in the boxes of sidecars
 
 # Columns in the order of the specification, without those that are always empty here.
@@ -156,11 +157,12 @@ def _add(tables: Tables, group: Group, about: About) -> None:
     tables.media += [_medium(group, medium, public=public) for medium in group.media]
     tables.files |= {_package_path(medium): medium.path for medium in group.media}
     if not tracks:
-        tables.observations.append(_observation(group, UNCLASSIFIED, group.events[0], None))
+        kind = BLANK if group.false_alarms else UNCLASSIFIED
+        tables.observations.append(_observation(group, kind, group.events[0], None))
     for event, track in tracks:
         tables.observations.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
-        if (shown := still.event.track) is not None:
+        if (shown := group.track_of(still.event)) is not None:
             taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
             tables.observations.append(row | _on_still(still, shown))

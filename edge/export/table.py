@@ -11,7 +11,7 @@ from edge.export.groups import Group
 
 COLUMNS = (
     "time", "camera", "rule", "event_id", "label", "group", "score", "track_id", "x0", "y0",
-    "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s",
+    "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s", "false_alarm",
 )  # fmt: skip
 
 
@@ -36,7 +36,8 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
             ]
             writer.writerow(
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
-                 group.model, *files, clip.file.duration_s if clip else ""]
+                 group.model, *files, clip.file.duration_s if clip else "",
+                 str(event.event_id in group.false_alarms).lower()]
             )  # fmt: skip
             rows += 1
     return rows

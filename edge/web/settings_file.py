@@ -39,27 +39,35 @@ class SettingsFile:
         On an error the file is unchanged. Raises ConfigError with every problem, ConflictError, or
         PermanentError if the file can't be written.
         """
-        text = self._text()
-        if _version(text) != change.version:
-            raise ConflictError(
-                f"{self.path} has been changed since the page read it: load it again"
-            )
+        text = self._text_of(change.version)
         return self._write(text, edited(text, change, self.path))
 
-    def mute(self, mute: Mute) -> str:
-        """Adds a muted place to the present file. Returns and raises as `save`."""
-        text = self._text()
+    def mute(self, mute: Mute, version: str | None = None) -> str:
+        """Adds a muted place. Returns and raises as `save`.
+
+        version: of the file that it is based on; None takes the present file.
+        """
+        text = self._text_of(version)
         return self._write(text, with_mute(text, mute, self.path))
 
-    def unmute(self, gone: Sequence[Mute]) -> str:
-        """Removes these muted places from the present file. Returns and raises as `save`."""
-        text = self._text()
+    def unmute(self, gone: Sequence[Mute], version: str | None = None) -> str:
+        """Removes these muted places, as `mute` adds one."""
+        text = self._text_of(version)
         return self._write(text, without_mutes(text, gone, self.path))
 
     def _write(self, text: str, new: str) -> str:
         if new != text:
             self._replace(new)
         return _version(new)
+
+    def _text_of(self, version: str | None) -> str:
+        """The present text. Raises ConflictError if it has another version."""
+        text = self._text()
+        if version not in (None, _version(text)):
+            raise ConflictError(
+                f"{self.path} has been changed since the page read it: load it again"
+            )
+        return text
 
     def _text(self) -> str:
         return read(self.path, newline="")

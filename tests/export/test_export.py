@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
+from edge.capture.false_alarm import set_false_alarm
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
@@ -212,6 +213,30 @@ def test_the_group_gives_an_unknown_label_its_kind(tmp_path: Path) -> None:
     done = edge("export", "csv", "-", "--captures", tmp_path / "captures")
     (row,) = csv.DictReader(done.stdout.splitlines())
     assert (row["label"], row["group"]) == ("roe deer", "animal")
+
+
+def test_a_false_alarm_is_blank_and_a_picture_without_an_annotation(tmp_path: Path) -> None:
+    root = tmp_path / "captures"
+    capture(root, event("e1", 1, track=1))
+    capture(root, event("e2", 30, track=2))
+    (marked,) = root.rglob("e1.json")
+    set_false_alarm(root, marked, on=True)
+    done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
+                "--location", "cam0=1,2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    observed = check_package(tmp_path / "dp")["observations"]
+    kinds = {row["observationID"]: row["observationType"] for row in observed}
+    assert kinds == {"e1": "blank", "e2": "human", "e2-still": "human"}
+    assert edge("export", "coco", tmp_path / "c.json", "--captures", root).returncode == 0
+    document = json.loads((tmp_path / "c.json").read_text())
+    names = {image["id"]: Path(image["file_name"]).stem for image in document["images"]}
+    assert sorted(names.values()) == ["e1", "e2"]
+    assert [names[row["image_id"]] for row in document["annotations"]] == ["e2"]
+    done = edge("export", "csv", "-", "--captures", root)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["label"], row["false_alarm"]) for row in rows] == [
+        ("person", "true"), ("person", "false"),
+    ]  # fmt: skip
 
 
 def test_an_existing_folder_is_not_touched(captures: Path, tmp_path: Path) -> None:
