@@ -66,6 +66,7 @@ __all__ = [
     "Stay",
     "Track",
     "Trigger",
+    "TriggerPlace",
     "decode",
     "decode_command",
     "decode_reply",
@@ -122,13 +123,17 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DetectedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One detection. box: x0 y0 x1 y1 as shares of the picture; box_px: the same in pixels."""
+    """One detection. box: x0 y0 x1 y1 as shares of the picture; box_px: the same in pixels.
+
+    group: of the label, for example animal; empty if it has none.
+    """
 
     label: str
     score: Share
     box: Box
     box_px: BoxPx
     track_id: int | None = None
+    group: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -273,6 +278,25 @@ class Stay(Message, frozen=True, kw_only=True, tag="stay"):
         return (self.zone,)
 
 
+class TriggerPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where objects that did not move have triggered a rule again and again.
+
+    place: its number in this run of the daemon; `edge ctl mute` takes it.
+    label, group: of the last of these objects. count: number of these objects.
+    box: around all of them, x0 y0 x1 y1 as shares of the picture.
+    first_time, last_time: of their triggers.
+    """
+
+    place: Count
+    rule: str
+    label: str
+    box: Box
+    count: Count
+    first_time: datetime
+    last_time: datetime
+    group: str = ""
+
+
 class Health(Message, frozen=True, kw_only=True, tag="health"):
     """The daemon's state, published at a fixed interval.
 
@@ -285,6 +309,8 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     governor_level: 0 for full work, up to 3 when the machine is hot or its power is weak.
     budget_share, frame_rate_share: share of the budget and of the frame rate at that level.
     power: the firmware's present power flags.
+    places: where a rule is triggered again and again, possibly by a false alarm.
+    muted: number of objects that did not trigger since they were in a muted place.
     """
 
     kind: ClassVar[str] = "health"
@@ -314,6 +340,8 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     budget_share: Share = 1.0
     frame_rate_share: Share = 1.0
     power: tuple[str, ...] = ()
+    places: tuple[TriggerPlace, ...] = ()
+    muted: Count = 0
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Health
@@ -394,13 +422,17 @@ class DoneReply(Reply, frozen=True, kw_only=True, tag="done"):
 
 
 class SeenTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """An open track, tentative or not, with its box predicted for the time of the frame."""
+    """An open track, tentative or not, with its box predicted for the time of the frame.
+
+    group: of the label, for example animal; empty if it has none.
+    """
 
     track_id: int
     label: str
     score: Share
     state: Literal["tentative", "moving", "stationary", "gone"]
     box_px: BoxPx
+    group: str = ""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,7 +73,7 @@ def stages(settings: Settings) -> StagesReport:
     clock = CpuClock()
     detector = build_detector(settings)
     pipeline = build_pipeline(settings, detector, footage.info, clock)
-    messages = FrameMessages(detector.labels, footage.info.main_size)
+    messages = FrameMessages(publish.classes_of(detector), footage.info.main_size)
     with tempfile.TemporaryDirectory(prefix="edge-bench-") as folder:
         bus = msgspec.structs.replace(settings.bus, endpoint=f"ipc://{folder}/bus", control="none")
         publisher = Publisher(bus, settings.camera, "bench")
@@ -155,15 +155,15 @@ def preload(settings: Settings) -> Footage:
 class FrameMessages:
     """Publishes the messages of each frame as the daemon does."""
 
-    def __init__(self, labels: tuple[str, ...], main_size: tuple[int, int]) -> None:
-        self._labels = labels
+    def __init__(self, classes: publish.Classes, main_size: tuple[int, int]) -> None:
+        self._classes = classes
         self._main_size = main_size
         self._changes = publish.TrackChanges()
 
     def __call__(self, publisher: Publisher, analysis: Analysis) -> None:
         frame = analysis.frame
         if analysis.layouts:
-            message = publish.detection(analysis, self._labels, self._main_size)
+            message = publish.detection(analysis, self._classes, self._main_size)
             publisher.publish(message, frame.timestamp_ns, frame.wall_ns)
         for change in self._changes(analysis, self._main_size):
             publisher.publish(change, frame.timestamp_ns, frame.wall_ns)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.capture.false_alarm import false_alarm_of
 from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES, in_order, is_stem
 from edge.capture.sidecar import (
     MAX_BYTES,
@@ -117,9 +118,10 @@ def newest_beside(root: Path, folder: Path) -> int:
 
 
 def group_files(sidecar: Path) -> list[Path]:
-    """Mark of the upload, still, clip and sidecar, in the order of deletion."""
+    """Marks of the capture, still, clip and sidecar, in the order of deletion."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    return [mark_of(sidecar), *(sidecar.with_name(stem + suffix) for suffix in SUFFIXES)]
+    marks = [mark_of(sidecar), false_alarm_of(sidecar)]
+    return [*marks, *(sidecar.with_name(stem + suffix) for suffix in SUFFIXES)]
 
 
 def clean_up(root: Path) -> None:

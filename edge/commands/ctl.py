@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edge.commands.options import FILE, client_keys, keyed, service, settings_of
+from edge.commands.connected import commands
+from edge.commands.mute import mute, muted, place_text, unmute
+from edge.commands.options import FILE
 from edge.runtime.printable import printable_lines
 
 if TYPE_CHECKING:
@@ -23,37 +23,8 @@ def ctl() -> None:
     """Control a running daemon."""
 
 
-def commands(act: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that select a daemon, and calls `act` with a `Control` of it."""
-
-    @service
-    @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control.")
-    @keyed
-    @click.option("--timeout", type=float, default=10.0, metavar="S",
-                  help="Longest wait for a reply. Default: 10.")  # fmt: skip
-    @functools.wraps(act)
-    def command(
-        config: Path | None,
-        assignments: tuple[str, ...],
-        endpoint: str | None,
-        key: Path | None,
-        server_key: Path | None,
-        timeout: float,
-        **rest: Any,
-    ) -> None:
-        from edge.bus.endpoint import control_endpoint
-        from edge.bus.presence import require
-        from edge.client import Control
-
-        endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)
-        if not endpoint:
-            raise click.UsageError("this configuration has no bus.control; give --endpoint")
-        keys = client_keys(key, server_key)
-        require(endpoint)
-        with Control(endpoint, keys=keys, timeout_s=timeout) as control:
-            act(control, **rest)
-
-    return command
+for command in (mute, muted, unmute):
+    ctl.add_command(command)
 
 
 @ctl.command()
@@ -134,5 +105,6 @@ def _as_text(reply: StatusReply) -> str:
             f"  {health.tracks} tracks, {health.triggers} triggers, {health.captures} captures",
             f"  dropped: {dropped or 'nothing'}",
         ]
+        lines += [f"  {place_text(place)}" for place in health.places]
         lines += [f"  problem: {problem}" for problem in health.problems]
     return "\n".join(lines)

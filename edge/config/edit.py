@@ -1,28 +1,28 @@
 """Changes settings in the text of a configuration file and keeps its comments and their order.
 
-The live view edits files that a person also edits by hand. This module takes and returns text;
-`edge.web.settings_file` reads and writes the file.
+The live view and `edge ctl mute` edit files that a person also edits by hand. This module takes
+and returns text; `edge.web.settings_file` reads and writes the file.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
 from edge.config.load import loads
-from edge.config.schema import MAX_CORNERS, Settings
+from edge.config.schema import MAX_CORNERS, Mute, Settings
 from edge.errors import ConfigError, MissingExtraError
 
 try:
     import tomlkit
     from tomlkit.items import AoT
 except ImportError as missing:
-    raise MissingExtraError("the live view", "web") from missing
+    raise MissingExtraError("editing a configuration file", "web") from missing
 
 MAX_CORNERS_TOGETHER = 2048  # of a change: editing the text of so many takes about 2 s
 
@@ -78,18 +78,60 @@ def edited(text: str, change: Change, path: Path) -> str:
     motion = {k: v for k, v in change.motion.items() if v != getattr(before.motion, k, None)}
     for key in motion:
         text = _uncommented(text, "motion", key)
-    try:
-        document: Any = tomlkit.parse(text)
+
+    def apply(document: Any) -> None:
         _set_zones(document, change.zones)
         _set_masks(document, change.masks)
         _set_rules(document, change.rules, before)
         for key, value in motion.items():
             _table(document, "motion")[key] = value
+
+    return _rewritten(text, path, apply, lambda: _expected(before, change))
+
+
+def with_mute(text: str, mute: Mute, path: Path) -> str:
+    """The text with a further muted place. Raises ConfigError as `edited`."""
+    before = loads(text, path)
+
+    def append(document: Any) -> None:
+        if not len(document.get("mutes", [])):  # none yet, or `mutes = []`
+            document.pop("mutes", None)
+            document["mutes"] = tomlkit.aot()
+        row: dict[str, object] = {"box": list(mute.box)}
+        _append(document["mutes"], row | ({"labels": list(mute.labels)} if mute.labels else {}))
+
+    mutes = (*before.mutes, mute)
+    return _rewritten(text, path, append, lambda: msgspec.structs.replace(before, mutes=mutes))
+
+
+def without_mutes(text: str, gone: Sequence[Mute], path: Path) -> str:
+    """The text without these muted places. Raises ConfigError as `edited`."""
+    before = loads(text, path)
+
+    def delete(document: Any) -> None:
+        for index, mute in reversed(list(enumerate(before.mutes))):
+            if mute in gone:
+                del document["mutes"][index]
+        if not len(document["mutes"]):
+            del document["mutes"]
+
+    kept = tuple(mute for mute in before.mutes if mute not in gone)
+    if kept == before.mutes:
+        return text
+    return _rewritten(text, path, delete, lambda: msgspec.structs.replace(before, mutes=kept))
+
+
+def _rewritten(
+    text: str, path: Path, change: Callable[[Any], None], expected: Callable[[], Settings]
+) -> str:
+    """The text after a change of its document, which must result in the expected settings."""
+    try:
+        document: Any = tomlkit.parse(text)
+        change(document)
         new = tomlkit.dumps(document)
     except Exception as error:  # TOMLKitError, or any other for TOML that tomlkit can't handle
         raise ConfigError(f"{path} can be edited only by hand: {error}") from error
-    after = loads(new, path)
-    if after != _expected(before, change):
+    if loads(new, path) != expected():
         raise ConfigError(f"{path} is written in a way that can be edited only by hand")
     return new
 

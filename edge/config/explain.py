@@ -28,6 +28,7 @@ EXAMPLES = {  # for keys that have no default
     "lines[].name": '"gate"',
     "lines[].points": "[[0.5, 0.0], [0.5, 1.0]]",
     "timelapse[].name": '"daily"',
+    "mutes[].box": "[0.4, 0.3, 0.6, 0.8]",
 }
 
 

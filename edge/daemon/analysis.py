@@ -23,6 +23,7 @@ from edge.runtime.service_thread import ServiceThread
 from edge.runtime.times import NS_PER_MS
 from edge.vision.picture_check import PictureCheck, PictureState
 from edge.vision.pipeline import Analysis, Pipeline
+from edge.vision.places import Places
 from edge.vision.sizes import SizeWatch
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import SourceInfo
@@ -34,20 +35,22 @@ class Reporter:
     def __init__(
         self,
         settings: Settings,
-        labels: tuple[str, ...],
+        classes: publish.Classes,
         outlet: Outlet,
         hooks: Hooks,
         recorder: Recorder,
         progress: Progress,
+        places: Places,
         tallies: Tallies,
     ) -> None:
         self._settings = settings
+        self._classes = classes
         self._tallies = tallies
-        self._labels = labels
         self._outlet = outlet
         self._hooks = hooks
         self._recorder = recorder
         self._progress = progress
+        self._places = places
         self._changes = publish.TrackChanges()
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
@@ -56,13 +59,15 @@ class Reporter:
         received_ns: when the daemon received it. size: (width, height) of the main picture.
         """
         if analysis.layouts:
-            message = publish.detection(analysis, self._labels, size)
+            message = publish.detection(analysis, self._classes, size)
             self._outlet.about_frame(message, analysis.frame)
         for change in self._changes(analysis, size):
             self._outlet.about_frame(change, analysis.frame)
         for event in analysis.events:
             self._report_event(event, analysis, received_ns, size)
         self._tallies(analysis, size)
+        self._places(analysis.events, analysis.ended, analysis.frame.wall_ns, size)
+        self._progress.muted = analysis.muted
         self._progress.tracks = len(analysis.tracks)
         self._progress.blobs = len(analysis.motion.blobs_xyxy)
         self._progress.changed = analysis.motion.changed
@@ -81,7 +86,7 @@ class Reporter:
 
     def sight(self, analysis: Analysis, size: Size) -> Callable[[], Sight]:
         """Returns a function that makes the live view's message about this frame."""
-        return partial(sight, analysis, self._labels, size)
+        return partial(sight, analysis, self._classes, size)
 
     def _report_event(
         self, event: TriggerEvent, analysis: Analysis, received_ns: int, size: Size

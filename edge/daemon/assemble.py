@@ -11,6 +11,7 @@ from edge.capture.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings
+from edge.daemon import publish
 from edge.daemon.acquisition import Acquisition
 from edge.daemon.analysis import AnalysisThread, Reporter
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
@@ -34,6 +35,7 @@ from edge.sources.base import Source
 from edge.sources.reconnect import Reconnecting
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
+from edge.vision.places import Places
 
 
 def assemble(
@@ -47,11 +49,10 @@ def assemble(
 ) -> Daemon:
     """Loads the model, checks the settings, and returns a daemon that can be run.
 
-    Sockets, files and the source are opened when it runs.
-
-    listener: receives every message. reload: carries out the command `reload`; it may call the
-    daemon's `stop`. last_events_ns: as for `Triggers`. waits: whether it waits for a live source
-    that can't be opened at the start. source: instead of that of the settings. Raises EdgeError.
+    Sockets, files and the source are opened when it runs. listener: receives every message.
+    reload: carries out the command `reload`; it may call the daemon's `stop`. last_events_ns: as
+    for `Triggers`. waits: whether it waits for a live source that can't be opened at the start.
+    source: instead of that of the settings. Raises EdgeError.
     """
     shared = _Shared(settings, build_detector(settings), last_events_ns)
     boot_id = secrets.token_hex(8)
@@ -73,6 +74,7 @@ def assemble(
         control=ControlServer(settings.bus, remote, shared.problems.report),
         hooks=hooks,
         remote=remote,
+        places=shared.places,
     )
     supervisor = _supervisor(shared, parts, outlet, source)
     return Daemon(parts, supervisor, LiveSettings(parts, shared.governor, shared.model))
@@ -89,6 +91,7 @@ class _Shared:
         self.last_events_ns = last_events_ns
         self.problems = Problems(lasting=getattr(model, "warnings", ()))
         self.progress = Progress()
+        self.places = Places()
         self.governor = Governor(settings.governor)
         self.detector = TimedDetector(model, self.progress)
 
@@ -128,20 +131,17 @@ def _hooks(shared: _Shared, remote: Remote) -> Hooks:
     return Hooks(settings, capture, shared.problems.report)
 
 
-def _timelapse(settings: Settings, recorder: Recorder) -> TimelapseRequests:
-    position = settings.site.position
-    return TimelapseRequests(settings.timelapse, settings.camera, recorder.trigger, position)
-
-
 def _acquisition(shared: _Shared, source: Source, recorder: Recorder) -> Acquisition:
-    governor = shared.governor
+    governor, settings = shared.governor, shared.settings
     acquisition = Acquisition(
         source,
         recorder,
         shared.progress,
         lambda: governor.level.frame_rate,
-        _timelapse(shared.settings, recorder),
-        wait=shared.settings.source.fast,
+        TimelapseRequests(
+            settings.timelapse, settings.camera, recorder.trigger, settings.site.position
+        ),
+        wait=settings.source.fast,
     )
     if isinstance(source, Reconnecting):
         source.on_resume = weakly(acquisition.resume)  # weakly, as it owns the source
@@ -156,12 +156,16 @@ def _analysis(
     recorder: Recorder,
     remote: Remote,
 ) -> AnalysisThread:
-    settings, governor, labels = shared.settings, shared.governor, shared.detector.labels
+    settings, governor, detector = shared.settings, shared.governor, shared.detector
+    classes = publish.classes_of(detector)
     tallies = Tallies(settings, remote.boot_id, outlet, recorder)
+    reporter = Reporter(
+        settings, classes, outlet, hooks, recorder, shared.progress, shared.places, tallies
+    )
     return AnalysisThread(
         acquisition,
-        partial(build_pipeline, settings, shared.detector, last_events_ns=shared.last_events_ns),
-        Reporter(settings, labels, outlet, hooks, recorder, shared.progress, tallies),
+        partial(build_pipeline, settings, detector, last_events_ns=shared.last_events_ns),
+        reporter,
         remote,
         picture_s=settings.health.picture_s,
         frozen_s=settings.health.frozen_s,

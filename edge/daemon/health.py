@@ -8,6 +8,7 @@ from typing import Literal
 
 from edge.daemon.governor import Governor
 from edge.daemon.parts import Parts
+from edge.daemon.places import PlaceReport
 from edge.daemon.progress import Rates
 from edge.daemon.recovery import SourceRecovery
 from edge.daemon.stalls import StallCheck
@@ -30,11 +31,13 @@ class HealthReport:
         self._recovery = recovery
         self._stalls = stalls
         self._started_ns = time.monotonic_ns()
+        self._places = PlaceReport(parts)
 
     def __call__(self, state: State, readings: Readings) -> Health:
         """readings: the machine's, which the governor used last."""
         parts, progress = self._parts, self._parts.progress
         self.rates.read(progress)
+        places = self._places()
         problems = parts.problems.current()
         info, level = parts.acquisition.info, self._governor.level
         return Health(
@@ -64,4 +67,6 @@ class HealthReport:
             budget_share=level.budget,
             frame_rate_share=level.frame_rate,
             power=readings.flags,
+            places=places,
+            muted=progress.muted,
         )

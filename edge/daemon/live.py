@@ -23,6 +23,7 @@ LIVE: Final = {
     "zones": "pipeline and reporter",
     "lines": "reporter",
     "triggers": "pipeline; hooks and captures follow the rule of each event",
+    "mutes": "pipeline",
     "governor": "governor",
     "mqtt": "nobody: the MQTT bridge is a program of its own",
     "upload": "nobody: the next `edge upload` reads it",
@@ -68,7 +69,7 @@ class LiveSettings:
 
     def _check(self, settings: Settings) -> None:
         """Tries everything that could fail, a pipeline of these settings included."""
-        if problems := check_labels(settings, self._detector.labels):
+        if problems := check_labels(settings, self._detector.labels, self._detector.groups):
             raise ConfigError(problems)
         for rule in settings.triggers:
             if rule.exec:

@@ -14,6 +14,7 @@ from edge.daemon.commands import Remote
 from edge.daemon.problems import Problems
 from edge.daemon.progress import Progress
 from edge.hooks.hooks import Hooks
+from edge.vision.places import Places
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Parts:
     """All parts that are started and stopped, and their shared state.
 
     settings: the present ones, which a reload replaces; read them again at each use.
-    model: the model's name.
+    model: the model's name. places: those that trigger again and again.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Parts:
     control: ControlServer
     hooks: Hooks
     remote: Remote
+    places: Places
 
     @property
     def dropped(self) -> dict[str, int]:

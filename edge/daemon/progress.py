@@ -14,8 +14,9 @@ class Progress:
 
     Each is written by one thread and read by others. Source thread: received (frames), received_ns
     (time of the last). Analysis thread: frames (analysed, or skipped in a pause), invocations,
-    invoked_ns (their total time), triggers, and of the last frame tracks, blobs and changed (share
-    of the picture that differs from the background). The recorder's writing thread: captures.
+    invoked_ns (their total time), triggers, muted (objects that a muted place silenced), and of the
+    last frame tracks, blobs and changed (share of the picture that differs from the background).
+    The recorder's writing thread: captures.
     """
 
     received: int = 0
@@ -23,6 +24,7 @@ class Progress:
     invocations: int = 0
     invoked_ns: int = 0
     triggers: int = 0
+    muted: int = 0
     captures: int = 0
     tracks: int = 0
     blobs: int = 0

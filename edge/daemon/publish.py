@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from edge import messages
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
 from edge.daemon.pictures import Size
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box
-from edge.vision.pipeline import Analysis
+from edge.vision.pipeline import Analysis, DetectorLike
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Frame, Track, TrackState
 
+Classes: TypeAlias = tuple[tuple[str, str], ...]  # label and group, by the model's class id
 
-def detection(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Detection:
+
+def classes_of(detector: DetectorLike) -> Classes:
+    """Label and group of each class of a model."""
+    return tuple(zip(detector.labels, detector.groups, strict=True))
+
+
+def detection(analysis: Analysis, classes: Classes, size: Size) -> messages.Detection:
     """The message about a frame with invocations. size: (width, height) of the main picture."""
     return messages.Detection(
         frame_index=analysis.frame.index,
@@ -24,7 +31,7 @@ def detection(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messag
         height=size[1],
         invocations=len(analysis.layouts),
         regions_px=regions(analysis),
-        detections=objects(analysis, labels, size),
+        detections=objects(analysis, classes, size),
     )
 
 
@@ -34,13 +41,14 @@ def regions(analysis: Analysis) -> tuple[Box, ...]:
 
 
 def objects(
-    analysis: Analysis, labels: tuple[str, ...], size: Size
+    analysis: Analysis, classes: Classes, size: Size
 ) -> tuple[messages.DetectedObject, ...]:
     """The detections of the frame, with their tracks."""
     detections = analysis.detections
     return tuple(
         messages.DetectedObject(
-            label=labels[class_id],
+            label=classes[class_id][0],
+            group=classes[class_id][1],
             score=round(score, 4),
             box=normalized(box, size),
             box_px=box,

@@ -6,13 +6,13 @@ import cv2
 
 from edge import messages
 from edge.daemon.pictures import Size, jpeg
-from edge.daemon.publish import objects, pixel_box, regions
+from edge.daemon.publish import Classes, objects, pixel_box, regions
 from edge.runtime.times import NS_PER_S
 from edge.vision.pipeline import Analysis
 
 
-def sight(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.Sight:
-    """The message about a frame. labels: of the model, by class id. size: (width, height) of main.
+def sight(analysis: Analysis, classes: Classes, size: Size) -> messages.Sight:
+    """The message about a frame. size: (width, height) of the main picture.
 
     Call it before the pipeline gets the next frame: mask and canvas are views of its buffers.
     """
@@ -24,11 +24,12 @@ def sight(analysis: Analysis, labels: tuple[str, ...], size: Size) -> messages.S
         changed=round(analysis.motion.changed, 5),
         scene_change=analysis.motion.scene_change,
         regions_px=regions(analysis),
-        detections=objects(analysis, labels, size),
+        detections=objects(analysis, classes, size),
         tracks=tuple(
             messages.SeenTrack(
                 track_id=track.id,
                 label=track.label,
+                group=track.group,
                 score=round(track.score, 4),
                 state=track.state.value,
                 box_px=pixel_box(track.box_xyxy),

@@ -31,6 +31,7 @@ VERSION: Final = "1.0.2"
 SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
 UNCLASSIFIED: Final = Taxon(kind="unclassified")  # a capture on command, without an object
+BLANK: Final = Taxon(kind="blank")  # a false alarm
 EXTENT_DIGITS: Final = 4  # decimal places, as in the boxes of sidecars
 
 # Columns in the order of the specification, without those that are always empty here.
@@ -151,11 +152,12 @@ def _add(tables: Tables, group: Group, deployment: str, about: About) -> None:
     tables.files |= {_package_path(medium): medium.path for medium in group.media}
     rows = []
     if not tracks:
-        rows.append(_observation(group, UNCLASSIFIED, group.events[0], None))
+        kind = BLANK if group.false_alarms else UNCLASSIFIED
+        rows.append(_observation(group, kind, group.events[0], None))
     for event, track in tracks:
         rows.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
-        if (shown := still.event.track) is not None:
+        if (shown := group.track_of(still.event)) is not None:
             taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
             rows.append(row | _on_still(still, shown))

@@ -1,7 +1,8 @@
 """Stills with the box that triggered them, as COCO object annotations.
 
 Format: https://cocodataset.org/#format-data. Only the object of a still's event is annotated, not
-others in the picture: a person must check the annotations before they train a detector.
+others in the picture: a person must check the annotations before they train a detector. A capture
+that was marked as a false alarm is a picture without an annotation, from which training learns.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def coco(groups: Iterable[Group], root: Path) -> dict[str, Any]:
     categories: dict[str, int] = {}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for still in (still for group in groups for still in group.stills()):
+    for group, still in ((one, still) for one in groups for still in one.stills()):
         images.append(
             {
                 "id": len(images) + 1,
@@ -33,7 +34,7 @@ def coco(groups: Iterable[Group], root: Path) -> dict[str, Any]:
                 "date_captured": still.file.time,
             }
         )
-        if (track := still.event.track) is not None:
+        if (track := group.track_of(still.event)) is not None:
             category = categories.setdefault(track.label, len(categories) + 1)
             annotations.append(_annotation(len(annotations) + 1, len(images), category, track))
     return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from edge.capture.false_alarm import is_false_alarm
 from edge.capture.naming import SIDECAR_SUFFIX
 from edge.capture.sidecar import (
     EventEntry,
@@ -51,7 +52,10 @@ class Medium:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events that share a clip, or one event alone, in order of time, with their files."""
+    """Events that share a clip, or one event alone, in order of time, with their files.
+
+    false_alarms: ids of the events that a person marked as such.
+    """
 
     camera: str
     model: str
@@ -59,6 +63,7 @@ class Group:
     media: tuple[Medium, ...]
     site: SiteEntry
     boot_id: str
+    false_alarms: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -91,11 +96,15 @@ class Group:
     def clip(self) -> Medium | None:
         return next((medium for medium in self.media if medium.file.kind == "clip"), None)
 
+    def track_of(self, event: EventEntry) -> TrackEntry | None:
+        """The object of the event; None for a capture on command and for a false alarm."""
+        return None if event.event_id in self.false_alarms else event.track
+
     def tracks(self) -> list[tuple[EventEntry, TrackEntry]]:
         """Each object once, with the event in which it has the highest score."""
         best: dict[int, tuple[EventEntry, TrackEntry]] = {}
         for event in self.events:
-            if (track := event.track) is not None:
+            if (track := self.track_of(event)) is not None:
                 known = best.get(track.id)
                 if known is None or track.score > known[1].score:
                     best[track.id] = event, track
@@ -125,7 +134,7 @@ def read_groups(root: Path, choice: Choice | None = None) -> Reading:
     return Reading(tuple(filter(choice.includes, result)), tuple(unreadable))
 
 
-_Placed = tuple[Path, Sidecar]  # a sidecar after its folder
+_Placed = tuple[Path, Sidecar]  # a sidecar after its path
 
 
 def _sidecars(root: Path, unreadable: list[Path]) -> Iterator[_Placed]:
@@ -144,7 +153,7 @@ def _sidecars(root: Path, unreadable: list[Path]) -> Iterator[_Placed]:
                 unreadable.append(folder / name)
                 continue
             if sidecar is not None:
-                yield folder, sidecar
+                yield folder / name, sidecar
 
 
 def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
@@ -168,8 +177,8 @@ def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
 def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
     events = {event.event_id: event for _, sidecar in parts for event in sidecar.events}
     media = [
-        Medium(folder / file.name, file, sidecar.events[0])
-        for folder, sidecar in parts
+        Medium(path.with_name(file.name), file, sidecar.events[0])
+        for path, sidecar in parts
         for file in sidecar.files
     ]
     present = [medium for medium in media if is_regular(medium.path)]
@@ -183,4 +192,10 @@ def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
         tuple(sorted(present, key=lambda medium: time_of(medium.file))),
         first.site,
         first.boot_id,
+        frozenset(
+            event.event_id
+            for path, sidecar in parts
+            if is_false_alarm(path)
+            for event in sidecar.events
+        ),
     )

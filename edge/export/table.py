@@ -10,9 +10,9 @@ from typing import IO
 from edge.export.groups import Group
 
 COLUMNS = (
-    "time", "camera", "rule", "event_id", "label", "score", "track_id", "x0", "y0", "x1", "y1",
-    "latency_ms", "model", "still", "clip", "clip_s", "zones", "deployment", "latitude",
-    "longitude", "boot_id",
+    "time", "camera", "rule", "event_id", "label", "group", "score", "track_id", "x0", "y0",
+    "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s", "zones", "deployment",
+    "latitude", "longitude", "boot_id", "false_alarm",
 )  # fmt: skip
 
 
@@ -28,7 +28,9 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
         clip = group.clip
         for event in group.events:
             track = event.track
-            values = (track.label, track.score, track.id, *track.box_xyxy) if track else ("",) * 7
+            values: tuple[object, ...] = ("",) * 8
+            if track is not None:
+                values = track.label, track.group, track.score, track.id, *track.box_xyxy
             files = [
                 medium.path.relative_to(root).as_posix() if medium else ""
                 for medium in (group.still_of(event), clip)
@@ -36,7 +38,8 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
             writer.writerow(
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
                  group.model, *files, clip.file.duration_s if clip else "", " ".join(event.zones),
-                 group.deployment, *(group.site.position or ("", "")), group.boot_id]
+                 group.deployment, *(group.site.position or ("", "")), group.boot_id,
+                 str(event.event_id in group.false_alarms).lower()]
             )  # fmt: skip
             rows += 1
     return rows

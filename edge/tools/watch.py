@@ -9,7 +9,17 @@ import msgspec
 from rich.text import Text
 
 from edge.client import Event, Subscriber
-from edge.messages import AnyMessage, Capture, Crossing, Detection, Health, Stay, Track, Trigger
+from edge.messages import (
+    AnyMessage,
+    Capture,
+    Crossing,
+    DetectedObject,
+    Detection,
+    Health,
+    Stay,
+    Track,
+    Trigger,
+)
 from edge.runtime.printable import printable
 
 
@@ -61,13 +71,13 @@ def _styled(message: AnyMessage) -> tuple[str, str]:
     """The style for rich (empty for none) and the text."""
     match message:
         case Detection():
-            objects = ", ".join(f"{d.label} {d.score:.2f}" for d in message.detections)
+            objects = ", ".join(f"{_name(d)} {d.score:.2f}" for d in message.detections)
             return "", f"detection {message.invocations} invocation(s): {objects or 'nothing'}"
         case Track():
-            track = f"{message.label} #{message.track_id} {message.score:.2f} {message.state}"
+            track = f"{_name(message)} #{message.track_id} {message.score:.2f} {message.state}"
             return "", f"track     {message.change} {track}"
         case Trigger():
-            track = f"{message.label} #{message.track_id} {message.score:.2f}"
+            track = f"{_name(message)} #{message.track_id} {message.score:.2f}"
             zones = f" in {', '.join(message.zones)}" if message.zones else ""
             latency = f"after {message.latency_ms:.0f} ms"
             return "bold green", f"trigger   {message.rule}: {track}{zones}, {latency}"
@@ -86,3 +96,8 @@ def _styled(message: AnyMessage) -> tuple[str, str]:
         case Health():
             rate = f"{message.fps:.1f} fps, {message.invocations_per_s:.1f} invocations/s"
             return "dim", f"health    {message.state}, {rate}, {message.tracks} tracks"
+
+
+def _name(of: DetectedObject | Track | Trigger) -> str:
+    """The label, with its group if that says more: `sheep (animal)`."""
+    return f"{of.label} ({of.group})" if of.group not in ("", of.label) else of.label

@@ -48,10 +48,13 @@ def _require_labels(settings: Settings, detector: DetectorLike) -> None:
 def check_labels(
     settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
 ) -> list[str]:
-    """One sentence for each label of a rule or line that the model has not, nor as a group."""
+    """One sentence for each label of a rule, mute or line that the model has not, nor as group."""
     known = [*labels, *sorted({*groups} - {""}), MOTION_LABEL]
-    named = [(f"triggers[{n}]", rule.labels) for n, rule in enumerate(settings.triggers)]
-    named += [(f"lines[{n}]", line.labels) for n, line in enumerate(settings.lines)]
+    named = [
+        (f"{key}[{index}]", row.labels)
+        for key in ("triggers", "mutes", "lines")
+        for index, row in enumerate(getattr(settings, key))
+    ]
     return [
         f"{section}.labels: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)

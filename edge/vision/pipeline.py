@@ -75,6 +75,7 @@ class Analysis:
     track_ids: (n,) the track of each detection, 0 where it belongs to none.
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
+    muted: objects so far whose trigger a muted place silenced.
     """
 
     frame: Frame
@@ -86,6 +87,7 @@ class Analysis:
     tracks: tuple[Track, ...]
     ended: tuple[Track, ...]
     events: tuple[TriggerEvent, ...]
+    muted: int = 0
 
 
 @dataclass(slots=True)
@@ -136,7 +138,12 @@ class Pipeline:
             detector.groups,
         )
         self._triggers = Triggers(
-            settings.triggers, settings.zones, main_size, last_events_ns, settings.site.position
+            settings.triggers,
+            settings.zones,
+            main_size,
+            last_events_ns,
+            settings.mutes,
+            settings.site.position,
         )
         self._motion_tracker = MotionTracker()
         self._canvas: CanvasView | None = None
@@ -151,7 +158,7 @@ class Pipeline:
         The sections source and model must be the same as before. Raises KeyError as `Triggers`,
         before anything is changed.
         """
-        self._triggers.replace(settings.triggers, settings.zones)
+        self._triggers.replace(settings.triggers, settings.zones, settings.mutes)
         self._motion.apply(settings.motion)
         self._packer.apply(settings.regions)
         self._scheduler.apply(settings.scheduler, _agreeing_looks(settings))
@@ -192,6 +199,7 @@ class Pipeline:
             tracks,
             self._tracker.take_ended(),
             events,
+            self._triggers.muted,
         )
 
     def _begin_scene(self) -> None:

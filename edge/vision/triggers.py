@@ -1,7 +1,7 @@
 """Checks the rules against the tracks of each frame, and makes an event when one is met.
 
 A rule names labels or groups of them, a score, zones, sizes, a schedule and how many looks must
-confirm it.
+confirm it. A muted place silences the objects that stay in it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edge.config.schema import MOTION_LABEL, TriggerRule, Zone
+import numpy as np
+
+from edge.config.schema import MOTION_LABEL, Mute, TriggerRule, Zone
 from edge.runtime.schedule import Schedule
 from edge.runtime.sun import Position
 from edge.runtime.times import NS_PER_S
-from edge.vision.geometry import Box, Polygon, point_in_polygon
+from edge.vision.geometry import Box, Polygon, covered, point_in_polygon
 from edge.vision.types import Frame, Look, Track
 
 # Not tuned: a detection ends within a pixel of the edge that cuts it, and any weight well below 1
@@ -23,6 +25,8 @@ EDGE_PX = 1.0  # a box this close to the picture's edge may be cut by it
 CUT_QUALITY = 0.5  # multiplies the quality of a look that the edge may cut
 # Bounds the memory for looks of many tracks: 8 frames of 1920x1080 are 25 MB.
 MAX_FRAMES = 8
+# The box of an object that stays varies by a tenth of its size from look to look.
+MUTED_SHARE = 0.85  # of the box that must lie in a muted place, at each look
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,21 @@ class TriggerEvent:
     timestamp_ns: int
 
 
+@dataclass(slots=True)
+class _Watch:
+    """A rule in use. zones: those that it names, in pixels. triggered: objects that met it."""
+
+    rule: TriggerRule
+    zones: tuple[Polygon, ...]
+    schedule: Schedule
+    triggered: set[tuple[int, int]]
+
+
 class Triggers:
-    """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks."""
+    """Checks rules. Remembers cooldowns, tracks that triggered and frames of recent looks.
+
+    muted: number of objects so far that would have triggered if they were not in a muted place.
+    """
 
     def __init__(
         self,
@@ -52,6 +69,7 @@ class Triggers:
         zones: Sequence[Zone],
         main_size: tuple[int, int],
         last_events_ns: dict[str, int] | None = None,
+        mutes: Sequence[Mute] = (),
         position: Position | None = None,
     ) -> None:
         """Raises KeyError if a rule names a zone that is not in `zones`.
@@ -63,30 +81,41 @@ class Triggers:
         self._main_size = main_size
         self._position = position
         self._last_events_ns = {} if last_events_ns is None else last_events_ns
-        self._triggered: dict[str, set[tuple[int, int]]] = {}
+        self._watches: dict[str, _Watch] = {}
         self._frames: dict[int, Frame] = {}
-        self.replace(rules, zones)
+        self._silent: set[tuple[int, int]] = set()
+        self.muted = 0
+        self.replace(rules, zones, mutes)
 
-    def replace(self, rules: Sequence[TriggerRule], zones: Sequence[Zone]) -> None:
-        """Uses other rules and zones from the next frame on. Raises KeyError as the constructor.
+    def replace(
+        self, rules: Sequence[TriggerRule], zones: Sequence[Zone], mutes: Sequence[Mute] = ()
+    ) -> None:
+        """Uses other rules, zones and mutes from the next frame on.
 
-        A rule whose name stays keeps its cooldown and the tracks that triggered it.
+        A rule whose name stays keeps its cooldown and the tracks that triggered it. Raises KeyError
+        as the constructor.
         """
-        polygons = _polygons(zones, self._main_size)
-        rule_zones = {rule.name: {name: polygons[name] for name in rule.zones} for rule in rules}
-        self._rules, self._shares = tuple(rules), tuple(zones)
-        self._zones, self._rule_zones = polygons, rule_zones
-        self._triggered = {rule.name: self._triggered.get(rule.name, set()) for rule in rules}
-        for name in self._last_events_ns.keys() - self._triggered.keys():
+        polygons, before = _polygons(zones, self._main_size), self._watches
+        self._watches = {
+            rule.name: _Watch(
+                rule,
+                tuple(polygons[name] for name in rule.zones),
+                Schedule(rule.schedule, self._position),
+                before[rule.name].triggered if rule.name in before else set(),
+            )
+            for rule in rules
+        }
+        self._shares, self._mutes, self._zones = tuple(zones), tuple(mutes), polygons
+        for name in self._last_events_ns.keys() - self._watches.keys():
             del self._last_events_ns[name]
-        self._schedules = {rule.name: Schedule(rule.schedule, self._position) for rule in rules}
         self._longest_window = max((rule.of_last for rule in rules), default=1)
 
     def begin_scene(self, main_size: tuple[int, int]) -> None:
         """The next frame is the first of this size, with new tracks. Cooldowns go on."""
         self._main_size = main_size
         self._frames = {}
-        self.replace(self._rules, self._shares)
+        rules = [watch.rule for watch in self._watches.values()]
+        self.replace(rules, self._shares, self._mutes)
 
     def __call__(self, tracks: Sequence[Track], frame: Frame) -> tuple[TriggerEvent, ...]:
         """Events of a frame with a look at a track; schedules are in local time.
@@ -94,10 +123,11 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
+        self._silent &= {_object_of(track) for track in tracks}
         events: list[TriggerEvent] = []
-        for rule in self._rules:
-            if frame.wall_ns in self._schedules[rule.name]:
-                events += self._events(rule, tracks, frame.timestamp_ns)
+        for watch in self._watches.values():
+            if frame.wall_ns in watch.schedule:
+                events += self._events(watch, tracks, frame.timestamp_ns)
         return tuple(events)
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -109,18 +139,18 @@ class Triggers:
             del self._frames[next(iter(self._frames))]
 
     def _events(
-        self, rule: TriggerRule, tracks: Sequence[Track], timestamp_ns: int
+        self, watch: _Watch, tracks: Sequence[Track], timestamp_ns: int
     ) -> Iterator[TriggerEvent]:
         """Events of one rule; with a cooldown at most one, as the cooldown begins with it."""
-        triggered = self._triggered[rule.name]
-        triggered &= {_object_of(track) for track in tracks}
+        rule = watch.rule
+        watch.triggered &= {_object_of(track) for track in tracks}
         for track in tracks:
             if self._is_quiet(rule, timestamp_ns):
                 return
-            confirmed = self._confirmed(rule, track, timestamp_ns)
-            if confirmed is None:
+            confirmed = self._confirmed(watch, track, timestamp_ns)
+            if confirmed is None or self._is_muted(track):
                 continue
-            triggered.add(_object_of(track))
+            watch.triggered.add(_object_of(track))
             self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
@@ -133,11 +163,10 @@ class Triggers:
             return False
         return 0 <= timestamp_ns - last_ns < round(rule.cooldown_s * NS_PER_S)
 
-    def _confirmed(
-        self, rule: TriggerRule, track: Track, timestamp_ns: int
-    ) -> tuple[Look, ...] | None:
+    def _confirmed(self, watch: _Watch, track: Track, timestamp_ns: int) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
-        if rule.once_per_track and _object_of(track) in self._triggered[rule.name]:
+        rule = watch.rule
+        if rule.once_per_track and _object_of(track) in watch.triggered:
             return None
         if not _is_of(track, rule.labels):
             return None
@@ -148,20 +177,38 @@ class Triggers:
         window = track.looks[-rule.of_last :]
         if not window or window[-1].timestamp_ns != timestamp_ns:
             return None
-        meeting = tuple(look for look in window if self._meets(rule, look))
+        meeting = tuple(look for look in window if self._meets(watch, look))
         if len(meeting) < rule.confirm or meeting[-1] is not window[-1]:
             return None
         return meeting
 
-    def _meets(self, rule: TriggerRule, look: Look) -> bool:
+    def _is_muted(self, track: Track) -> bool:
+        """Whether a track that meets a rule has been in one muted place all its time, unmoved.
+
+        Counts it. A track that leaves the place is not muted any more, and triggers then.
+        """
+        names = {track.label, track.group}
+        places = [mute.box for mute in self._mutes if not mute.labels or names & {*mute.labels}]
+        if not places or track.has_moved:
+            return False
+        boxes = np.array([look.box_xyxy for look in track.looks if not look.missed], np.float32)
+        places_px = np.array(places, np.float32) * np.array(self._main_size * 2, np.float32)
+        if not (covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any():
+            return False
+        self.muted += _object_of(track) not in self._silent
+        self._silent.add(_object_of(track))
+        return True
+
+    def _meets(self, watch: _Watch, look: Look) -> bool:
+        rule = watch.rule
         if look.missed or look.score < rule.min_score:
             return False
         _, y0, _, y1 = look.box_xyxy
         height = (y1 - y0) / self._main_size[1]
         if not rule.min_height <= height <= rule.max_height:
             return False
-        zones = self._rule_zones[rule.name]
-        return not zones or any(_stands_in(look.box_xyxy, zone) for zone in zones.values())
+        zones = watch.zones
+        return not zones or any(_stands_in(look.box_xyxy, zone) for zone in zones)
 
     def _zones_of(self, box_xyxy: Box) -> tuple[str, ...]:
         return tuple(name for name, zone in self._zones.items() if _stands_in(box_xyxy, zone))

@@ -9,16 +9,19 @@ from typing import Final
 
 import msgspec
 
+from edge.capture.false_alarm import is_false_alarm, set_false_alarm
 from edge.capture.naming import (
     CLIP_SUFFIX,
     DATE_FOLDER,
     SIDECAR_SUFFIX,
     STILL_SUFFIX,
+    is_stem,
     sanitized,
 )
-from edge.capture.sidecar import Sidecar
+from edge.capture.sidecar import BoxXyxy, Sidecar
+from edge.errors import PermanentError
 from edge.messages import CaptureKind
-from edge.runtime.files import is_regular
+from edge.runtime.files import explain, is_regular
 from edge.web.timeline import Timeline, read
 
 TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
@@ -27,15 +30,19 @@ TYPES: Final = {STILL_SUFFIX: "image/jpeg", CLIP_SUFFIX: "video/mp4"}
 class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One capture for the page, in JSON.
 
-    id: `<date>/<stem>`. time: ISO 8601 with zone. label, score: the object that triggered it, None
-    for a capture on command. still, clip: `<date>/<file name>`, None without such a file.
+    id: `<date>/<stem>`. time: ISO 8601 with zone. label, group, score, box (shares of the picture):
+    of the object that triggered it, None for a capture on command. still, clip: `<date>/<file
+    name>`, None without such a file. false_alarm: whether a person marked it as one.
     """
 
     id: str
     time: str
     rule: str
     label: str | None
+    group: str | None
     score: float | None
+    box: BoxXyxy | None
+    false_alarm: bool
     still: str | None
     clip: str | None
     duration_s: float | None
@@ -61,6 +68,25 @@ class Captures:
             entries = (_entry(self._root / f"{id_}{SIDECAR_SUFFIX}") for id_ in ids)
             return list(islice((entry for entry in entries if entry is not None), count))
 
+    def mark(self, id_: str, *, false_alarm: bool) -> CaptureEntry | None:
+        """Marks a capture as a false alarm, or removes the mark; None if there is no such capture.
+
+        Raises PermanentError if it can't be marked.
+        """
+        date, _, stem = id_.partition("/")
+        if not (DATE_FOLDER.fullmatch(date) and is_stem(stem)):
+            return None
+        sidecar = self._root / date / f"{stem}{SIDECAR_SUFFIX}"
+        if self._root.is_symlink() or read(sidecar) is None:
+            return None
+        try:
+            set_false_alarm(self._root, sidecar, on=false_alarm)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise PermanentError(f"{sidecar} can't be marked: {explain(error)}") from error
+        return _entry(sidecar)
+
     def file(self, date: str, name: str) -> tuple[Path, str] | None:
         """Path and media type of a still or clip; None for other files and for invalid names."""
         media_type = TYPES.get(Path(name).suffix)
@@ -85,7 +111,10 @@ def _entry(path: Path) -> CaptureEntry | None:
         time=event.time,
         rule=event.rule,
         label=event.track.label if event.track else None,
+        group=event.track.group if event.track else None,
         score=event.track.score if event.track else None,
+        box=event.track.box_xyxy if event.track else None,
+        false_alarm=is_false_alarm(path),
         still=_existing(path, sidecar, "still"),
         clip=_existing(path, sidecar, "clip"),
         duration_s=clip.duration_s if clip else None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ import msgspec
 
 from edge.client import CommandError, NoAnswerError
 from edge.config.edit import Change
+from edge.config.schema import Mute
 from edge.errors import BusError, ConfigError, EdgeError, MissingExtraError
+from edge.messages import Box
 from edge.web.access import Guard, Token, address_of, too_many
 from edge.web.camera import Camera
 from edge.web.captures import Captures
@@ -49,6 +52,21 @@ STATUS: Final = (  # HTTP status of an error: the first class that fits
     (EdgeError, 500),
 )
 log = logging.getLogger(__name__)
+
+
+class MuteChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place to mute or unmute. version: of the file that the page has read."""
+
+    version: str
+    box: Box
+    labels: tuple[str, ...] = ()
+
+
+class FalseAlarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The new mark of a capture. id: as in the list of captures."""
+
+    id: str
+    false_alarm: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,9 @@ class Views:
             Route("/api/capture", self.capture, methods=["POST"]),
             Route("/api/settings", self.settings),
             Route("/api/settings", self.save, methods=["PUT"]),
+            Route("/api/mutes", self.mute, methods=["POST", "DELETE"]),
             Route("/api/captures", self.captures),
+            Route("/api/captures/false-alarm", self.false_alarm, methods=["POST"]),
             Route("/api/captures/unreadable", self.unreadable),
             Route("/captures/{date}/{name}", self.capture_file),
         ]
@@ -130,6 +150,7 @@ class Views:
             "camera": settings.camera,
             "zones": settings.zones,
             "masks": masks,
+            "mutes": settings.mutes,
             "rules": [{"name": r.name, "labels": r.labels, "zones": r.zones}
                       for r in settings.triggers],
             "motion": motion,
@@ -140,13 +161,34 @@ class Views:
         """Writes the file and reloads the daemon; the response reports the result of both."""
         file = self._settings_file()
         change = msgspec.json.decode(await _body(request), type=Change)
+        return await self._change(partial(file.save, change))
+
+    async def mute(self, request: Request) -> Response:
+        """Mutes a place, or unmutes it with DELETE, as `save` changes the rest of the file."""
+        file = self._settings_file()
+        change = msgspec.json.decode(await _body(request), type=MuteChange)
+        row = Mute(box=change.box, labels=change.labels)
+        if request.method == "DELETE":
+            return await self._change(partial(file.unmute, [row], change.version))
+        return await self._change(partial(file.mute, row, change.version))
+
+    async def _change(self, write: Callable[[], str]) -> Response:
         async with self._saving:
-            version = await asyncio.to_thread(file.save, change)
+            version = await asyncio.to_thread(write)
             try:
                 taken_up, text = True, (await self._camera.reload()).text
             except EdgeError as error:
                 taken_up, text = False, str(error)
         return _json({"version": version, "taken_up": taken_up, "text": text})
+
+    async def false_alarm(self, request: Request) -> Response:
+        """Marks a capture as a false alarm, or removes the mark."""
+        mark = msgspec.json.decode(await _body(request), type=FalseAlarm)
+        marked = partial(self._captures.mark, mark.id, false_alarm=mark.false_alarm)
+        entry = await asyncio.to_thread(marked)
+        if entry is None:
+            raise HTTPException(404, "no such capture")
+        return _json(entry)
 
     async def captures(self, request: Request) -> Response:
         count = request.query_params.get("count", DEFAULT_CAPTURES)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge.config.edit import Change, edited
+from edge.config.edit import Change, edited, with_mute, without_mutes
 from edge.config.load import loads, read
-from edge.config.schema import Settings
+from edge.config.schema import Mute, Settings
 from edge.errors import PermanentError, TemporaryError
 from edge.runtime.files import PartFile, explain
 
@@ -38,15 +39,35 @@ class SettingsFile:
         On an error the file is unchanged. Raises ConfigError with every problem, ConflictError, or
         PermanentError if the file can't be written.
         """
-        text = self._text()
-        if _version(text) != change.version:
-            raise ConflictError(
-                f"{self.path} has been changed since the page read it: load it again"
-            )
-        new = edited(text, change, self.path)
+        text = self._text_of(change.version)
+        return self._write(text, edited(text, change, self.path))
+
+    def mute(self, mute: Mute, version: str | None = None) -> str:
+        """Adds a muted place. Returns and raises as `save`.
+
+        version: of the file that it is based on; None takes the present file.
+        """
+        text = self._text_of(version)
+        return self._write(text, with_mute(text, mute, self.path))
+
+    def unmute(self, gone: Sequence[Mute], version: str | None = None) -> str:
+        """Removes these muted places, as `mute` adds one."""
+        text = self._text_of(version)
+        return self._write(text, without_mutes(text, gone, self.path))
+
+    def _write(self, text: str, new: str) -> str:
         if new != text:
             self._replace(new)
         return _version(new)
+
+    def _text_of(self, version: str | None) -> str:
+        """The present text. Raises ConflictError if it has another version."""
+        text = self._text()
+        if version not in (None, _version(text)):
+            raise ConflictError(
+                f"{self.path} has been changed since the page read it: load it again"
+            )
+        return text
 
     def _text(self) -> str:
         return read(self.path, newline="")

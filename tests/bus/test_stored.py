@@ -118,3 +118,6 @@ def test_a_field_added_since_has_its_default() -> None:
     capture, _ = decode([b"t", (STORED / "1" / "capture-still.json").read_bytes()])
     assert isinstance(capture, messages.Capture)
     assert capture.failure == ""
+    detection, _ = decode([b"t", (STORED / "1" / "detection.json").read_bytes()])
+    assert isinstance(detection, messages.Detection)
+    assert {found.group for found in detection.detections} == {""}

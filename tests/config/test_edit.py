@@ -11,9 +11,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edge.config.edit import Change, MaskEdit, RuleEdit, ZoneEdit, edited
+from edge.config.edit import (
+    Change,
+    MaskEdit,
+    RuleEdit,
+    ZoneEdit,
+    edited,
+    with_mute,
+    without_mutes,
+)
 from edge.config.explain import commented
 from edge.config.load import loads
+from edge.config.schema import MAX_ROWS, Mute
 from edge.config.starter import Answers, starter
 from edge.errors import ConfigError
 from tests.support.viewing import CONFIGURATION
@@ -192,3 +201,41 @@ def test_polygons_of_very_many_corners_are_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="3000 corners together"):
         edited("", change, Path("x"))
     assert time.monotonic() < start_s + 3
+
+
+SCREEN = Mute(box=(0.1, 0.2, 0.3, 0.4), labels=("person",))
+BUSH = Mute(box=(0.5, 0.5, 0.75, 1.0))
+
+
+@pytest.mark.parametrize("text", ["", CONFIGURATION, commented(), "mutes = []\n" + CONFIGURATION])
+def test_a_mute_is_added_and_removed_and_nothing_else_changes(text: str) -> None:
+    one = with_mute(text, SCREEN, HERE)
+    two = with_mute(one, BUSH, HERE)
+    assert loads(two, HERE).mutes == (SCREEN, BUSH)
+    lines = two.splitlines()
+    assert [line for line in text.splitlines() if line not in [*lines, "mutes = []"]] == []
+    assert loads(without_mutes(two, [SCREEN], HERE), HERE).mutes == (BUSH,)
+    none = without_mutes(two, [BUSH, SCREEN], HERE)
+    assert loads(none, HERE) == loads(text, HERE)
+    assert none.split() == text.replace("mutes = []\n", "").split()
+    assert without_mutes(text, [BUSH], HERE) == text
+
+
+def test_inline_mutes_keep_their_style_and_comments() -> None:
+    text = "mutes = [\n  { box = [0.5, 0.5, 0.75, 1.0] },  # the bush\n]\n"
+    new = with_mute(text, SCREEN, HERE)
+    assert loads(new, HERE).mutes == (BUSH, SCREEN)
+    assert "# the bush" in new
+    assert "[[mutes]]" not in new
+
+
+def test_mutes_are_bounded_and_checked() -> None:
+    text = ""
+    for number in range(MAX_ROWS):
+        text = with_mute(text, Mute(box=(0.0, 0.0, 1.0, 1 - number / 100)), HERE)
+    with pytest.raises(ConfigError, match=f"{MAX_ROWS + 1} sections found"):
+        with_mute(text, BUSH, HERE)
+    with pytest.raises(ConfigError, match="it has no area; write left, top, right, bottom"):
+        with_mute("", Mute(box=(0.3, 0.2, 0.3, 0.4)), HERE)
+    with pytest.raises(ConfigError, match="list of four numbers from 0 to 1"):
+        loads("[[mutes]]\nbox = [0.1, 0.2, 1.3, 0.4]", HERE)

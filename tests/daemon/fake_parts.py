@@ -24,6 +24,7 @@ from edge.daemon.supervisor import Supervisor
 from edge.messages import Health
 from edge.runtime.service_thread import ServiceThread
 from edge.vision.picture_check import PictureState
+from edge.vision.places import Places
 
 STALL_S, HANG_S, INTERVAL_S = 5.0, 30.0, 10.0
 
@@ -125,6 +126,7 @@ class Rig:
             acquisition=acquisition,
             analysis=analysis,
             remote=Remote(settings, "b007", lambda _: True),
+            places=Places(),
             **fakes,
         )
 

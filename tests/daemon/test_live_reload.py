@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from edge.config.load import load
@@ -26,6 +27,7 @@ from edge.runtime.times import NS_PER_S
 from edge.vision.triggers import Triggers
 from edge.vision.types import Frame, Look, TrackState
 from edge.vision.types import Track as SeenTrack
+from tests.support import tflite
 from tests.support.captures import picture
 
 WHOLE = [[0, 0], [1, 0], [1, 1], [0, 1]]
@@ -119,6 +121,7 @@ LIVE_CHANGES: dict[str, dict[str, object]] = {
     "zones": {"zones": [{"name": "z", "polygon": CORNER}]},
     "triggers": {"triggers": []},
     "lines": {"lines": [{"name": "l", "points": [[0.5, 0], [0.5, 1]]}]},
+    "mutes": {"mutes": [{"box": [0, 0, 1, 1]}]},
     "governor": {"governor.hot_c": 50},
     "mqtt": {"mqtt.port": 1884},
     "upload": {"upload.remote": "place:captures"},
@@ -181,6 +184,20 @@ def test_a_live_change_that_does_not_work_changes_nothing(
         service.reload()
     assert service._daemon.settings is before
     assert sentence in service._daemon.problems.current()[0]
+
+
+def test_a_rule_for_a_group_is_taken_up_while_the_daemon_runs(tmp_path: Path) -> None:
+    model = tmp_path / "m.tflite"
+    tflite.saved(model, tflite.constant_model([np.zeros((1, 300, 6), np.float32)]), ["sheep"])
+    by_label, by_group = (
+        settings_in(
+            tmp_path, **{"model.file": str(model), "triggers": [rule_of("a", labels=[name])]}
+        )
+        for name in ("sheep", "animal")
+    )
+    daemon = assemble(by_label)
+    daemon.apply(by_group)
+    assert daemon.settings is by_group
 
 
 @pytest.mark.parametrize("error", [OverflowError, MemoryError, RecursionError, KeyError, OSError])

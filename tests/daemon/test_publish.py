@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.capture.sidecar import TrackEntry, event_entry
 from edge.config.schema import TriggerRule
-from edge.daemon.publish import TrackChanges, capture_request, trigger
+from edge.daemon.publish import TrackChanges, capture_request, detection, trigger
 from edge.messages import Track as TrackMessage
 from edge.vision.motion import Motion
 from edge.vision.pipeline import Analysis
@@ -63,6 +63,19 @@ def test_a_track_ends_under_the_label_that_it_began_with() -> None:
     )  # fmt: skip
     assert [(m.change, m.label) for m in messages] == [
         ("new", "person"), ("update", "dog"), ("end", "person"),
+    ]  # fmt: skip
+
+
+def test_a_detection_has_the_group_of_its_label() -> None:
+    found = Detections(
+        np.array([[10, 10, 30, 50], [40, 10, 60, 50]], np.float32),
+        np.array([0.9, 0.8], np.float32),
+        np.array([1, 0]),
+    )
+    seen = replace(analysis(0), detections=found, track_ids=np.array([7, 0]))
+    message = detection(seen, (("person", ""), ("sheep", "animal")), SIZE)
+    assert [(d.label, d.group, d.track_id) for d in message.detections] == [
+        ("sheep", "animal", 7), ("person", "", None),
     ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def views() -> list[tuple[Analysis, Sight, np.ndarray]]:
     while (frame := source.read()) is not None:
         analysis = pipeline(frame)
         assert analysis.canvas is not None
-        sight = sight_of(analysis, detector.labels, SIZE)
+        sight = sight_of(analysis, publish.classes_of(detector), SIZE)
         views.append((analysis, sight, analysis.canvas.pixels.copy()))
     return views
 
@@ -113,7 +113,7 @@ def test_the_canvas_is_that_of_the_last_invocation_with_each_crop_in_its_cell(
     for analysis, sight in looks:
         assert sight.canvas is not None
         assert (sight.canvas.age_s, sight.canvas.width, sight.canvas.height) == (0, 300, 300)
-        assert sight.regions_px == publish.detection(analysis, ("person",), SIZE).regions_px
+        assert sight.regions_px == publish.detection(analysis, (("person", ""),), SIZE).regions_px
         canvas = picture(sight.canvas.jpeg)
         for cell in sight.canvas.cells:
             assert cell.crop_px in sight.regions_px

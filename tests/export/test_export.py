@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
+from edge.capture.false_alarm import set_false_alarm
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
@@ -26,7 +27,9 @@ def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/tmp")
 
 
-def event(name: str, second: float, label: str = "person", track: int | None = 1) -> EventEntry:
+def event(
+    name: str, second: float, label: str = "person", track: int | None = 1, group: str = ""
+) -> EventEntry:
     box = (0.25, 0.1, 0.5, 0.9)
     return EventEntry(
         event_id=name,
@@ -35,7 +38,7 @@ def event(name: str, second: float, label: str = "person", track: int | None = 1
         latency_ms=80.0,
         track=None
         if track is None
-        else TrackEntry(id=track, label=label, score=0.75, box_xyxy=box,
+        else TrackEntry(id=track, label=label, group=group, score=0.75, box_xyxy=box,
                         box_xyxy_px=(160.0, 48.0, 320.0, 432.0)),
     )  # fmt: skip
 
@@ -202,6 +205,44 @@ def test_an_error_is_one_sentence_and_leaves_no_files(
     assert problem in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not [path for path in tmp_path.iterdir() if "dp" in path.name]
+
+
+def test_the_group_gives_an_unknown_label_its_kind(tmp_path: Path) -> None:
+    capture(tmp_path / "captures", event("e1", 1, "roe deer", group="animal"))
+    location = ("--location", "cam0=1,2")
+    done = edge(
+        "export", "camtrap-dp", tmp_path / "dp", "--captures", tmp_path / "captures", *location
+    )
+    assert done.returncode == 0, done.stderr
+    observed = check_package(tmp_path / "dp")["observations"]
+    assert [row["observationType"] for row in observed] == ["animal", "animal"]
+    done = edge("export", "csv", "-", "--captures", tmp_path / "captures")
+    (row,) = csv.DictReader(done.stdout.splitlines())
+    assert (row["label"], row["group"]) == ("roe deer", "animal")
+
+
+def test_a_false_alarm_is_blank_and_a_picture_without_an_annotation(tmp_path: Path) -> None:
+    root = tmp_path / "captures"
+    capture(root, event("e1", 1, track=1))
+    capture(root, event("e2", 30, track=2))
+    (marked,) = root.rglob("e1.json")
+    set_false_alarm(root, marked, on=True)
+    done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
+                "--location", "cam0=1,2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    observed = check_package(tmp_path / "dp")["observations"]
+    kinds = {row["observationID"]: row["observationType"] for row in observed}
+    assert kinds == {"e1": "blank", "e2": "human", "e2-still": "human"}
+    assert edge("export", "coco", tmp_path / "c.json", "--captures", root).returncode == 0
+    document = json.loads((tmp_path / "c.json").read_text())
+    names = {image["id"]: Path(image["file_name"]).stem for image in document["images"]}
+    assert sorted(names.values()) == ["e1", "e2"]
+    assert [names[row["image_id"]] for row in document["annotations"]] == ["e2"]
+    done = edge("export", "csv", "-", "--captures", root)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["label"], row["false_alarm"]) for row in rows] == [
+        ("person", "true"), ("person", "false"),
+    ]  # fmt: skip
 
 
 def test_an_existing_folder_is_not_touched(captures: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from edge.bench.idle import CountingDetector, drawn_frames, interleaved, rows_of
 from edge.bench.stages import STAGES, WARM_UP_FRAMES, FrameMessages, preload
 from edge.bus.publisher import Publisher
 from edge.config.schema import BusSettings, ModelSettings, Settings, SourceSettings
+from edge.daemon import publish
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
@@ -93,7 +94,7 @@ def busy(settings: Settings, instructions: Instructions) -> None:
     clock = CpuClock(instructions.of_this_thread)
     detector = build_detector(settings)
     pipeline = build_pipeline(settings, detector, footage.info, clock)
-    messages = FrameMessages(detector.labels, footage.info.main_size)
+    messages = FrameMessages(publish.classes_of(detector), footage.info.main_size)
     publisher = Publisher(settings.bus, settings.camera, "bench")
     publisher.start()
     parts = [clock.spent]

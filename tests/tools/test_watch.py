@@ -40,6 +40,14 @@ def test_each_kind_of_message_is_one_line(name: str, line: str) -> None:
     assert printed(name) == line
 
 
+def test_a_group_follows_the_label() -> None:
+    sheep = b'"label":"sheep","group":"animal"'
+    line = "cam0 trigger   visitor: sheep (animal) #7 0.88 in door, gar.den, after 94 ms"
+    assert printed("trigger", b'"label":"person"', sheep) == line
+    assert "sheep (animal) #7" in printed("track-new", b'"label":"person"', sheep)
+    assert ": sheep (animal) 0.88, dog 0.88" in printed("detection", b'"label":"person"', sheep)
+
+
 def test_a_failed_capture_shows_its_reason() -> None:
     line = printed("capture-clip", b'"duration_s":9.75', b'"failure":"the disk is full"')
     assert line == "cam0 capture   clip of visitor: the disk is full"

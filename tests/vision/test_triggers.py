@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from edge.config.schema import TriggerRule, Zone
+from edge.config.schema import Mute, TriggerRule, Zone
 from edge.runtime.times import NS_PER_S
 from edge.vision.triggers import Triggers
 from edge.vision.types import Frame, Look, Track, TrackState
@@ -191,6 +191,71 @@ def test_frames_without_a_look_at_an_open_track_are_released() -> None:
         triggers([], one)
         del one
     assert [luma() is None for luma in lumas] == [True, True, False]
+
+
+SCREEN = Mute(box=(0.1, 0.6, 0.15, 0.8))  # where `track` stands by default
+
+
+@pytest.mark.parametrize(
+    ("labels", "subject"),
+    [
+        ((), {}),
+        ((), {"box": (103, 302, 150, 405)}),  # a tenth of it is outside
+        (("person",), {}),
+        (("dog", "person"), {}),
+    ],
+)
+def test_a_muted_place_silences_what_stays_in_it(labels: tuple[str, ...], subject: dict) -> None:
+    mutes = [Mute(box=(0.9, 0.1, 1.0, 0.3)), Mute(box=SCREEN.box, labels=labels)]
+    triggers = Triggers([rule()], [], SIZE, mutes=mutes)
+    still = replace(track(10, **subject), has_moved=False)
+    assert fire(rule(), still, triggers=triggers) == 0
+    assert fire(rule(), still, triggers=triggers) == 0
+    assert triggers.muted == 1  # one object
+    triggers.begin_scene((500, 250))  # the place is a share of the picture
+    half = (50, 150, 75, 200)
+    assert fire(rule(), replace(track(11, box=half), has_moved=False), triggers=triggers) == 0
+    triggers.replace([rule()], [])
+    assert fire(rule(), still, triggers=triggers) == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "subject", "has_moved"),
+    [
+        ((), {}, True),  # walked within the place
+        ((), {"box": (100, 250, 150, 400)}, False),  # larger than the place
+        ((), {"box": (110, 300, 160, 400)}, False),  # a fifth of it is outside
+        ((), {"box": (400, 300, 450, 400)}, False),
+        (("dog", "animal"), {}, False),
+    ],
+)
+def test_a_muted_place_silences_nothing_else(
+    labels: tuple[str, ...], subject: dict, has_moved: bool
+) -> None:
+    triggers = Triggers([rule()], [], SIZE, mutes=[Mute(box=SCREEN.box, labels=labels)])
+    other = replace(track(10, **subject), has_moved=has_moved)
+    assert fire(rule(), other, triggers=triggers) == 1
+    assert triggers.muted == 0
+
+
+def test_an_object_that_leaves_a_muted_place_or_entered_it_triggers_at_once() -> None:
+    triggers = Triggers([rule(cooldown_s=0.0)], [], SIZE, mutes=[SCREEN])
+    inside = replace(track(10), has_moved=False)
+    assert fire(rule(), inside, triggers=triggers) == 0
+    left = Look(3, 11 * NS_PER_S, (130, 300, 180, 400), SCORE, "person")
+    leaving = replace(inside, looks=(*inside.looks, left))
+    assert len(triggers([leaving], frame(11.0, index=3))) == 1
+    entered = replace(inside, id=2, looks=(replace(left, timestamp_ns=0), *inside.looks))
+    assert fire(rule(), entered, now_s=10.0, triggers=triggers) == 1
+
+
+def test_two_muted_places_are_not_one_large_one() -> None:
+    """An object that is in the first at one look and in the second at the next has moved."""
+    mutes = [SCREEN, Mute(box=(0.2, 0.6, 0.25, 0.8))]
+    triggers = Triggers([rule()], [], SIZE, mutes=mutes)
+    jumping = track(10)
+    looks = (*jumping.looks[:2], replace(jumping.looks[2], box_xyxy=(200, 300, 250, 400)))
+    assert fire(rule(), replace(jumping, looks=looks, has_moved=False), triggers=triggers) == 1
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
-from edge.config.schema.rules import TriggerRule, Zone
+from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
 from edge.config.schema.source import SourceSettings
 from edge.config.schema.timelapse import Timelapse
@@ -61,6 +61,7 @@ __all__ = [
     "ModelSettings",
     "MotionSettings",
     "MqttSettings",
+    "Mute",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -90,6 +91,7 @@ class Settings(Section, frozen=True):
     tracker: TrackerSettings = TrackerSettings()
     zones: tuple[Zone, ...] = ()
     triggers: tuple[TriggerRule, ...] = (TriggerRule(name="person", labels=("person",)),)
+    mutes: tuple[Mute, ...] = ()
     lines: tuple[Line, ...] = ()
     timelapse: tuple[Timelapse, ...] = ()
     site: SiteSettings = SiteSettings()

@@ -1,4 +1,4 @@
-"""Zones, and the rules that make events."""
+"""Zones, the rules that make events, and the places where they make none."""
 
 from __future__ import annotations
 
@@ -36,6 +36,36 @@ class Zone(Section, frozen=True):
             title=f"polygon of 3 to {MAX_CORNERS} [x, y] with x and y from 0 to 1",
         ),
     ]
+
+
+class Mute(Section, frozen=True):
+    """A place that triggers nothing, for false alarms that return.
+
+    It concerns an object that lies nearly wholly in the place for as long as it is tracked and does
+    not move. One that comes in, goes out or walks within the place triggers.
+    """
+
+    box: Annotated[
+        tuple[Share, Share, Share, Share],
+        about(
+            "left, top, right and bottom of the place as shares of the picture",
+            title="list of four numbers from 0 to 1",
+        ),
+    ]
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(max_length=1000),
+        about("labels of the model, or groups of them, that are muted; empty = any"),
+    ] = ()
+
+    def problems(self) -> Iterator[Problem]:
+        x0, y0, x1, y1 = self.box
+        if not (x0 < x1 and y0 < y1):
+            yield (
+                "box",
+                "it has no area; write left, top, right, bottom, with left < right and top < "
+                "bottom",
+            )
 
 
 class TriggerRule(Section, frozen=True):

@@ -4,11 +4,14 @@ import { ask, element } from "/static/api.js";
 
 const COUNT = 12; // captures in one request
 
+const MARGIN = 0.1; // of the box of a capture on each side, as the next one differs a little
+
 const list = document.getElementById("captures");
 const older = document.getElementById("older");
 const viewer = document.getElementById("viewer");
 const media = document.getElementById("viewer-media");
 const listed = new Map(); // id: [the capture as JSON, its list item]
+let actions = {};
 
 /** Adds new captures, and updates those whose clip is finished. Throws RequestError. */
 export async function refresh() {
@@ -26,7 +29,9 @@ async function showUnreadable() {
     + " (.json) can't be read. The log of edge view has their folder.";
 }
 
-export function start() {
+/** onMute: called with the box and labels of a place to mute. onError: with an error to show. */
+export function start({ onMute, onError }) {
+  actions = { onMute, onError };
   older.addEventListener("click", async () => {
     const last = list.lastElementChild?.dataset.id ?? "";
     const more = await ask(`/api/captures?count=${COUNT}&before=${encodeURIComponent(last)}`);
@@ -80,11 +85,37 @@ function card(capture) {
       "aria-label": `Play the clip of ${caption}`, click: () => show("clip", capture, caption),
     })]
     : [];
-  const order = { "data-id": capture.id, "data-time": time.getTime() };
+  const order = { class: capture.false_alarm ? "false-alarm" : "", "data-id": capture.id, "data-time": time.getTime() };
   return element("li", order, open, ...play,
     element("p", {}, element("strong", { text: title })),
     element("p", { class: "about" }, element("time", { datetime: capture.time, text: when }),
-      ` · ${capture.rule}`));
+      ` · ${capture.rule}`), marks(capture, caption));
+}
+
+function marks(capture, caption) {
+  const mark = element("button", {
+    type: "button", class: "quiet", text: "False alarm",
+    "aria-pressed": String(capture.false_alarm), "aria-label": `False alarm: ${caption}`,
+    click: async () => {
+      const body = { id: capture.id, false_alarm: !capture.false_alarm };
+      try {
+        put([await ask("/api/captures/false-alarm", { method: "POST", body })]);
+      } catch (error) {
+        actions.onError(error);
+      }
+    },
+  });
+  if (!capture.false_alarm || capture.box === null) return element("div", { class: "marks" }, mark);
+  return element("div", { class: "marks" }, mark, element("button", {
+    type: "button", class: "quiet", text: "Mute place", "aria-label": `Mute the place of ${caption}`,
+    click: () => actions.onMute({ box: grown(capture.box), labels: [capture.group || capture.label] }),
+  }));
+}
+
+function grown([x0, y0, x1, y1]) {
+  const [x, y] = [(x1 - x0) * MARGIN, (y1 - y0) * MARGIN];
+  return [x0 - x, y0 - y, x1 + x, y1 + y].map((side) =>
+    Number(Math.min(1, Math.max(0, side)).toFixed(4)));
 }
 
 function show(kind, capture, caption) {

@@ -1,6 +1,7 @@
 // Shows each frame with the pipeline's results while the page is visible.
 
 import { ask, blobOf, element, repeat } from "/static/api.js";
+import { placeBoxes } from "/static/places.js";
 
 const MOTION = "#00d8a8";
 const RETRY_MS = 1000; // pause after an error
@@ -74,6 +75,7 @@ function drawnBoxes(sight) {
     drawn.push(...sight.tracks.map((t) =>
       boxed(`track ${t.state}`, t.box_px, `${t.label} ${t.track_id}${score(t.score)}`)));
   }
+  if (shows("place")) drawn.push(...placeBoxes(sight).map((one) => boxed(...one)));
   return drawn;
 }
 

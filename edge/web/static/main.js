@@ -4,6 +4,7 @@ import { ask, element, repeat, RequestError, sleep } from "/static/api.js";
 import { refresh, start } from "/static/captures.js";
 import { Editor } from "/static/editor.js";
 import { shows, watch } from "/static/live.js";
+import { listMutes, listPlaces } from "/static/places.js";
 import { listRules, listShapes, listSliders } from "/static/settings.js";
 
 const STATUS_MS = 5000;
@@ -50,6 +51,7 @@ async function load() {
   rules = saved.rules.map((rule) => ({
     ...rule, zones: rule.zones.map((name) => zones.find((zone) => zone.name === name)),
   }));
+  listMutes(saved.mutes, (row) => changeMute("DELETE", row));
   editor.setShapes([...zones, ...masks]);
   before = JSON.stringify(change());
   showDirty();
@@ -103,6 +105,30 @@ async function save() {
   }
 }
 
+/** Mutes a place with POST, unmutes it with DELETE, at once; other unsaved changes stay. */
+async function changeMute(method, { box, labels }) {
+  if (saved === null) {
+    showMessage("bad", [by("no-settings").textContent]);
+    return;
+  }
+  try {
+    const body = { version: saved.version, box, labels };
+    const { version, taken_up: isTakenUp, text } = await ask("/api/mutes", { method, body });
+    saved.version = version;
+    saved.mutes = (await ask("/api/settings")).mutes;
+    before = JSON.stringify({ ...JSON.parse(before), version });
+    listMutes(saved.mutes, (row) => changeMute("DELETE", row));
+    const done = method === "POST" ? "Muted" : "Unmuted";
+    showMessage(isTakenUp ? "good" : "bad",
+      [isTakenUp ? `${done}: ${text}.` : `${done}, but the daemon did not reload: ${text}`]);
+    await readHealth();
+  } catch (error) {
+    const advice = error.status === 409 ? ["Discard loads the file again."] : [];
+    if (error.status === 409) by("discard").disabled = false;
+    showMessage("bad", [...problemsOf(error), ...advice]);
+  }
+}
+
 async function discard() {
   try {
     await load();
@@ -138,6 +164,7 @@ async function readHealth() {
   try {
     const { health: latest } = await ask("/api/status");
     if (latest === null) return;
+    listPlaces(latest.places, (row) => changeMute("POST", row));
     health = [`${latest.fps.toFixed(0)} fps`,
       `${latest.invocations_per_s.toFixed(1)} invocations/s`, ...latest.problems].join(" · ");
   } catch (error) {
@@ -223,7 +250,10 @@ by("layers").addEventListener("change", () => {
   editor.render();
 });
 window.addEventListener("beforeunload", (event) => isDirty() && event.preventDefault());
-start();
+start({
+  onMute: (row) => changeMute("POST", row),
+  onError: (error) => showMessage("bad", problemsOf(error)),
+});
 
 const token = tokenInAddress();
 if (token) await logIn(token);
