@@ -27,7 +27,6 @@ class Detector:
 
     labels, groups: by class id; a label without a group has an empty one.
     min_score: the setting, otherwise the one that the model's file names.
-    weak_score: lowest score with which a detection may continue a track, by the model's file.
     warnings: sentences about the model that a person should read; they are also logged.
     Not thread-safe: the interpreter's tensors are written and read in place.
     """
@@ -42,7 +41,6 @@ class Detector:
         self.warnings: tuple[str, ...] = self.model.warnings
         spec = self.model.spec
         self.min_score = settings.min_score or (spec.min_score if spec else DEFAULT_MIN_SCORE)
-        self.weak_score: float = spec.weak_score if spec else DEFAULT_WEAK_SCORE
         self.name: str = spec.name if spec else path.stem
         self._kinds = _suppressed_together(self.labels, self.groups)
         (detail,) = self._interpreter.get_input_details()
@@ -52,6 +50,11 @@ class Detector:
             self.detect(np.full((*self.input_size[::-1], 3), 127, np.uint8))
         for warning in self.warnings:
             log.warning(warning)
+
+    @property
+    def weak_score(self) -> float:
+        """Lowest score with which a detection may continue a track, by the model's file."""
+        return self.model.spec.weak_score if self.model.spec else DEFAULT_WEAK_SCORE
 
     def detect(self, canvas: Canvas, min_score: float | None = None) -> Detections:
         """Runs the model once.
