@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from edge.bench.accuracy import accuracy
+from edge.bench.accuracy import SHIPPED, Task, accuracy
 from edge.config.schema import ModelSettings, Settings
 
 # Module of edge.vision: constant, a lower and a higher value.
@@ -92,12 +92,12 @@ def measure(video: str, truth: str, module: str, name: str, value: object) -> tu
         setattr(holder, name, value)
     try:
         settings = Settings(model=ModelSettings(threads=1))
-        strategy = ("packed+scheduled",)
-        report = accuracy(settings, Path(video), Path(truth), strategy, "person", lambda *_: None)
+        task = Task(Path(video), Path(truth))
+        report = accuracy(settings, task, (SHIPPED,), lambda *_: None)
     finally:
         if name:
             setattr(holder, name, before)
-    return report.rows[0].f1, report.rows[0].invocations_per_frame
+    return report.rows[0].f1, report.rows[0].invocations_per_frame or 0.0
 
 
 def main(video: str, truth: str) -> None:

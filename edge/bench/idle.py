@@ -81,7 +81,8 @@ class CountingDetector:
         self.detector, self.labels, self.input_size = (
             detector, detector.labels, detector.input_size,
         )  # fmt: skip
-        self.groups, self.min_score = detector.groups, detector.min_score
+        self.groups, self.weak_score = detector.groups, detector.weak_score
+        self.min_score = detector.min_score
         self.invocations = 0
 
     def detect(self, canvas: Luma, min_score: float | None = None) -> Any:

@@ -199,6 +199,7 @@ class _CachedDetector:
     def __init__(self, detector: DetectorLike) -> None:
         self.labels, self.groups = detector.labels, detector.groups
         self.input_size, self.min_score = detector.input_size, detector.min_score
+        self.weak_score = detector.weak_score
         self._detector = detector
         self._known: dict[tuple[int, float | None], Detections] = {}
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.commands.bench_tables import trigger_table
+from edge.commands.bench_tables import accuracy_table, trigger_table
 from edge.commands.options import FILE, configured, settings_of
 from edge.commands.progress import progress_bar, working
 
 if TYPE_CHECKING:
-    from edge.bench.accuracy import AccuracyReport
     from edge.bench.daemon_idle import DaemonIdleReport
     from edge.bench.idle import IdleReport
     from edge.bench.stages import StagesReport
@@ -37,10 +36,16 @@ def bench() -> None:
 @click.option("--video", type=FILE, required=True, help="Recording of a fixed camera.")
 @click.option("--ground-truth", type=FILE, required=True,
               help="The objects in it, as MOTChallenge CSV.")  # fmt: skip
-@model_option
+@click.option("--model", "models", multiple=True, metavar="MODEL",
+              help="A name from `edge models list`, or a file; repeatable.")  # fmt: skip
+@click.option("--detections", multiple=True, type=FILE,
+              help="Boxes of another program, as MOTChallenge CSV; repeatable.")  # fmt: skip
+@click.option("--min-confidence", type=float, metavar="N",
+              help="Leave out boxes of --detections below this confidence.")  # fmt: skip
 @click.option("--label", default="person", show_default=True, help="Label of these objects.")
 @click.option("--strategy", "names", multiple=True, metavar="NAME",
-              help="Measure this strategy only; repeatable. Default: all.")  # fmt: skip
+              help="Measure this strategy only; repeatable. Default: all of them for one model, "
+              "packed+scheduled for several models and with --detections.")  # fmt: skip
 @click.option("--first-frame", type=click.IntRange(min=0), default=0, metavar="N",
               help="Play the frames before this one, but do not count them.")  # fmt: skip
 @json_option
@@ -48,31 +53,32 @@ def bench() -> None:
 def accuracy(
     config: Path | None,
     assignments: tuple[str, ...],
-    video: Path,
-    ground_truth: Path,
-    model: str | None,
-    label: str,
+    models: tuple[str, ...],
     names: tuple[str, ...],
-    first_frame: int,
     out: Path | None,
     picture: Path | None,
+    **task: Any,
 ) -> None:
-    """Compare the pipeline with whole frames and with tiles, against ground truth."""
+    """Compare models, strategies and other programs, against ground truth.
+
+    A model runs with the lowest score that its file names, unless model.min_score is set.
+    """
+    from edge.bench.accuracy import SHIPPED, Task, plot
     from edge.bench.accuracy import accuracy as measure
-    from edge.bench.accuracy import plot
     from edge.bench.extras import needs
     from edge.bench.strategies import strategies
 
-    settings = settings_of(config, assignments, model__file=model, model__threads=1)
+    settings = settings_of(config, assignments, model__threads=1)
     if picture is not None:
         needs("matplotlib.figure")  # fails now rather than after minutes of measuring
-    names = names or tuple(strategies())
+    compared = len(models) > 1 or task["detections"]
+    names = names or ((SHIPPED,) if compared else tuple(strategies()))
     with progress_bar("") as update:
         report = measure(
-            settings, video, ground_truth, names, label,
-            lambda name, done, total: update(done, total, name), first_frame,
+            settings, Task(**task), names,
+            lambda name, done, total: update(done, total, name), models,
         )  # fmt: skip
-    _print_accuracy(report)
+    click.echo(accuracy_table(report))
     _write(report, out)
     if picture is not None:
         plot(report, picture)
@@ -249,21 +255,6 @@ def memory(
         f"{report.late_bytes / 1e6:.2f} MB at the end, {report.growth_bytes / 1e6:+.2f} MB"
     )
     _write(report, out)
-
-
-def _print_accuracy(report: AccuracyReport) -> None:
-    click.echo(
-        f"{report.video}, {report.frames} frames, {report.model}, IoU {report.min_iou}\n"
-        f"{'strategy':18}{'inv/frame':>10}{'P':>7}{'R':>7}{'F1':>7}{'IDsw':>6}"
-        f"{'CPU ms':>9}{'to whole':>10}"
-    )
-    for row in report.rows:
-        ratio = "" if row.cpu_to_whole_frame is None else f"{row.cpu_to_whole_frame:.2f} x"
-        click.echo(
-            f"{row.strategy:18}{row.invocations_per_frame:10.2f}{row.precision:7.3f}"
-            f"{row.recall:7.3f}{row.f1:7.3f}{row.identity_switches:6d}"
-            f"{row.cpu_ms_per_frame:9.2f}{ratio:>10}"
-        )
 
 
 def _idle_scenes(settings: Settings, rounds: int) -> list[IdleReport]:

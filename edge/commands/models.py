@@ -71,12 +71,12 @@ def info(
 @click.argument("name")
 @click.option("--from", "from_file", type=FILE, metavar="FILE", help="Use a copy of the download.")
 @click.option("--dir", "directory", type=FOLDER, metavar="DIR", help="Folder to install it in.")
-@click.option("--sha256", default="", metavar="HEX", help="Of the file, if NAME is an address.")
+@click.option("--sha256", default="", metavar="HEX", help="Hash, where the catalogue has none.")
 def fetch(name: str, from_file: Path | None, directory: Path | None, sha256: str) -> None:
     """Download the model NAME of the catalogue, verify it and install it.
 
-    NAME can also be the address (https://…) of a .tflite file or of a ZIP archive with one; then
-    --sha256 is needed.
+    NAME can also be the address (https://…) of a .tflite file or of a ZIP archive with one. An
+    address needs --sha256, and so do models whose SHA-256 is not in the catalogue.
     """
     from edge.vision.detector import catalogue as catalog
 

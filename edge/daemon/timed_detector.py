@@ -21,7 +21,7 @@ class TimedDetector:
         self._progress = progress
         self.invocation = Stage()
         self.labels = detector.labels
-        self.min_score = detector.min_score
+        self.min_score, self.weak_score = detector.min_score, detector.weak_score
         self.groups = detector.groups
         self.input_size = detector.input_size
 

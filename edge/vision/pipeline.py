@@ -47,6 +47,11 @@ class DetectorLike(Protocol):
         """Lowest score of a detection that is reported."""
         ...
 
+    @property
+    def weak_score(self) -> float:
+        """Lowest score with which a detection may continue a track, by the model's file."""
+        ...
+
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
         """(h, w, 3) RGB uint8 -> boxes in canvas pixels."""
         ...
@@ -261,9 +266,9 @@ class Pipeline:
     def _invoke(self, frame: Frame, layout: Layout, invocations: _Invocations) -> None:
         with self._clock("crops"):
             canvas = self._packer.fill(layout, frame.main)
-        weak_score = min(self._settings.tracker.weak_score, self._detector.min_score)
+        weak_score = self._settings.tracker.weak_score or self._detector.weak_score
         with self._clock("detector"):
-            detections = self._detector.detect(canvas, weak_score)
+            detections = self._detector.detect(canvas, min(weak_score, self._detector.min_score))
         self._canvas = CanvasView(layout, canvas, frame.timestamp_ns)
         invocations.layouts.append(layout)
         invocations.parts += unpack(layout, detections, self._sizes.main_size)

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from edge.config.schema import Settings, TriggerRule
+from edge.config.schema import Settings, TrackerSettings, TriggerRule
 from edge.errors import ConfigError
 from edge.vision.build import build_detector, build_pipeline, check_labels
-from edge.vision.types import SourceInfo
+from edge.vision.types import Detections, Frame, SourceInfo
+from tests.support.captures import picture
 
 INFO = SourceInfo("test", (640, 480), (320, 240), 10.0, live=False)
 DOGS = Settings(triggers=(TriggerRule(name="dogs", labels=("dog", "persn")),))
@@ -57,3 +60,31 @@ def test_every_command_refuses_a_rule_with_an_unknown_label(command: str, tmp_pa
 def test_a_pipeline_is_built_before_the_first_frame() -> None:
     assert INFO.luma_shape == (240, 320)
     build_pipeline(Settings(), build_detector(Settings()), INFO)
+
+
+@pytest.mark.parametrize(
+    ("by_file", "min_score", "setting", "asked"),
+    [(0.25, 0.5, 0.0, 0.25), (0.55, 0.6, 0.0, 0.55), (0.55, 0.6, 0.3, 0.3), (0.55, 0.4, 0.0, 0.4)],
+)
+def test_the_weak_score_is_that_of_the_model_unless_it_is_set(
+    by_file: float, min_score: float, setting: float, asked: float
+) -> None:
+    """A weak detection is never stronger than an ordinary one."""
+
+    class Finder:
+        labels, groups, input_size = ("person",), ("",), (320, 320)
+
+        def __init__(self) -> None:
+            self.min_score, self.weak_score = min_score, by_file
+            self.asked: list[float | None] = []
+
+        def detect(
+            self, _canvas: npt.NDArray[np.uint8], min_score: float | None = None
+        ) -> Detections:
+            self.asked.append(min_score)
+            return Detections.empty()
+
+    finder, one = Finder(), picture(0, 640, 480)
+    pipeline = build_pipeline(Settings(tracker=TrackerSettings(weak_score=setting)), finder, INFO)
+    pipeline(Frame(0, 0, 0, one.luma(), one))
+    assert finder.asked == [asked]

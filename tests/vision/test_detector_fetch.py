@@ -17,7 +17,7 @@ import pytest
 from edge.config.schema import ModelSettings
 from edge.errors import ConfigError, ModelError, TemporaryError
 from edge.vision.detector import Detector
-from edge.vision.detector.catalogue import fetch
+from edge.vision.detector.catalogue import fetch, load_catalog
 from tests.support import tflite
 
 MODEL = tflite.with_members(
@@ -108,3 +108,20 @@ def test_wrong_addresses_are_wrong_usage(
 ) -> None:
     with pytest.raises(ConfigError, match=expected):
         fetch(address, tmp_path, sha256=digest)
+
+
+def test_a_model_of_the_catalogue_without_a_hash_needs_one(tmp_path: Path) -> None:
+    (copy := tmp_path / "copy.tflite").write_bytes(MODEL)
+    name = next(name for name, entry in load_catalog().items() if entry.url and not entry.sha256)
+    for digest in ("", "xyz"):
+        with pytest.raises(ConfigError, match=rf"model {name}: .* needs --sha256"):
+            fetch(name, tmp_path / "out", copy, sha256=digest)
+    with pytest.raises(ModelError, match="the SHA-256 differs"):
+        fetch(name, tmp_path / "out", copy, sha256="0" * 64)
+    path = fetch(name, tmp_path / "out", copy, sha256=sha256(MODEL))
+    assert Detector(ModelSettings(), path).labels == ("wolf",)
+
+
+def test_a_hash_that_differs_from_the_catalogues_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="differs from the one in the catalogue"):
+        fetch("efficientdet_lite0", tmp_path, sha256="0" * 64)

@@ -1,9 +1,15 @@
-"""Files by the metadata writers of MediaPipe and of the TFLite Task Library, and their own results.
+"""Models of other frameworks, and their own results.
+
+Files by the metadata writers of MediaPipe and of the TFLite Task Library:
 
 The graphs are those of `tests.support.tflite`, with constant outputs; `MetadataWriter` of mediapipe
 0.10.14 (`create_for_models_without_nms`) and of tflite-support 0.4.4 (`create_for_inference`) wrote
 their metadata. The boxes below (x, y, width, height, label, score) are what each framework's own
 `ObjectDetector` returned for a black picture of 320x320; both cut them to whole pixels.
+
+`frameworks/yolo.npz`: outputs of the YOLO heads of ultralytics 8.4.190, yolov5 7.0.14 and
+pixeltable-yolox 0.4.3 (Megvii's code), and the boxes that their own functions make of them
+(`tests/support/yolo_golden.py` records it).
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import pytest
 
 from edge.config.schema import ModelSettings
 from edge.vision.detector import Detector
+from tests.support import tflite
 
 FILES = Path(__file__).parent / "frameworks"
 MEDIAPIPE = [
@@ -49,3 +56,23 @@ def test_a_file_of_a_framework_gives_its_boxes(
     sizes = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
     boxes = np.concatenate([found.boxes_xyxy[:, :2], sizes], axis=1)
     assert np.abs(boxes - np.array([row[:4] for row in expected])).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [("yolo8", "yolo8"), ("yolo10", "end-to-end"), ("yolo5", "yolo5"), ("yolox", "yolox"),
+     ("yolox_decoded", "yolox")],
+)  # fmt: skip
+def test_a_yolo_gives_the_boxes_of_its_own_framework(
+    name: str, layout: str, tmp_path: Path
+) -> None:
+    recorded = np.load(FILES / "yolo.npz")
+    expected = recorded[f"{name}_found"]
+    assert len(expected) > 50
+    model = tflite.constant_model([recorded[f"{name}_raw"]], (96, 96))
+    tflite.saved(tmp_path / "m.tflite", model, [f"thing{number}" for number in range(6)])
+    one = Detector(ModelSettings(max_iou=0.5, layout=layout), tmp_path / "m.tflite")
+    found = one.detect(np.zeros((96, 96, 3), np.uint8), 0.3)
+    assert found.class_ids.tolist() == expected[:, 5].astype(int).tolist()
+    assert np.abs(found.scores - expected[:, 4]).max() < 1e-5
+    assert np.abs(found.boxes_xyxy - expected[:, :4]).max() < 1e-2

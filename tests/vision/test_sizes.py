@@ -23,7 +23,7 @@ class Finder:
 
     labels = ("person",)
     groups = ("",)
-    min_score = 0.5
+    min_score, weak_score = 0.5, 0.25
     input_size = (320, 320)
 
     def detect(self, _canvas: npt.NDArray[np.uint8], _min_score: float | None = None) -> Detections:

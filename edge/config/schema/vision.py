@@ -184,8 +184,8 @@ class TrackerSettings(Section, frozen=True):
     ] = 0.3
     weak_score: Annotated[
         Share,
-        about("a detection between this score and the model's min_score may continue a track"),
-    ] = 0.25
+        about("lowest score with which a detection continues a track; 0 = by the model, or 0.25"),
+    ] = 0.0
     confirm_looks: Annotated[
         Looks, about("looks that must detect an object before its track is confirmed")
     ] = 2

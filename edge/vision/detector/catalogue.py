@@ -42,6 +42,7 @@ Progress = Callable[[int, int | None], None]
 class CatalogEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One model of the catalogue; without a `url` it is shipped.
 
+    sha256: of the download; empty where the project doesn't know it, so that a person must give it.
     member, labels: files in the archive at `url`. labels_skip: first lines that are not labels.
     """
 
@@ -122,15 +123,16 @@ def fetch(
 ) -> Path:
     """Installs a model as one file and returns its path.
 
-    name: of the catalogue, or the address of a .tflite file or a ZIP archive with one. sha256: of
-    an address, in hexadecimal. from_file: a copy of the download on this machine. progress: is
-    called with the bytes done and their total, None if unknown. Raises ModelError for a wrong or
-    damaged download, TemporaryError without network.
+    name: of the catalogue, or the address of a .tflite file or a ZIP archive with one.
+    from_file: a copy of the download on this machine. progress: is called with the bytes done and
+    their total, None if unknown. sha256: in hexadecimal, of an address or of a model whose entry
+    has none. Raises ModelError for a wrong or damaged download, TemporaryError without network,
+    ConfigError for a missing or contradicting sha256.
     """
     if "://" in name:
         name, entry = _of_address(name, sha256)
     else:
-        entry = _of_catalogue(name)
+        entry = _of_catalogue(name, sha256)
     directory = directory or _user_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -147,13 +149,24 @@ def fetch(
     return target
 
 
-def _of_catalogue(name: str) -> CatalogEntry:
+def _of_catalogue(name: str, sha256: str) -> CatalogEntry:
     catalog = load_catalog()
     if name not in catalog:
         raise ModelError(f"the catalogue has no model {name}; it has {', '.join(catalog)}")
     if not catalog[name].url:
         raise ModelError(f"model {name} is shipped with edge-trigger; there is nothing to fetch")
-    return catalog[name]
+    entry = catalog[name]
+    if entry.sha256 and sha256.lower() not in ("", entry.sha256):
+        raise ConfigError(f"model {name}: --sha256 differs from the one in the catalogue")
+    if not entry.sha256:
+        _check_sha256(sha256, f"model {name}: its SHA-256 is not in the catalogue: it")
+        return msgspec.structs.replace(entry, sha256=sha256.lower())
+    return entry
+
+
+def _check_sha256(sha256: str, what: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise ConfigError(f"{what} needs --sha256 with the 64 digits of the file's SHA-256")
 
 
 def _of_address(address: str, sha256: str) -> tuple[str, CatalogEntry]:
@@ -164,8 +177,7 @@ def _of_address(address: str, sha256: str) -> tuple[str, CatalogEntry]:
         raise ConfigError(f"{address}: not an address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{address}: write an address that begins with https://")
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise ConfigError("an address needs --sha256 with the 64 digits of the file's SHA-256")
+    _check_sha256(sha256, "an address")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(parts.path).stem)[:100].lstrip(".")
     if not name or name in load_catalog():
         raise ConfigError(f"{address}: it would be installed as {name!r}, which isn't possible")

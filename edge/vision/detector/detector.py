@@ -15,7 +15,7 @@ from edge.config.schema import ModelSettings
 from edge.vision.detector.input import Canvas, writer
 from edge.vision.detector.labels import NAMELESS
 from edge.vision.detector.model import open_model
-from edge.vision.detector.model_file import DEFAULT_MIN_SCORE, DetectorSpec, readable
+from edge.vision.detector.model_file import DEFAULT_MIN_SCORE, DEFAULT_WEAK_SCORE, readable
 from edge.vision.types import Detections
 
 LARGEST_SCORE = 1.5  # the scale of a quantized score may reach a little above 1
@@ -40,8 +40,9 @@ class Detector:
         self.labels: tuple[str, ...] = self.model.labels
         self.groups: tuple[str, ...] = self.model.groups
         self.warnings: tuple[str, ...] = self.model.warnings
-        self.min_score = settings.min_score or _own_min_score(self.model.spec)
-        self.name: str = self.model.spec.name if self.model.spec else path.stem
+        spec = self.model.spec
+        self.min_score = settings.min_score or (spec.min_score if spec else DEFAULT_MIN_SCORE)
+        self.name: str = spec.name if spec else path.stem
         self._kinds = _suppressed_together(self.labels, self.groups)
         (detail,) = self._interpreter.get_input_details()
         self._write = writer(self.model.input, self._interpreter.tensor(detail["index"]))
@@ -55,6 +56,11 @@ class Detector:
     def sha256(self) -> str:
         """The SHA-256 of the model's flatbuffer, in hexadecimal digits."""
         return hashlib.sha256(self.model.flatbuffer).hexdigest()
+
+    @property
+    def weak_score(self) -> float:
+        """Lowest score with which a detection may continue a track, by the model's file."""
+        return self.model.spec.weak_score if self.model.spec else DEFAULT_WEAK_SCORE
 
     def detect(self, canvas: Canvas, min_score: float | None = None) -> Detections:
         """Runs the model once.
@@ -85,10 +91,6 @@ class Detector:
         ordered = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         kept = found[known & finite & ordered & (found.scores <= LARGEST_SCORE)]
         return replace(kept, scores=np.minimum(kept.scores, 1))
-
-
-def _own_min_score(spec: DetectorSpec | None) -> float:
-    return DEFAULT_MIN_SCORE if spec is None else spec.min_score
 
 
 def _one(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

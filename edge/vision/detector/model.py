@@ -79,8 +79,7 @@ def open_model(
 ) -> tuple[Model, Interpreter]:
     """A model and its interpreter, with tensors for one picture.
 
-    delegates: as for `open_interpreter`; without them, the runtime opens a model faster and prints
-    nothing.
+    delegates: as for `open_interpreter`; without them, the runtime opens a model faster.
     Raises ModelError with one sentence that names the file, PermanentError without a runtime.
     """
     file = read_file(path)

@@ -30,6 +30,7 @@ from edge.vision.detector.foreign import kind_of
 LABELS, SPEC, ANCHORS, GROUPS = "labels.txt", "detector.json", "anchors.npy", "groups.json"
 FORMAT = 1
 DEFAULT_MIN_SCORE = 0.5  # of models whose file names none
+DEFAULT_WEAK_SCORE = 0.25
 MAX_MODEL_BYTES = 600_000_000  # the largest that people use, MegaDetector v5 in float, has 560 MB
 MAX_ATTACHED_BYTES = 16_000_000  # all used members: a million anchors; real ones have 50 kB
 MAX_DIRECTORY_BYTES = 100_000  # of the archive: some thousand members
@@ -48,6 +49,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     score: the function from a logit to a score.
     first_class_column: 1 if column 0 of the scores is the background, otherwise 0.
     min_score: lowest score of a detection, unless the configuration sets another.
+    weak_score: lowest score with which a detection may continue a track, likewise.
     """
 
     name: str
@@ -56,6 +58,7 @@ class DetectorSpec(msgspec.Struct, frozen=True, kw_only=True):
     score: Literal["sigmoid", "none"]
     first_class_column: int
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = DEFAULT_MIN_SCORE
+    weak_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = DEFAULT_WEAK_SCORE
     format: int = FORMAT
 
 

@@ -14,12 +14,14 @@ from typing import Any, Literal, Protocol
 import numpy.typing as npt
 
 from edge.errors import ModelError, PermanentError
+from edge.runtime.native_stderr import without_lines
 
 RuntimeName = Literal["auto", "ai-edge-litert", "tflite-runtime"]
 MODULES: dict[RuntimeName, str] = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
+CHATTER = b"INFO: "  # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." belongs in no log
 
 
 class Interpreter(Protocol):
@@ -62,16 +64,17 @@ def open_interpreter(
         if interpreter_class is None:
             continue
         try:
-            interpreter: Interpreter = interpreter_class(
-                model_content=model,
-                num_threads=threads,
-                experimental_preserve_all_tensors=keep_all,
-                experimental_op_resolver_type=_resolver(name, delegates),
-            )
-            if input_shape is not None:
-                (detail,) = interpreter.get_input_details()
-                interpreter.resize_tensor_input(detail["index"], input_shape)
-            interpreter.allocate_tensors()
+            with without_lines(CHATTER):
+                interpreter: Interpreter = interpreter_class(
+                    model_content=model,
+                    num_threads=threads,
+                    experimental_preserve_all_tensors=keep_all,
+                    experimental_op_resolver_type=_resolver(name, delegates),
+                )
+                if input_shape is not None:
+                    (detail,) = interpreter.get_input_details()
+                    interpreter.resize_tensor_input(detail["index"], input_shape)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"{name} can't run the model: {reason}") from error

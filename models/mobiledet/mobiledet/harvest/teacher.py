@@ -55,7 +55,8 @@ class ModelTeacher:
     def __init__(self, name: str, in_tiles: bool, settings: Settings) -> None:
         self._settings = settings
         self._detector = open_model(name, settings)
-        self._weak_score = min(settings.tracker.weak_score, self._detector.min_score)
+        weak_score = settings.tracker.weak_score or self._detector.weak_score
+        self._weak_score = min(weak_score, self._detector.min_score)
         self._in_tiles = in_tiles
         self._packer: Packer | None = None
         self._size = (0, 0)
