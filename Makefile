@@ -6,7 +6,7 @@ PREFIX ?= /opt/edge
 DESTDIR ?=
 TEST_JOBS ?= 3
 
-.PHONY: help run test test-fast test-train lint bench fault attack soak install uninstall deb release \
+.PHONY: help run test check test-train lint bench fault attack soak install uninstall deb release \
   test-systemd \
   test-picamera2 test-arm64 bench-arm64 test-arm64-system lock schemas docs clean
 .DEFAULT_GOAL := help
@@ -20,11 +20,8 @@ run: $(VENV)/ready ## Run on the Pi's camera; without one, on real footage
 test: $(VENV)/ready ## Run everything that can be tested here
 	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_OPTIONS)
 
-test-fast: $(VENV)/ready ## Run the tests that start no daemon and play no footage, in under 30 s
-	$(BIN)/python -m pytest -q -n $(TEST_JOBS) tests/config tests/runtime tests/test_layers.py \
-	  tests/test_house_rules.py tests/bus/test_stored.py \
-	  $(addprefix tests/vision/test_,$(addsuffix .py,geometry picture motion flow regions scheduler \
-	  tracker triggers))
+check: $(VENV)/ready ## Run the tests that start no daemon and play no footage, in under 30 s
+	$(BIN)/python -m pytest -q -m fast -n $(TEST_JOBS) --dist loadfile
 
 test-train: $(VENV)-train/ready ## Train, export and run small networks (Python 3.11)
 	$(VENV)-train/bin/python -m pytest tests/mobiledet
@@ -63,7 +60,7 @@ uninstall: ## Remove everything but configuration and captures (as root)
 	rm -rf $(PREFIX) /usr/lib/systemd/system/edge@.service.d
 	cd systemd && for unit in *.service *.timer; do rm -f "/usr/lib/systemd/system/$$unit"; done
 	rm -f /usr/bin/edge /usr/lib/sysusers.d/edge.conf /usr/lib/tmpfiles.d/edge.conf
-	rm -rf /usr/share/doc/edge-trigger
+	rm -rf /usr/share/doc/edge-trigger /var/cache/edge-upload
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	@echo "kept: /etc/edge and /var/lib/edge"
 
@@ -99,14 +96,14 @@ docs: $(VENV)/ready ## Write the documentation as a site to dist/site, and fail 
 	@echo "dist/site/index.html"
 
 clean: ## Remove environments and caches
-	rm -rf $(VENV) $(VENV)-train .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-train $(VENV)-second .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 
 $(VENV)/ready: requirements.lock pyproject.toml models/mobiledet/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "edge needs Python 3.11 to 3.13; choose one with: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
 	  --editable . --editable models/mobiledet
 	@touch $@
@@ -115,7 +112,7 @@ $(VENV)-train/ready: models/mobiledet/requirements.lock pyproject.toml models/mo
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "training needs Python 3.11; choose it with: make test-train PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)-train
-	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --require-hashes -r models/mobiledet/requirements.lock
+	$(VENV)-train/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r models/mobiledet/requirements.lock
 	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --no-deps \
 	  --editable . --editable models/mobiledet
 	@touch $@

@@ -8,6 +8,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+# What `make check` runs: files and folders of tests that start no daemon and play no footage.
+FAST = [
+    ROOT / "tests" / name
+    for name in (
+        "bus/test_stored.py", "config", "runtime", "test_house_rules.py", "test_layers.py",
+        "vision/test_flow.py", "vision/test_geometry.py", "vision/test_motion.py",
+        "vision/test_picture.py", "vision/test_regions.py", "vision/test_scheduler.py",
+        "vision/test_tracker.py", "vision/test_triggers.py",
+    )
+]  # fmt: skip
+
+
+def _is_fast(path: Path) -> bool:
+    return any(path.is_relative_to(name) for name in FAST)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast`, other files are not even imported."""
+    if config.option.markexpr == "fast" and collection_path.is_file():
+        return not _is_fast(collection_path) or None
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _is_fast(item.path):
+            item.add_marker(pytest.mark.fast)
 
 
 def _shared(folder: str) -> Path:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import FAST
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted(
     path
@@ -73,3 +75,19 @@ def test_tests_left_out_on_aarch64_exist() -> None:
     assert [file for file in files if not (ROOT / file).is_file()] == []
     source = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in names if not re.search(rf"def test_\w*{name}", source)] == []
+
+
+def test_the_fast_part_names_what_exists() -> None:
+    assert [str(path) for path in FAST if not path.exists()] == []
+
+
+@pytest.mark.parametrize(("reason", "code"), [("RCLONE TOO OLD: x", 0), ("NOT WRITTEN YET", 1)])
+def test_ci_fails_on_a_skip_that_is_not_listed(tmp_path: Path, reason: str, code: int) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n")
+    words = ["-p", "tests.support.no_skips", "-p", "no:cacheprovider", "-c", "/dev/null", str(file)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stdout
+    assert ("SKIPPED WITHOUT LEAVE" in done.stdout) == bool(code)
