@@ -289,8 +289,8 @@ class Tracker:
         if len(self._open) < 2:
             return []
         boxes = _boxes_of(self._open)
-        overlap = np.triu(iou(boxes, boxes), 1) > SAME_OBJECT_IOU
-        return [self._open[younger] for younger in np.flatnonzero(overlap.any(axis=0))]
+        pairs = np.argwhere(iou(boxes, boxes) > SAME_OBJECT_IOU).tolist()
+        return [self._open[row] for row in sorted({row for row, other in pairs if row > other})]
 
     def _end(self, tracks: Iterable[_OpenTrack]) -> None:
         for track in list(tracks):
