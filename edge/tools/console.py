@@ -20,6 +20,7 @@ from edge.daemon.progress import Rates
 from edge.daemon.service import Load, run
 from edge.messages import AnyMessage, Capture, Trigger
 from edge.runtime import logs
+from edge.runtime.memory import skip_loaded_objects
 from edge.runtime.open_files import raise_limit
 from edge.runtime.printable import printable, printable_lines
 
@@ -69,6 +70,7 @@ def run_with_console(
     load: reads the configuration again. live: shows the status line. Raises EdgeError.
     """
     raise_limit()
+    skip_loaded_objects()
     level = logging.DEBUG if verbose else logging.INFO
     if logs.resolve(log_format) == "text":
         _run_for_a_person(settings, load, level, live=live)

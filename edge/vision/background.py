@@ -55,9 +55,8 @@ class Background:
     def apply(self, settings: MotionSettings) -> None:
         """Uses new settings from the next frame on; the averages stay."""
         self._settings = settings
-        self._floor = float(min(254, round(settings.floor / settings.sensitivity)))
         self._noise_factor = settings.noise_factor / settings.sensitivity
-        self._ignored = _ignored_mask(settings, self.luma.shape)
+        self._least = _least_threshold(settings, self.luma.shape)
         if self.learnt:
             self._derive()
 
@@ -76,8 +75,10 @@ class Background:
             return luma
         grid = np.s_[::GAIN_GRID, ::GAIN_GRID]
         ratio = (luma[grid] + np.float32(1)) / (self._average[grid] + np.float32(1))
-        free = held[grid] == 0
-        cv2.convertScaleAbs(luma, out, 1 / float(np.median(ratio[free] if free.any() else ratio)))
+        free = ratio[held[grid] == 0]
+        ratios = free if free.size else ratio.ravel()
+        ratios.partition(ratios.size // 2)  # np.median takes twice as long for these few
+        cv2.convertScaleAbs(luma, out, 1 / float(ratios[ratios.size // 2]))
         return out
 
     def relearn(self, luma: Luma, timestamp_ns: int) -> npt.NDArray[np.float32] | None:
@@ -141,8 +142,7 @@ class Background:
         """Updates the 8-bit planes from the averages."""
         cv2.convertScaleAbs(self._average, self.luma)
         cv2.convertScaleAbs(self._noise, self.threshold, self._noise_factor)
-        cv2.max(self.threshold, self._floor, self.threshold)  # type: ignore[call-overload]
-        self.threshold[self._ignored] = NEVER_EXCEEDED
+        cv2.max(self.threshold, self._least, self.threshold)
         self._mean = cv2.mean(self.luma)[0]
 
 
@@ -151,10 +151,12 @@ def _rate(elapsed_s: float, time_constant_s: float) -> float:
     return 1 - math.exp(-elapsed_s / time_constant_s)
 
 
-def _ignored_mask(settings: MotionSettings, luma_shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _least_threshold(settings: MotionSettings, luma_shape: tuple[int, ...]) -> Luma:
+    """(h, w) the lowest difference that counts as a change; none does inside the masks."""
     height, width = luma_shape
-    mask = np.zeros(luma_shape, np.uint8)
+    floor = min(254, round(settings.floor / settings.sensitivity))
+    least = np.full(luma_shape, floor, np.uint8)
     for polygon in settings.masks:
         corners = np.round(np.array(polygon) * [width, height]).astype(np.int32)
-        cv2.fillPoly(mask, [corners], (255,))
-    return mask > 0
+        cv2.fillPoly(least, [corners], (NEVER_EXCEEDED,))
+    return least

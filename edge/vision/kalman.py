@@ -86,9 +86,11 @@ class BoxFilter:
         shift_xy: main pixels, NaN if it was not followed. max_jump_px: a shift that differs by more
             than this from the predicted one is ignored.
         """
-        axes = list(zip((self.x, self.y), shift_xy, strict=True))
-        followed = all(abs(shift - axis.velocity * dt_s) <= max_jump_px for axis, shift in axes)
-        for axis, shift in axes:
+        shift_x, shift_y = shift_xy
+        jump_x = abs(shift_x - self.x.velocity * dt_s)
+        jump_y = abs(shift_y - self.y.velocity * dt_s)
+        followed = jump_x <= max_jump_px and jump_y <= max_jump_px
+        for axis, shift in ((self.x, shift_x), (self.y, shift_y)):
             before = axis.position
             axis.predict(dt_s, self.height)
             if followed:

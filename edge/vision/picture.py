@@ -21,10 +21,6 @@ class PixelFormat(enum.Enum):
     BGR = "BGR"  # one plane (h, w, 3)
 
 
-_TO_RGB = {PixelFormat.I420: cv2.COLOR_YUV2RGB_I420, PixelFormat.NV12: cv2.COLOR_YUV2RGB_NV12}
-_TO_BGR = {PixelFormat.I420: cv2.COLOR_YUV2BGR_I420, PixelFormat.NV12: cv2.COLOR_YUV2BGR_NV12}
-
-
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Planes of one picture, usually views into a decoder's or a camera's buffer.
@@ -68,7 +64,7 @@ class Picture:
         if self.format is PixelFormat.BGR:
             return _plane(cv2.cvtColor(self.planes[0][y0:y1, x0:x1], cv2.COLOR_BGR2RGB))
         ex0, ey0, ex1, ey1 = x0 & ~1, y0 & ~1, (x1 + 1) & ~1, (y1 + 1) & ~1
-        rgb = self._from_yuv(_TO_RGB[self.format], ex0, ey0, ex1, ey1)
+        rgb = self._from_yuv(cv2.COLOR_YUV2RGB_NV12, ex0, ey0, ex1, ey1)
         return rgb[y0 - ey0 : y1 - ey0, x0 - ex0 : x1 - ex0]
 
     def bgr(self) -> Plane:
@@ -77,22 +73,15 @@ class Picture:
             return self.planes[0]
         if self.format is PixelFormat.RGB:
             return _plane(cv2.cvtColor(self.planes[0], cv2.COLOR_RGB2BGR))
-        return self._from_yuv(_TO_BGR[self.format], 0, 0, self.width, self.height)
+        return self._from_yuv(cv2.COLOR_YUV2BGR_NV12, 0, 0, self.width, self.height)
 
     def _from_yuv(self, code: int, x0: int, y0: int, x1: int, y1: int) -> Plane:
-        """Converts an even-aligned crop; only the crop is copied."""
-        height, width = y1 - y0, x1 - x0
-        luma = self.planes[0][y0:y1, x0:x1]
-        cy, cx = slice(y0 // 2, y1 // 2), slice(x0 // 2, x1 // 2)
-        if self.format is PixelFormat.NV12:
-            chroma = self.planes[1][cy, cx]
-            return _plane(cv2.cvtColorTwoPlane(luma, chroma, code))
-        packed = np.empty(height * width * 3 // 2, np.uint8)
-        packed[: height * width].reshape(height, width)[:] = luma
-        chroma_planes = packed[height * width :].reshape(2, height // 2, width // 2)
-        chroma_planes[0] = self.planes[1][cy, cx]
-        chroma_planes[1] = self.planes[2][cy, cx]
-        return _plane(cv2.cvtColor(packed.reshape(height * 3 // 2, width), code))
+        """Converts an even-aligned crop. I420 becomes NV12 first: only its chroma is copied."""
+        luma, *chroma = self.planes
+        half = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
+        parts = [plane[half] for plane in chroma]
+        pairs = parts[0] if self.format is PixelFormat.NV12 else cv2.merge(parts)
+        return _plane(cv2.cvtColorTwoPlane(luma[y0:y1, x0:x1], pairs, code))
 
 
 def _plane(array: object) -> Plane:

@@ -9,7 +9,7 @@ picture in the camera's own format and then converted and resized straight into 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -104,15 +104,16 @@ def crops_around(
 
     A crop that is larger than the picture is made smaller, in the same shape, as long as it shows
     its box: a strip as long as the picture would show the object small, between grey bars.
-    boxes_xyxy: (n, 4). sizes_px: (n, 2) and main_size are (width, height). Returns (n, 4), xyxy.
+    boxes_xyxy: (n, 4). sizes_px: (..., n, 2) and main_size are (width, height).
+    Returns (..., n, 4), xyxy.
     """
     limits = np.array(main_size, np.float32)
-    shrunk = sizes_px * np.minimum(limits / sizes_px, 1).min(axis=1, keepdims=True)
+    shrunk = sizes_px * np.minimum(limits / sizes_px, 1).min(axis=-1, keepdims=True)
     needed = np.minimum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], np.minimum(sizes_px, limits))
     sides = np.rint(np.maximum(shrunk, needed))
     starts = np.rint((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:] - sides) / 2)
-    starts = np.clip(starts, 0, limits - sides)
-    return np.asarray(np.concatenate([starts, starts + sides], axis=1), np.intp)
+    starts = np.minimum(np.maximum(starts, 0), limits - sides)
+    return np.asarray(np.concatenate([starts, starts + sides], axis=-1), np.intp)
 
 
 Slot = tuple[int, int, int, int]
@@ -146,7 +147,7 @@ class Packer:
         grids = GRIDS if settings.pack else ()
         size = (self._slot[2], self._slot[3])
         self._settings = settings
-        self._grids = [_grid(*shape, size, settings.gutter_px) for shape in grids]
+        self._grids = [[self._slot], *(_grid(*one, size, settings.gutter_px) for one in grids)]
 
     def whole(self) -> Layout:
         """The whole picture, squeezed to the shape of the model's input, as in its training."""
@@ -160,14 +161,17 @@ class Packer:
         boxes_xyxy: (n, 4), n >= 1, main pixels, the most important first.
         Returns the layout and (n,) whether each box is visible on it.
         """
-        chosen, slots = [0], [self._slot]
-        for grid in self._grids:
-            sharing = self._sharing(boxes_xyxy, grid)
+        crops, fits = self._crops(boxes_xyxy)
+        shown = covered(boxes_xyxy, crops.reshape(-1, 4).astype(np.float32)) > SHOWN
+        shown = shown.reshape(len(boxes_xyxy), *crops.shape[:2])
+        best, chosen = 0, [0]
+        for number, grid in enumerate(self._grids[1:], 1):
+            sharing = _sharing(fits[number].tolist(), shown[:, number].tolist(), len(grid))
             if len(sharing) > len(chosen):
-                chosen, slots = sharing, grid
-        crops = self._crops(boxes_xyxy[chosen], slots[0])
-        cells = tuple(_placed(crop, slot) for crop, slot in zip(crops, slots, strict=False))
-        visible = covered(boxes_xyxy, crops.astype(np.float32)).max(axis=1) > SHOWN
+                best, chosen = number, sharing
+        placed = zip(crops[best, chosen].tolist(), self._grids[best], strict=False)
+        cells = tuple(_placed(crop, slot) for crop, slot in placed)
+        visible = shown[:, best, chosen].any(axis=1)
         visible[chosen] = True
         return Layout(cells, boxes_xyxy[chosen]), visible
 
@@ -186,32 +190,33 @@ class Packer:
             )
         return self._canvas
 
-    def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
-        """Rows of boxes for a grid: the first, and others that no chosen crop shows already."""
-        fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
-        if not fits[0]:
-            return []
-        crops = self._crops(boxes_xyxy, grid[0]).astype(np.float32)
-        shown = covered(boxes_xyxy, crops) > SHOWN
-        chosen: list[int] = []
-        for row in np.flatnonzero(fits).tolist():
-            if not shown[row, chosen].any():
-                chosen.append(row)
-            if len(chosen) == len(grid):
-                break
-        return chosen
+    def _crops(self, boxes_xyxy: Boxes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """For each grid, the part of the picture that a slot shows around each box.
 
-    def _crops(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.intp]:
-        """(n, 4) the part of the main picture that a slot shows around each box."""
-        shrink = np.maximum(
-            self._shrink(boxes_xyxy, slot_xyxy), np.float32(1 / self._settings.max_enlarge)
-        )
-        return crops_around(boxes_xyxy, shrink[:, None] * _sides(slot_xyxy), self._main_size)
+        Returns (grids, n, 4), and (grids, n) whether the box and its context fit the slot.
+        """
+        slots = np.array([_sides(grid[0]) for grid in self._grids])[:, None]
+        needed = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / slots
+        # Main pixels per canvas pixel.
+        shrink = needed.max(axis=-1, keepdims=True) * np.float32(self._settings.context)
+        least = np.float32(1 / self._settings.max_enlarge)
+        crops = crops_around(boxes_xyxy, np.maximum(shrink, least) * slots, self._main_size)
+        return crops, shrink[..., 0] <= self._settings.max_shrink
 
-    def _shrink(self, boxes_xyxy: Boxes, slot_xyxy: Slot) -> npt.NDArray[np.float32]:
-        """(n,) main pixels per canvas pixel at which each box and its context fit the slot."""
-        sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) / _sides(slot_xyxy)
-        return np.asarray(sides.max(axis=1) * np.float32(self._settings.context), np.float32)
+
+def _sharing(fits: list[bool], shown: list[list[bool]], slots: int) -> list[int]:
+    """Rows of boxes for a grid: the first, and others that no chosen crop shows already.
+
+    There are none if the first doesn't fit. fits: whether each box fits a slot. shown: for each
+    box, whether the crop of each box shows it.
+    """
+    chosen: list[int] = []
+    for row, is_shown in enumerate(shown):
+        if fits[row] and not any(is_shown[other] for other in chosen):
+            chosen.append(row)
+        if not chosen or len(chosen) == slots:
+            break
+    return chosen
 
 
 def _sides(slot_xyxy: Slot) -> npt.NDArray[np.float32]:
@@ -219,10 +224,10 @@ def _sides(slot_xyxy: Slot) -> npt.NDArray[np.float32]:
     return np.array([x1 - x0, y1 - y0], np.float32)
 
 
-def _placed(crop_xyxy: npt.NDArray[np.intp], slot_xyxy: Slot) -> Cell:
+def _placed(crop_xyxy: list[int], slot_xyxy: Slot) -> Cell:
     """A crop fills its slot; a crop cut by the picture keeps its aspect, centred in the slot."""
     x0, y0, x1, y1 = slot_xyxy
-    left, top, right, bottom = crop_xyxy.tolist()
+    left, top, right, bottom = crop_xyxy
     width, height = right - left, bottom - top
     scale = min((x1 - x0) / width, (y1 - y0) / height)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
@@ -237,25 +242,30 @@ def unpack(layout: Layout, detections: Detections, main_size: tuple[int, int]) -
     are those that a crop cuts inside the picture: they are parts of objects.
     """
     cells = np.array([cell.cell_xyxy for cell in layout.cells], np.float32)
+    crops = np.array([cell.crop_xyxy for cell in layout.cells], np.float32)
     inside = covered(detections.boxes_xyxy, cells)
     owner = inside.argmax(axis=1)
-    parts = []
-    for index, cell in enumerate(layout.cells):
-        part = detections[(owner == index) & (inside[:, index] > MIN_INSIDE)]
-        part = part[~_cut(part.boxes_xyxy, cell, main_size)]
-        boxes = clip(cell.to_main(part.boxes_xyxy), *main_size)
-        parts.append(Detections(boxes, part.scores, part.class_ids))
-    return parts
+    cut = _cut(detections.boxes_xyxy, crops[owner], cells[owner], main_size)
+    kept = (inside.max(axis=1) > MIN_INSIDE) & ~cut
+    found, owner = detections[kept], owner[kept]
+    scale = (cells[:, 2:] - cells[:, :2]) / (crops[:, 2:] - crops[:, :2])
+    corners = found.boxes_xyxy.reshape(-1, 2, 2) - cells[owner, None, :2]
+    corners = corners / scale[owner, None] + crops[owner, None, :2]
+    found = replace(found, boxes_xyxy=clip(corners.reshape(-1, 4), *main_size))
+    return [found[owner == number] for number in range(len(cells))]
 
 
-def _cut(boxes_xyxy: Boxes, cell: Cell, main_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """(n,) whether a canvas box touches a border of the crop that is not the picture's border."""
-    crop, inner = cell.crop_xyxy, cell.cell_xyxy
-    open_low = np.array(crop[:2]) > 0
-    open_high = np.array(crop[2:]) < np.array(main_size)
-    low = (boxes_xyxy[:, :2] < np.array(inner[:2]) + CUT_MARGIN_PX) & open_low
-    high = (boxes_xyxy[:, 2:] > np.array(inner[2:]) - CUT_MARGIN_PX) & open_high
-    return np.asarray((low | high).any(axis=1))
+def _cut(
+    boxes_xyxy: Boxes, crops_xyxy: Boxes, cells_xyxy: Boxes, main_size: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """(n,) whether each canvas box touches a border of its crop that isn't the picture's border.
+
+    All are (n, 4): boxes and cells in canvas pixels, crops in pixels of the picture.
+    """
+    low = boxes_xyxy[:, :2] < cells_xyxy[:, :2] + CUT_MARGIN_PX
+    high = boxes_xyxy[:, 2:] > cells_xyxy[:, 2:] - CUT_MARGIN_PX
+    cut = (low & (crops_xyxy[:, :2] > 0)) | (high & (crops_xyxy[:, 2:] < main_size))
+    return np.asarray(cut.any(axis=1))
 
 
 def combine(parts: Sequence[Detections], max_iou: float) -> Detections:

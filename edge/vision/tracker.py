@@ -9,6 +9,7 @@ Appearances?", 2023), strong ones first and weak ones for the tracks that are le
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,35 @@ KNOWN_GONE = 8  # objects of ended tracks whose colours are remembered
 EXAMINED_SHARE = 0.9  # of a track's box that lies in a crop, so that the look can be a miss
 
 
+class _Votes:
+    """The label of a track by its detections: the one with most votes within the group with most.
+
+    A sheep and a bear outvote a person.
+    """
+
+    def __init__(self, group_of: Mapping[str, str]) -> None:
+        self.label = ""
+        self._group_of = group_of
+        self._votes: dict[str, float] = {}
+
+    @property
+    def group(self) -> str:
+        """Of the label; empty if it has none."""
+        return self._group_of.get(self.label, "")
+
+    def add(self, label: str, score: float) -> None:
+        votes = {known: share * LABEL_DECAY for known, share in self._votes.items()}
+        votes[label] = votes.get(label, 0.0) + score
+        together: dict[str, float] = {}
+        for known, share in votes.items():
+            group = self._group_of.get(known) or known
+            together[group] = together.get(group, 0.0) + share
+        self._votes = votes
+        self.label = max(
+            votes, key=lambda one: (together[self._group_of.get(one) or one], votes[one])
+        )
+
+
 class _OpenTrack:
     """A track that has not ended, of which `Track` is a snapshot."""
 
@@ -42,14 +72,14 @@ class _OpenTrack:
         self, track_id: int, look: Look, group_of: Mapping[str, str], colours: Histogram
     ) -> None:
         self.id = track_id
-        self.group_of = group_of
+        self.votes = _Votes(group_of)
         self.owner = Owner(colours)
         self.shape = BoxFilter(look.box_xyxy)
         self.first_ns = self.last_seen_ns = look.timestamp_ns
         self.confirmed = False
         self.hits, self.misses = 0, 0
-        self.votes: dict[str, float] = {}
         self.looks: deque[Look] = deque(maxlen=LOOKS_KEPT)
+        self.score = 0.0  # mean of the detections among the looks
         self._add(look)
 
     @property
@@ -58,15 +88,7 @@ class _OpenTrack:
 
     @property
     def label(self) -> str:
-        """The label with most votes within the group with most: sheep and bear outvote person."""
-        together: dict[str, float] = {}
-        for label, votes in self.votes.items():
-            group = self.group_of.get(label) or label
-            together[group] = together.get(group, 0.0) + votes
-        return max(
-            self.votes,
-            key=lambda label: (together[self.group_of.get(label) or label], self.votes[label]),
-        )
+        return self.votes.label
 
     def predict(self, dt_s: float, shift_xy: Sequence[float], crosses: bool) -> None:
         """shift_xy: NaN where the pixels were not followed. crosses: it overlaps another track."""
@@ -83,18 +105,25 @@ class _OpenTrack:
 
     def miss(self, look: Look) -> None:
         """Adds a look that should have detected the object."""
-        self.looks.append(look)
+        self._remember(look)
         self.misses += 1
 
     def _add(self, look: Look) -> None:
-        self.looks.append(look)
+        self._remember(look)
         self.hits, self.misses = self.hits + 1, 0
-        self.votes = {label: votes * LABEL_DECAY for label, votes in self.votes.items()}
-        self.votes[look.label] = self.votes.get(look.label, 0.0) + look.score
+        self.votes.add(look.label, look.score)
+
+    def _remember(self, look: Look) -> None:
+        self.looks.append(look)
+        scores = [look.score for look in self.looks if not look.missed]
+        self.score = sum(scores) / len(scores) if scores else 0.0
 
 
 class Tracker:
-    """Keeps the open tracks of one camera. Frames may be skipped: each brings its own time."""
+    """Keeps the open tracks of one camera. Frames may be skipped: each brings its own time.
+
+    boxes_xyxy: (n, 4) main pixels, of `tracks()`, in its order.
+    """
 
     def __init__(
         self,
@@ -115,6 +144,7 @@ class Tracker:
         self._next_id = 1
         self._gone: deque[Histogram] = deque(maxlen=KNOWN_GONE)
         self._now_ns: int | None = None
+        self.boxes_xyxy: Boxes = _boxes_of(self._open)
 
     def begin_scene(self, main_size: tuple[int, int]) -> None:
         """Ends all tracks, as the next frame has this size. Their last boxes are in its pixels."""
@@ -123,6 +153,7 @@ class Tracker:
         scale = main_size[0] / self._main_size[0], main_size[1] / self._main_size[1]
         self._ended[kept:] = [_scaled(track, scale) for track in self._ended[kept:]]
         self._main_size = main_size
+        self.boxes_xyxy = _boxes_of(self._open)
 
     def apply(self, settings: TrackerSettings) -> None:
         """Uses new settings from the next frame on; the tracks stay."""
@@ -146,6 +177,7 @@ class Tracker:
         ):
             track.predict(elapsed_s, shift_xy, crosses)
         self._end(track for track in self._open if self._is_lost(track))
+        self.boxes_xyxy = _boxes_of(self._open)
 
     def update(
         self,
@@ -183,16 +215,12 @@ class Tracker:
             track.confirmed = track.confirmed or self._is_convincing(track)
         self._end([track for track in self._open if self._is_lost(track)])
         self._end(self._twins())
+        self.boxes_xyxy = _boxes_of(self._open)
         return ids
 
     def tracks(self) -> tuple[Track, ...]:
         """The open tracks as they are at the last frame's time."""
         return tuple(self._snapshot(track) for track in self._open)
-
-    @property
-    def boxes_xyxy(self) -> Boxes:
-        """(n, 4) main pixels, of `tracks()`, in its order."""
-        return _boxes_of(self._open)
 
     def take_ended(self) -> tuple[Track, ...]:
         """The tracks that ended since the last call, in state GONE; each is given once."""
@@ -260,9 +288,9 @@ class Tracker:
         """The younger of two tracks that overlap almost completely."""
         if len(self._open) < 2:
             return []
-        boxes = self.boxes_xyxy
-        overlap = np.triu(iou(boxes, boxes), 1) > SAME_OBJECT_IOU
-        return [self._open[younger] for younger in np.flatnonzero(overlap.any(axis=0))]
+        boxes = _boxes_of(self._open)
+        pairs = np.argwhere(iou(boxes, boxes) > SAME_OBJECT_IOU).tolist()
+        return [self._open[row] for row in sorted({row for row, other in pairs if row > other})]
 
     def _end(self, tracks: Iterable[_OpenTrack]) -> None:
         for track in list(tracks):
@@ -272,11 +300,10 @@ class Tracker:
                 self._ended.append(self._snapshot(track, TrackState.GONE))
 
     def _snapshot(self, track: _OpenTrack, state: TrackState | None = None) -> Track:
-        scores = [look.score for look in track.looks if not look.missed]
         return Track(
             id=track.id,
             label=track.label,
-            score=sum(scores) / len(scores) if scores else 0.0,
+            score=track.score,
             box_xyxy=track.box_xyxy,
             velocity_px_s=track.shape.velocity_px_s,
             state=state or self._state(track),
@@ -284,7 +311,7 @@ class Tracker:
             last_seen_ns=track.last_seen_ns,
             misses=track.misses,
             has_moved=track.shape.has_moved,
-            group=self._group_of.get(track.label, ""),
+            group=track.votes.group,
             takeovers=track.owner.takeovers,
             looks=tuple(track.looks),
         )
@@ -292,7 +319,7 @@ class Tracker:
     def _state(self, track: _OpenTrack) -> TrackState:
         if not track.confirmed:
             return TrackState.TENTATIVE
-        speed = float(np.hypot(*track.shape.velocity_px_s))
+        speed = math.hypot(*track.shape.velocity_px_s)
         standing = speed < self._settings.stationary_speed * track.shape.height
         return TrackState.STATIONARY if standing else TrackState.MOVING
 
