@@ -154,15 +154,19 @@ class Packer:
         cell = Cell((0, 0, width, height), self._slot)
         return Layout((cell,), np.array([[0, 0, width, height]], np.float32))
 
-    def next(self, boxes_xyxy: Boxes) -> tuple[Layout, npt.NDArray[np.bool_]]:
+    def next(
+        self, boxes_xyxy: Boxes, single: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Layout, npt.NDArray[np.bool_]]:
         """One canvas for the first box and as many of the next ones as can share it.
 
         boxes_xyxy: (n, 4), n >= 1, main pixels, the most important first.
+        single: (n,) whether a box holds one object, which fills a cell of any scale; the others may
+            hold several, which `max_shrink` keeps from becoming too small.
         Returns the layout and (n,) whether each box is visible on it.
         """
         chosen, slots = [0], [self._slot]
         for grid in self._grids:
-            sharing = self._sharing(boxes_xyxy, grid)
+            sharing = self._sharing(boxes_xyxy, grid, single)
             if len(sharing) > len(chosen):
                 chosen, slots = sharing, grid
         crops = self._crops(boxes_xyxy[chosen], slots[0])
@@ -186,9 +190,13 @@ class Packer:
             )
         return self._canvas
 
-    def _sharing(self, boxes_xyxy: Boxes, grid: list[Slot]) -> list[int]:
+    def _sharing(
+        self, boxes_xyxy: Boxes, grid: list[Slot], single: npt.NDArray[np.bool_] | None
+    ) -> list[int]:
         """Rows of boxes for a grid: the first, and others that no chosen crop shows already."""
         fits = self._shrink(boxes_xyxy, grid[0]) <= self._settings.max_shrink
+        if single is not None:
+            fits |= single
         if not fits[0]:
             return []
         crops = self._crops(boxes_xyxy, grid[0]).astype(np.float32)
