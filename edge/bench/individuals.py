@@ -11,6 +11,7 @@ from edge.bench.ground_truth import Objects
 from edge.bench.strategies import Step
 from edge.config.schema import TriggerRule
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
+from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Track, TrackState
 
 MOMENTS = ("blob", "look", "detection", "track", "rule", "trigger")
@@ -53,6 +54,7 @@ class Individuals:
         self._early = round(EARLY_S * fps)
         self._newcomer = round(NEWCOMER_S * fps)
         self._rule = rule
+        self._shown: dict[tuple[int, int], int] = {}  # identity, by track and frame of a look
 
     def newcomers(self) -> list[Individual]:
         return [one for one in self.by_id.values() if one.first >= self._newcomer]
@@ -73,16 +75,46 @@ class Individuals:
         seen = [track for track in step.tracks if track.looks and not track.looks[-1].missed]
         owners = self._owners(index, truth, _boxes([track.box_xyxy for track in seen]))
         for row, identity in owners.items():
-            if seen[row].state is not TrackState.TENTATIVE:
+            track = seen[row]
+            self._shown[track.id, track.looks[-1].frame_index] = identity
+            if track.state is not TrackState.TENTATIVE:
                 self._note(index, identity, "track")
-            if self._is_met(seen[row]):
+            if self._is_met(track, identity):
                 self._note(index, identity, "rule")
-        boxes = _boxes([event.confirmed[-1].box_xyxy for event in step.events])
+        self._note_triggers(index, truth, step.events, set(owners.values()))
+
+    def _note_triggers(
+        self, index: int, truth: Objects, events: Sequence[TriggerEvent], tracked: set[int]
+    ) -> None:
+        """tracked: individuals with a track. A box that holds two people reports both.
+
+        The one that has no track of its own then counts as triggered, though not as a repeat.
+        """
+        boxes = _boxes([event.confirmed[-1].box_xyxy for event in events])
         owners = self._owners(index, truth, boxes)
         self.false_triggers += len(boxes) - len(owners)
         for identity in owners.values():
             self._note(index, identity, "trigger")
             self.by_id[identity].triggers += 1
+        for identity in self._overlapped(index, truth, boxes) - tracked:
+            self._note(index, identity, "trigger")
+
+    def _overlapped(self, index: int, truth: Objects, boxes_xyxy: Boxes) -> set[int]:
+        """Individuals that a box shows, also those that are named a moment later."""
+        shown = iou(truth.boxes_xyxy, boxes_xyxy).max(axis=1, initial=0) >= MATCH_IOU
+        soon = self._soon(index)
+        near = iou(soon.boxes_xyxy, boxes_xyxy).max(axis=1, initial=0) >= MATCH_IOU
+        return {*truth.ids[shown].tolist(), *soon.ids[near].tolist()}
+
+    def _soon(self, index: int) -> Objects:
+        """The individuals whose ground truth begins within a moment, at their first boxes."""
+        found = [
+            (identity, one.box_xyxy)
+            for identity, one in self.by_id.items()
+            if index < one.first <= index + self._early
+        ]
+        ids, boxes = [identity for identity, _ in found], [box for _, box in found]
+        return Objects(np.array(ids, np.int64), _boxes(boxes))
 
     def _note(self, index: int, identity: int, moment: str) -> None:
         self.by_id[identity].moments.setdefault(moment, index)
@@ -99,23 +131,26 @@ class Individuals:
         later, near there.
         """
         owners = {row: identity for identity, row in pairs(truth, boxes_xyxy)}
-        soon = [
-            (identity, one.box_xyxy)
-            for identity, one in self.by_id.items()
-            if index < one.first <= index + self._early
-        ]
+        soon = self._soon(index)
         free = np.array([row for row in range(len(boxes_xyxy)) if row not in owners], np.intp)
-        if soon and len(free):
-            ids, boxes = zip(*soon, strict=True)
-            around = Objects(np.array(ids), grown(_boxes(boxes), EARLY_MARGIN))
+        if len(soon.ids) and len(free):
+            around = Objects(soon.ids, grown(soon.boxes_xyxy, EARLY_MARGIN))
             near = pairs(around, grown(boxes_xyxy[free], EARLY_MARGIN))
             owners |= {int(free[row]): identity for identity, row in near}
         return owners
 
-    def _is_met(self, track: Track) -> bool:
-        """Whether the track meets the rule now, whatever it triggered before."""
+    def _is_met(self, track: Track, identity: int) -> bool:
+        """Whether looks at this individual meet the rule now, whatever the track triggered before.
+
+        Looks at another individual, from whom the track came over, do not count.
+        """
         window = track.looks[-self._rule.of_last :]
-        meeting = [look for look in window if look.score >= self._rule.min_score]
+        meeting = [
+            look
+            for look in window
+            if look.score >= self._rule.min_score
+            and self._shown.get((track.id, look.frame_index)) == identity
+        ]
         return len(meeting) >= self._rule.confirm and meeting[-1] is window[-1]
 
 

@@ -254,7 +254,8 @@ class Pipeline:
         while left and subjects and subjects[0].due:
             left -= 1
             with self._clock("crops"):
-                layout, visible = self._packer.next(_views_of(subjects))
+                tracked = np.array([s.reason is not Reason.MOTION for s in subjects])
+                layout, visible = self._packer.next(_views_of(subjects), tracked)
             self._invoke(frame, layout, invocations)
             shown = [s for s, is_visible in zip(subjects, visible, strict=True) if is_visible]
             invocations.motion += [s for s in shown if s.reason is Reason.MOTION]

@@ -155,13 +155,19 @@ class Packer:
         cell = Cell((0, 0, width, height), self._slot)
         return Layout((cell,), np.array([[0, 0, width, height]], np.float32))
 
-    def next(self, boxes_xyxy: Boxes) -> tuple[Layout, npt.NDArray[np.bool_]]:
+    def next(
+        self, boxes_xyxy: Boxes, single: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Layout, npt.NDArray[np.bool_]]:
         """One canvas for the first box and as many of the next ones as can share it.
 
         boxes_xyxy: (n, 4), n >= 1, main pixels, the most important first.
+        single: (n,) whether a box holds one object, which fills a cell of any scale; the others may
+            hold several, which `max_shrink` keeps from becoming too small.
         Returns the layout and (n,) whether each box is visible on it.
         """
         crops, fits = self._crops(boxes_xyxy)
+        if single is not None:
+            fits |= single
         shown = covered(boxes_xyxy, crops.reshape(-1, 4).astype(np.float32)) > SHOWN
         shown = shown.reshape(len(boxes_xyxy), *crops.shape[:2])
         best, chosen = 0, [0]

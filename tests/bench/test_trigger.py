@@ -95,6 +95,28 @@ def test_a_trigger_is_false_only_where_no_person_is_or_soon_appears() -> None:
     assert individuals.false_triggers == 2
 
 
+def test_looks_at_another_individual_do_not_meet_the_rule_for_this_one() -> None:
+    truth = [objects(PERSON, ELSEWHERE)] * 4
+    individuals = Individuals(truth, FPS, RULE)
+    looks = [(1, PERSON), (2, ELSEWHERE), (3, ELSEWHERE)]
+    for index, box in looks:
+        looked = tuple(n for n, _ in looks if n <= index)
+        individuals(index, truth[index], step(crops=(box,), tracks=(track(looked, box),)))
+    assert "rule" not in individuals.by_id[1].moments
+    assert individuals.by_id[2].waited("rule") == 3
+
+
+def test_a_box_around_two_people_triggers_for_both_and_is_no_repeat() -> None:
+    behind: Box = (115, 100, 155, 200)
+    truth = [objects(PERSON, behind)] * 3
+    individuals = Individuals(truth, FPS, RULE)
+    both: Box = (100, 100, 155, 200)
+    individuals(2, truth[2], step(crops=(both,), tracks=(track((1, 2), both),),
+                                  events=(event(2, both),)))  # fmt: skip
+    assert [one.waited("trigger") for one in individuals.by_id.values()] == [2, 2]
+    assert sum(one.triggers for one in individuals.by_id.values()) == 1
+
+
 def test_only_individuals_that_appear_after_a_second_are_newcomers() -> None:
     truth = [objects(PERSON)] * 10 + [objects(PERSON, ELSEWHERE)] * 5
     individuals = Individuals(truth, FPS, RULE)

@@ -313,3 +313,15 @@ def test_a_file_that_is_cut_off_or_empty_is_one_sentence(tmp_path: Path, size: i
     cut.write_bytes(video(tmp_path / "v.mp4").read_bytes()[:size])
     with pytest.raises(SourceError, match="not a video, or it is damaged or incomplete"):
         frames(cut)
+
+
+@pytest.mark.parametrize("scene", ["traffic", "snow", "headlights", "shadow"])
+def test_a_scene_of_what_is_nothing_moves_by_itself_and_may_have_a_visitor(scene: str) -> None:
+    quiet = SyntheticScene(scene, SceneOptions(fps=5, visitors=0))
+    visited = SyntheticScene(scene, SceneOptions(fps=5))
+    index = 27  # 5.4 s: in the second visit, which is from 5 to 7 s
+    assert "person" not in quiet.labels
+    assert visited.labels[0] == "person"
+    assert visited.truth(index)[0].tolist()[:1] == [0]
+    before, after = (quiet.render(n).planes[0].astype(np.int16) for n in (index, index + 5))
+    assert np.count_nonzero(np.abs(after - before) > 25) > 500  # far above the noise

@@ -127,6 +127,16 @@ def test_small_subjects_share_a_canvas_and_a_large_one_fills_one() -> None:
     assert visible[0]
 
 
+def test_large_boxes_share_a_canvas_where_each_is_known_to_hold_one_object() -> None:
+    large = np.array([(100, 100, 220, 500), (900, 100, 1020, 500)], np.float32)
+    assert len(packer().next(large, np.array([True, False]))[0].cells) == 1
+    layout, _ = packer().next(large, np.array([True, True]))
+    assert len(layout.cells) == 2
+    for cell in layout.cells:  # each is as high in its cell as a smaller object would be
+        crop_px = cell.crop_xyxy[3] - cell.crop_xyxy[1]
+        assert 400 / crop_px == pytest.approx(1 / RegionSettings().context, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("shape", "across", "down"),
     [((30, 80), 3, 2), ((80, 30), 2, 3), ((90, 90), 2, 2)],

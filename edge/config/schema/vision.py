@@ -86,7 +86,7 @@ class RegionSettings(Section, frozen=True):
     max_shrink: Annotated[
         float,
         Meta(ge=0.1, le=8),
-        about("a crop that a shared canvas would shrink by more than this gets a whole canvas"),
+        about("motion that a shared canvas would shrink by more than this gets a whole canvas"),
     ] = 1.5
     gutter_px: Annotated[
         int, Meta(ge=0, le=64), about("grey gap between the cells of a shared canvas")

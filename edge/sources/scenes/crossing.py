@@ -104,6 +104,15 @@ def crossers(
     ]
 
 
+def traffic(
+    random: np.random.Generator, size: tuple[int, int], count: int, quiet_s: float
+) -> list[Crosser]:
+    """Cars alone, as `crossers`."""
+    (car,) = (kind for kind in KINDS if kind.label == "car")
+    feet = np.sort(random.uniform(0, 1, count))
+    return [Crosser(random, car, size, float(at), quiet_s) for at in feet]
+
+
 def _individual(
     random: np.random.Generator, kind: Kind, height_px: float, mirrored: bool
 ) -> tuple[Sprite, ...]:

@@ -1,7 +1,7 @@
 """Draws scenes with exact ground truth, to test the effects of light, noise and wind on motion.
 
 `synthetic:SCENE[?key=value&…]`, with keys `fps`, `duration` (seconds, 0 = endless), `width`,
-`height`, `seed` and `objects`.
+`height`, `seed`, `objects` and `visitors` (0: nobody appears in a scene with visits).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from edge.config.schema import SourceSettings
 from edge.errors import SourceError
 from edge.runtime.times import NS_PER_S
 from edge.sources.pace import Pace
-from edge.sources.scenes.crossing import Crosser, crossers
+from edge.sources.scenes.crossing import Crosser, crossers, traffic
 from edge.sources.scenes.figures import CLOTHES, SHARE_OF_HEIGHT, walk
+from edge.sources.scenes.nuisances import nuisance
 from edge.sources.views import luma_of, luma_size
 from edge.vision.geometry import Boxes
 from edge.vision.picture import Picture, PixelFormat, Plane
@@ -40,8 +41,13 @@ SCENES = {
     "shake": "a camera that the wind shakes",
     "infrared": "an IR filter that switches: colours go and the picture brightens",
     "cloud": "a soft shadow that passes",
+    "traffic": "drawn cars pass, and a drawn person appears now and then",
+    "snow": "large flakes fall, and a drawn person appears now and then",
+    "headlights": "a pool of light sweeps by, and a drawn person appears now and then",
+    "shadow": "a small shadow passes, and a drawn person appears now and then",
     "busy": "objects, noise and fading light together",
 }
+VISITED = ("visits", "traffic", "snow", "headlights", "shadow")
 QUIET_S = 1.0  # without objects at the start, while the background is learnt
 VISIT_S, VISITS_EVERY_S = 2.0, 4.0
 NOISE_TILES = 8
@@ -62,6 +68,7 @@ class SceneOptions:
     height: int = 480
     seed: int = 0
     objects: int = 3
+    visitors: int = 1
 
 
 class SyntheticScene:
@@ -82,7 +89,8 @@ class SyntheticScene:
         noise = random.normal(0, sigma, (NOISE_TILES, height, width))
         self._noise = np.round(noise).astype(np.int16)
         self._shifts = random.integers(-2, 3, (64, 2))
-        calm = (124, 132) if scene in ("people", "visits") else (110, 146)
+        self._nuisance = nuisance(scene, random)
+        calm = (124, 132) if scene in ("people", *VISITED) else (110, 146)
         self._chroma = [_texture(random, height // 2, width // 2, 30, calm) for _ in "uv"]
         x = np.linspace(-1, 1, width, dtype=np.float32)
         self._shadow_x = x[None, :]
@@ -96,6 +104,8 @@ class SyntheticScene:
             chroma = [plane.copy() for plane in chroma]
         for walker in self._walkers:
             walker.draw((luma, chroma[0], chroma[1]), time_s)
+        if self._nuisance is not None:
+            luma = self._nuisance(luma, time_s)
         lit = self._lit(luma, time_s)
         tile = self._noise[index * 5 % NOISE_TILES]
         luma = np.clip(lit + np.roll(tile, index * 37 % 64, axis=1), 0, 255).astype(np.uint8)
@@ -214,8 +224,11 @@ def _walkers(
             return [_Walker(random, options) for _ in range(options.objects)]
         case "people":
             return [_Person(random, options, visits=False) for _ in range(options.objects)]
-        case "visits":
-            return [_Person(random, options, visits=True)]
+        case _ if scene in VISITED:
+            size = (options.width, options.height)
+            visitors = [_Person(random, options, visits=True) for _ in range(options.visitors)]
+            cars = traffic(random, size, options.objects, QUIET_S) if scene == "traffic" else []
+            return [*visitors, *cars]
         case _:
             return []
 
