@@ -28,7 +28,10 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
 
 
 def editing(act: Callable[..., None]) -> Callable[..., None]:
-    """As `commands`; `act` also receives the daemon's configuration file, None if there is none."""
+    """As `commands`; `act` also receives the daemon's configuration file.
+
+    None if there is none, or if an endpoint was given, whose daemon may have any other file.
+    """
 
     @service
     @click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.control.")
@@ -50,12 +53,13 @@ def editing(act: Callable[..., None]) -> Callable[..., None]:
         from edge.client import Control
         from edge.config.load import default_path
 
+        file = config if endpoint else config or default_path()
         endpoint = endpoint or control_endpoint(settings_of(config, assignments).bus)
         if not endpoint:
             raise click.UsageError("this configuration has no bus.control; give --endpoint")
         keys = client_keys(key, server_key)
         require(endpoint)
         with Control(endpoint, keys=keys, timeout_s=timeout) as control:
-            act(control, file=config or default_path(), **rest)
+            act(control, file=file, **rest)
 
     return command

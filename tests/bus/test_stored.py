@@ -121,3 +121,6 @@ def test_a_field_added_since_has_its_default() -> None:
     detection, _ = decode([b"t", (STORED / "1" / "detection.json").read_bytes()])
     assert isinstance(detection, messages.Detection)
     assert {found.group for found in detection.detections} == {""}
+    health, _ = decode([b"t", (STORED / "1" / "health.json").read_bytes()])
+    assert isinstance(health, messages.Health)
+    assert (health.places, health.muted) == ((), 0)

@@ -75,6 +75,10 @@ class Watched:
             refused = self._edge(*arguments)
             self.printed.append(str(refused.exception))
             assert self.file.read_text() == before, arguments
+        endpoint = f"ipc://{self.file.parent}/e.ipc-control"  # of any daemon, with any file
+        without_file = CliRunner().invoke(ctl, ["muted", "--endpoint", endpoint])
+        assert without_file.exit_code == 2
+        assert "give --config FILE, on the machine of the camera" in without_file.output
         command = [sys.executable, "-m", "edge.cli", "ctl", "mute", "--config", str(self.file)]
         self.printed.append(subprocess.run(command, capture_output=True, text=True).stdout)
         self._edge("mute", "--box", "0.9,0.9,1,1")

@@ -77,7 +77,7 @@ def test_a_false_alarm_is_marked_and_its_place_muted_by_clicks(tmp_path: Path) -
         page.fill("#number-floor", "20")  # a change that is not saved yet
         page.click("#places button")
         page.until("document.querySelector('#mutes button') !== null")
-        assert page.text("#message").startswith("Muted: the new configuration is in use")
+        page.until("/^Muted: the new con/.test(document.getElementById('message').textContent)")
         (row,) = load(viewing.file).mutes
         assert row.labels == ("person",)
         page.until("document.querySelector('#places button') === null")

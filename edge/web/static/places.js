@@ -10,6 +10,9 @@ let mutes = []; // as in the configuration
 
 /** Lists the places of a health message. onMute: called with the box and labels of a new mute. */
 export function listPlaces(latest, onMute) {
+  // The next health message leaves out a place that was muted just now.
+  const isMuted = ({ box }) => mutes.some((mute) => String(mute.box) === String(box));
+  latest = latest.filter((place) => !isMuted(place));
   if (JSON.stringify(latest) === JSON.stringify(places)) return; // a button keeps the focus
   places = latest;
   placeList.replaceChildren(...places.map((place) => element("li", { class: "place" },
