@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from edge.config.starter import Answers
     from edge.sources.connected import Camera
 
-Check = Callable[
-    [str], str
-]  # returns the answer in its final form; raises EdgeError for a wrong one
+Check = Callable[[str], str]  # returns the answer as it is used; raises EdgeError
 
 
 def answers(given: Mapping[str, Any], *, asks: bool) -> Answers:
@@ -56,6 +54,8 @@ def check_objects(watch_for: Sequence[str], model: str | None) -> None:
     from edge.vision.detector import read_model
     from edge.vision.detector.catalogue import find_model, load_catalog
 
+    if watch_for and not "".join(watch_for).strip(", "):
+        raise ConfigError("name one object or more to watch for, such as people")
     wanted = Answers("", tuple(watch_for), model=model)
     name = model_for(wanted)
     try:
@@ -179,8 +179,6 @@ def _objects(model: str | None) -> str:
     proposal = ", ".join(plural for plural, label in GROUPS.items() if label in known)
 
     def check(text: str) -> str:
-        if not text.strip(", "):
-            raise ConfigError("name one object or more")
         check_objects((text,), model)
         return text
 

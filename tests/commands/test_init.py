@@ -211,6 +211,7 @@ def test_a_failed_check_must_be_fixed_first(tmp_path: Path) -> None:
         (["there.toml"], "choose another name, or replace it with --force"),
         (["--camera", "a b"], "name of letters"),
         (["--watch-for", "cat", "--model", DEFAULT_MODEL], "no label 'cat'"),
+        (["--watch-for", ","], "name one object or more"),
         (["--model", "nothing"], "nothing is neither a file nor a known model"),
         (["/nowhere/edge.toml"], "/nowhere/edge.toml could not be written"),
         (["/etc/passwd/edge.toml"], "/etc/passwd/edge.toml could not be written"),

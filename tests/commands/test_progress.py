@@ -14,7 +14,7 @@ import pytest
 
 from edge.bench.stages import default_source
 
-SCENE = "synthetic:people?duration=3"
+SCENE = "synthetic:people?duration=1"
 BENCH = default_source(None).replace("duration=60", "duration=6")
 COMMANDS = {
     "checking this machine": ("doctor", "--json", "--set", "source.uri=synthetic:still"),
@@ -50,8 +50,8 @@ def test_a_terminal_shows_what_is_done(shown: str, tmp_path: Path) -> None:
     assert shown.encode() in printed
 
 
-@pytest.mark.parametrize("shown", ["checking this machine", "frames"])
-def test_a_pipe_shows_results_only(shown: str, tmp_path: Path) -> None:
+def test_a_pipe_shows_results_only(tmp_path: Path) -> None:
+    shown = "frames"
     results, errors = started(tmp_path, shown, subprocess.PIPE).communicate(timeout=60)
     assert results
     assert shown not in errors

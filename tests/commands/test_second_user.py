@@ -56,11 +56,8 @@ def as_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "command", [("ctl", "status"), ("watch", "--timeout", "1")], ids=["ctl", "watch"]
-)
-def test_a_socket_of_another_group_is_one_sentence(folder: Path, command: tuple[str, ...]) -> None:
-    done = as_nobody(folder, *command, "--config", f"{folder}/cam0.toml")
+def test_a_socket_of_another_group_is_one_sentence(folder: Path) -> None:
+    done = as_nobody(folder, "watch", "--timeout", "0.1", "--config", f"{folder}/cam0.toml")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "permission denied" in done.stderr
@@ -71,10 +68,9 @@ def test_a_configuration_of_another_group_is_one_sentence(folder: Path) -> None:
     file = folder / "cam0.toml"
     os.chown(file, 0, ADM)
     file.chmod(0o640)
-    for command in (("doctor", "--config"), ("check-config",)):
-        done = as_nobody(folder, *command, str(file))
-        assert done.returncode == 2
-        assert f"edge: configuration {file}: Permission denied: {JOIN}\n" in done.stderr
+    done = as_nobody(folder, "check-config", str(file))
+    assert done.returncode == 2
+    assert f"edge: configuration {file}: Permission denied: {JOIN}\n" in done.stderr
 
 
 def test_doctor_names_the_group_and_leaves_the_captures_of_the_service_alone(folder: Path) -> None:
