@@ -308,6 +308,21 @@ def test_names_become_classes_and_a_track_without_a_name_is_ignored(copy: Path) 
     assert coco.load(copy / "dataset.json").rejected == []
 
 
+def test_the_rest_gets_one_name_or_is_rejected(copy: Path) -> None:
+    path = copy / "tracks.csv"
+    path.write_text(path.read_text().replace(",object,", ",,"))
+    first, second, *others = (row.track for row in read_tracks(path))
+    done = run("label", copy, "--name", f"{first}=fox", "--reject", second, "--rest", " hare ")
+    assert done.exit_code == 0, done.output
+    labels = {row.track: row.label for row in read_tracks(path)}
+    assert labels == {first: "fox", second: "-"} | dict.fromkeys(others, "hare")
+    assert "without a name, ignored: 0 tracks" in done.output
+    assert run("label", copy, "--rest", "deer").exit_code == 0  # finds none without a name
+    assert {row.track: row.label for row in read_tracks(path)} == labels
+    assert run("label", copy, "--name", f"{first}= -", "--rest", "-").exit_code == 0
+    assert {row.label for row in read_tracks(path)} == {"-", "hare"}
+
+
 def test_names_can_be_edited_in_the_table(copy: Path) -> None:
     path = copy / "tracks.csv"
     path.write_text(path.read_text().replace(",object,", ",hare,"))
