@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from edge.config import words
-from edge.config.schema import Section, Settings, section_of_list
+from edge.config.masking import MASK
+from edge.config.schema import Section, Settings, is_marked, section_of_list
 
 HEAD = """\
 # Configuration of edge. Every key is shown with its default, or with an example if it has none;
@@ -28,6 +29,7 @@ EXAMPLES = {  # for keys that have no default
     "lines[].name": '"gate"',
     "lines[].points": "[[0.5, 0.0], [0.5, 1.0]]",
     "timelapse[].name": '"daily"',
+    "notify[].name": '"phone"',
     "mutes[].box": "[0.4, 0.3, 0.6, 0.8]",
 }
 
@@ -73,6 +75,24 @@ def search(text: str) -> list[KeyDoc]:
         or [row for row in rows if lowered in row.key]
         or [row for row in rows if all(w in row.description.lower() for w in lowered.split())]
     )
+
+
+def without_secrets(settings: Settings) -> Settings:
+    """The settings with `***` in place of passwords, tokens and private addresses."""
+    source = msgspec.structs.replace(settings.source, uri=settings.source.name)
+    hidden: dict[str, object] = {"source": source}
+    for field in msgspec.structs.fields(settings):
+        if (element := section_of_list(field.type)) and (names := _secrets(element)):
+            rows = getattr(settings, field.name)
+            hidden[field.name] = tuple(
+                msgspec.structs.replace(row, **{n: MASK for n in names if getattr(row, n)})
+                for row in rows
+            )
+    return msgspec.structs.replace(settings, **hidden)
+
+
+def _secrets(kind: type[Section]) -> list[str]:
+    return [f.name for f in msgspec.structs.fields(kind) if is_marked(f.type, "secret")]
 
 
 def to_toml(settings: Settings) -> str:
