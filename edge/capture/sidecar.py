@@ -14,7 +14,7 @@ from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX, local_time
 from edge.capture.origin import SOFTWARE, Origin
 from edge.capture.request import CaptureRequest
 from edge.errors import CaptureError
-from edge.messages import CaptureKind, clean_docstrings
+from edge.messages import CaptureKind, schema_text
 from edge.runtime.clock import ClockState
 from edge.runtime.files import read_regular
 
@@ -228,8 +228,7 @@ def utc_time(wall_ns: int) -> str:
 
 def schema() -> bytes:
     """The JSON Schema of a sidecar."""
-    document = clean_docstrings(msgspec.json.schema(Sidecar))
-    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+    return schema_text(msgspec.json.schema(Sidecar))
 
 
 def _rounded(

@@ -276,8 +276,8 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "mot: a damaged line": (
         lambda f: write_mot(f, "1,4,1,2,15,20,1\n1,4,here\n"),
-        "ground truth {0}/gt/gt.txt, line 2: expected frame,id,left,top,width,height, "
-        "not '1,4,here'",
+        "ground truth {0}/gt/gt.txt, line 2: expected frame,id,left,top,width,height"
+        "[,…], not '1,4,here'",
     ),
     "unknown format": (_text("labels.yaml", "path: ."), "{0}: unknown format; expected a COCO"),
     "nothing there": (lambda f: f / "gone", "{0}/gone: no such dataset"),
