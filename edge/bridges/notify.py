@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Final
 
 from PIL import Image
 
-from edge.bridges.notify_address import Address, Push, addresses_of, keep_logs_private
+from edge.bridges.notify_address import (
+    MAX_ADDRESSES,
+    Address,
+    Push,
+    addresses_of,
+    keep_logs_private,
+)
 from edge.bridges.notify_limit import Limit
 from edge.bridges.notify_problems import Problems
 from edge.bridges.notify_queue import PushQueue
@@ -106,6 +112,7 @@ class Notifier:
         self._status = ""
 
     def start(self) -> None:
+        log.info("pushes of %s go to %d addresses", self._camera, len(self._queues))
         for queue in self._queues:
             queue.start()
 
@@ -161,7 +168,7 @@ class Notifier:
 
 
 def text_of(trigger: Trigger) -> str:
-    """For instance `person 87 % in path, 14:03:22, rule visitors`, in local time."""
+    """For instance `person 87% in path, 14:03:22, rule visitors`, in local time."""
     assert trigger.header is not None
     at = trigger.header.wall_time.astimezone()
     where = f" in {', '.join(trigger.zones)}" if trigger.zones else ""
@@ -192,7 +199,7 @@ def receivers_of(settings: Settings) -> list[Receiver]:
     ]
 
 
-def addresses_of_all(settings: Settings) -> Iterator[tuple[Notify, list[Address]]]:
+def addresses_of_all(settings: Settings) -> list[tuple[Notify, list[Address]]]:
     """The sections with their addresses. Raises ConfigError, also if there is no section."""
     keep_logs_private()
     if not settings.notify:
@@ -200,5 +207,13 @@ def addresses_of_all(settings: Settings) -> Iterator[tuple[Notify, list[Address]
             "the configuration has no [[notify]] section: add one with name and url_file; "
             "`edge config explain notify` lists its keys"
         )
-    for index, row in enumerate(settings.notify):
-        yield row, addresses_of(row, f"notify[{index}]")
+    found = [
+        (row, addresses_of(row, f"notify[{index}]")) for index, row in enumerate(settings.notify)
+    ]
+    count = sum(len(addresses) for _, addresses in found)
+    if count > MAX_ADDRESSES:
+        raise ConfigError(
+            f"the [[notify]] sections have {count} addresses, and at most {MAX_ADDRESSES} are "
+            "possible; remove some"
+        )
+    return found

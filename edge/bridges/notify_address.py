@@ -24,7 +24,7 @@ except ImportError as missing:
 
 SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 MAX_FILE_BYTES: Final = 65_536
-MAX_ADDRESSES: Final = 16  # of one receiver: each has a thread
+MAX_ADDRESSES: Final = 32  # each has a thread
 MAX_PICTURE_BYTES: Final = 1_000_000  # a trigger's picture has about 10 kB
 MIN_SECRET: Final = 4  # characters; shorter pieces of an address would hide ordinary words
 MAX_REASONS: Final = 4

@@ -18,7 +18,7 @@ SILENT: Final = "the camera gives no sign of life"
 class Problems:
     """The problems that have lasted. Times are monotonic and never go back.
 
-    settled: the sentence of each, by a key that is the same for a sentence with other numbers.
+    settled: the sentence of each, by its `key_of`.
     """
 
     def __init__(self, interval_s: float, now_s: float, settle_s: float = SETTLE_S) -> None:
@@ -57,5 +57,5 @@ class Problems:
 
 
 def key_of(sentence: str) -> str:
-    """The sentence without its numbers, which may change while the problem lasts."""
-    return re.sub(r"-?\d+(?:[.,:]\d+)*", "#", sentence)
+    """The problem without its numbers and its reason, which may change while it lasts."""
+    return re.sub(r"-?\d+(?:[.,:]\d+)*", "#", sentence.partition(": ")[0])

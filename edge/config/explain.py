@@ -18,7 +18,7 @@ HEAD = """\
 # `edge check-config FILE` checks this file, `edge config explain KEY` explains a key.
 # Names end in their unit: _s seconds, _ms milliseconds, _m metres, _c degrees Celsius, _px pixels.
 """
-EXAMPLES = {  # for keys that have no default
+EXAMPLES = {  # for keys that have no default, or whose section is not valid with it
     "site.latitude": "52.37403",
     "site.longitude": "4.88969",
     "site.altitude_m": "2.0",
@@ -30,6 +30,7 @@ EXAMPLES = {  # for keys that have no default
     "lines[].points": "[[0.5, 0.0], [0.5, 1.0]]",
     "timelapse[].name": '"daily"',
     "notify[].name": '"phone"',
+    "notify[].url_file": '"/etc/edge/phone"',
     "mutes[].box": "[0.4, 0.3, 0.6, 0.8]",
 }
 
@@ -117,7 +118,7 @@ def commented() -> str:
             parts.append(f"\n{f'#{header}' if header.startswith('[[') else header}\n")
         for row in rows:
             limits = f" ({row.range})" if row.range else ""
-            value = row.default or EXAMPLES[row.key]
+            value = EXAMPLES.get(row.key) or row.default
             parts.append(f"# {row.description}{limits}\n#{row.name} = {value}\n")
     return "".join(parts)
 
