@@ -124,6 +124,7 @@ LIVE_CHANGES: dict[str, dict[str, object]] = {
     "mutes": {"mutes": [{"box": [0, 0, 1, 1]}]},
     "governor": {"governor.hot_c": 50},
     "mqtt": {"mqtt.port": 1884},
+    "notify": {"notify": [{"name": "phone", "url": "ntfy://garden"}]},
     "upload": {"upload.remote": "place:captures"},
 }
 RESTARTS: dict[str, dict[str, object]] = {

@@ -24,11 +24,13 @@ from edge.config.schema.base import (
     Section,
     SunEvent,
     about,
+    is_marked,
     section_of_list,
 )
 from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
+from edge.config.schema.notify import Notify
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
@@ -62,6 +64,7 @@ __all__ = [
     "MotionSettings",
     "MqttSettings",
     "Mute",
+    "Notify",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -75,6 +78,7 @@ __all__ = [
     "TriggerRule",
     "UploadSettings",
     "Zone",
+    "is_marked",
     "section_of_list",
 ]
 
@@ -101,6 +105,7 @@ class Settings(Section, frozen=True):
     governor: GovernorSettings = GovernorSettings()
     hooks: HookSettings = HookSettings()
     mqtt: MqttSettings = MqttSettings()
+    notify: tuple[Notify, ...] = ()
     upload: UploadSettings = UploadSettings()
 
     @property

@@ -46,6 +46,8 @@ Name = Annotated[
 ]
 # A path of this machine: `edge.config.load` replaces a leading ~ by the home folder.
 PathText = Annotated[str, Meta(title="path", extra={"path": True})]
+# A text with a password or token: nothing shows it, neither `edge config show` nor an error.
+SecretText = Annotated[str, Meta(extra={"secret": True})]
 PolygonPoints = Annotated[
     tuple[tuple[Share, Share], ...], Meta(min_length=3, max_length=MAX_CORNERS)
 ]
@@ -67,6 +69,12 @@ def section_of_list(kind: Any) -> type[Section] | None:
     if get_origin(kind) is tuple and isinstance(arguments[0], type):
         return arguments[0] if issubclass(arguments[0], Section) else None
     return None
+
+
+def is_marked(kind: Any, mark: str) -> bool:
+    """Whether a type is declared with `extra={mark: True}`, as PathText and SecretText are."""
+    metas = (meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta))
+    return any((meta.extra or {}).get(mark) for meta in metas)
 
 
 def about(text: str, title: str | None = None) -> Meta:
