@@ -29,6 +29,7 @@ from edge.config.schema.base import (
 from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
+from edge.config.schema.privacy import PrivacySettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
@@ -62,6 +63,7 @@ __all__ = [
     "MotionSettings",
     "MqttSettings",
     "Mute",
+    "PrivacySettings",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -94,6 +96,7 @@ class Settings(Section, frozen=True):
     mutes: tuple[Mute, ...] = ()
     lines: tuple[Line, ...] = ()
     timelapse: tuple[Timelapse, ...] = ()
+    privacy: PrivacySettings = PrivacySettings()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
