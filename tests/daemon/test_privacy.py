@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from edge.config.schema import Settings
 from edge.daemon.service import Service
 from edge.messages import Capture, Trigger
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
+from edge.tools.replay import replay
 from tests.support.films import encode
 
 FPS, FRAMES = 10, 32
@@ -58,7 +60,7 @@ def running(settings: Settings, to: Settings | None = None) -> Iterator[tuple[Co
     thread = threading.Thread(target=service.run)
     with (
         Subscriber(settings.bus.endpoint) as subscriber,
-        Control(settings.bus.control, timeout_s=2.0) as control,
+        Control(settings.bus.control, timeout_s=1.0) as control,
     ):
         thread.start()
         try:
@@ -135,15 +137,20 @@ def _assert_thumbnail_is_masked(event: Event) -> None:
     assert image[: len(image) // 2].mean() > 50
 
 
-def test_without_masks_the_place_is_seen_and_h264_is_copied(films: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(films: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Event]:
+    """The events of a daemon that hides nothing."""
+    settings = settings_in(tmp_path_factory.mktemp("plain"), str(films / "film.mp4"))
+    with running(settings) as (_, subscriber):
+        return received(subscriber, {"trigger", "still", "clip"})
+
+
+def test_without_masks_the_place_is_seen(plain: dict[str, Event]) -> None:
     """The counterpart, without which the tests above would prove little."""
-    with running(settings_in(tmp_path, str(films / "film.mp4"))) as (control, subscriber):
-        events = received(subscriber, {"trigger", "still", "clip"})
-        assert not is_masked(picture(control.snapshot(320)[1]))
-    assert not is_masked(picture(path_of(events["still"]).read_bytes()))
-    assert not any(map(is_masked, clip_frames(path_of(events["clip"]))))
-    assert events["trigger"].jpeg is not None
-    assert picture(events["trigger"].jpeg)[-3:].mean() > 50
+    assert not is_masked(picture(path_of(plain["still"]).read_bytes()))
+    assert not any(map(is_masked, clip_frames(path_of(plain["clip"]))))
+    assert plain["trigger"].jpeg is not None
+    assert picture(plain["trigger"].jpeg)[-3:].mean() > 50
 
 
 def test_after_a_reload_no_picture_shows_a_new_mask(films: Path, tmp_path: Path) -> None:
@@ -153,13 +160,7 @@ def test_after_a_reload_no_picture_shows_a_new_mask(films: Path, tmp_path: Path)
         received(subscriber, {"trigger"})
         assert not is_masked(picture(control.snapshot(320)[1]))
         assert "changed: privacy; the daemon starts again" in control.reload().text
-        snapshots: list[np.ndarray] = []
-        while len(snapshots) < 3:  # the old daemon refuses, then nothing answers for a moment
-            try:
-                snapshots.append(picture(control.snapshot(320)[1]))
-            except (CommandError, NoAnswerError):
-                continue
-        assert all(map(is_masked, snapshots))
+        assert all(map(is_masked, snapshots_after_reload(control)))
         boot_id = control.status().boot_id
         while (event := subscriber.receive(30)) is not None:
             if event.message.header.boot_id == boot_id and isinstance(event.message, Trigger):
@@ -171,26 +172,65 @@ def test_after_a_reload_no_picture_shows_a_new_mask(films: Path, tmp_path: Path)
     assert all(map(is_masked, clip_frames(path_of(clip))))
 
 
-def test_persons_are_blurred_in_stills_and_thumbnails(films: Path, tmp_path: Path) -> None:
-    stills: list[np.ndarray] = []
-    thumbnails: list[np.ndarray] = []
-    for blur in ([], ["person"]):
-        folder = tmp_path / f"{len(blur)}"
-        folder.mkdir()
-        settings = settings_in(folder, str(films / "film.mp4"), privacy__blur=blur)
-        with running(settings) as (_, subscriber):
-            events = received(subscriber, {"trigger", "still"})
-        message = events["trigger"].message
-        assert isinstance(message, Trigger)
-        x0, y0, x1, y1 = map(int, message.box_px)
-        still = picture(path_of(events["still"]).read_bytes())
-        stills += [still[y0:y1, x0:x1], still[300:]]
-        assert events["trigger"].jpeg is not None
-        thumbnails.append(picture(events["trigger"].jpeg)[25:-25, 6:-6])
-    person, rest, blurred_person, blurred_rest = map(roughness, stills)
+def snapshots_after_reload(control: Control) -> list[np.ndarray]:
+    """The old daemon refuses, then nothing answers for a moment."""
+    snapshots: list[np.ndarray] = []
+    while len(snapshots) < 3:
+        with suppress(CommandError, NoAnswerError):
+            snapshots.append(picture(control.snapshot(320)[1]))
+    return snapshots
+
+
+def test_a_new_mask_stays_when_the_rest_of_the_configuration_does_not_work(
+    films: Path, tmp_path: Path
+) -> None:
+    source = str(films / "film.mp4")
+    absent = f"ipc://{tmp_path}/absent/c.ipc"
+    after = settings_in(tmp_path, source, privacy__masks=[MASK], bus__control=absent)
+    with running(settings_in(tmp_path, source), after) as (control, _):
+        assert not is_masked(picture(control.snapshot(320)[1]))
+        control.reload()
+        assert all(map(is_masked, snapshots_after_reload(control)))
+        health = control.status().health
+    assert health is None or any("does not work" in problem for problem in health.problems)
+
+
+def test_a_replay_shows_no_masked_place(films: Path, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, str(films / "film.mp4"), privacy__masks=[MASK])
+    settings = msgspec.structs.replace(
+        settings, source=msgspec.structs.replace(settings.source, loop=False)
+    )
+    summary = replay(settings, tmp_path / "out.mp4", tmp_path / "out.html", lambda *_: None)
+    frames = [frame[: -MARGIN * 2] for frame in clip_frames(tmp_path / "out.mp4")]  # without text
+    assert len(frames) == FRAMES
+    # Regions are drawn in as lines.
+    assert all(np.percentile(frame[FROM + MARGIN :], 90) < DARK for frame in frames)
+    assert all(frame[:FROM].mean() > 50 for frame in frames)
+    assert summary.events
+    assert picture(summary.events[0].still)[-3:].mean() < DARK
+
+
+def test_persons_are_blurred_in_stills_and_thumbnails(
+    films: Path, tmp_path: Path, plain: dict[str, Event]
+) -> None:
+    settings = settings_in(tmp_path, str(films / "film.mp4"), privacy__blur=["person"])
+    with running(settings) as (_, subscriber):
+        blurred = received(subscriber, {"trigger", "still"})
+    person, rest, thumbnail = map(roughness, views_of(plain))
+    blurred_person, blurred_rest, blurred_thumbnail = map(roughness, views_of(blurred))
     assert blurred_person < 0.6 * person
     assert 0.9 < blurred_rest / rest < 1.1
-    assert roughness(thumbnails[1]) < 0.6 * roughness(thumbnails[0])
+    assert blurred_thumbnail < 0.6 * thumbnail
+
+
+def views_of(events: dict[str, Event]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The person in the still, a part of the still without one, and the person's thumbnail."""
+    trigger, jpeg = events["trigger"].message, events["trigger"].jpeg
+    assert isinstance(trigger, Trigger)
+    assert jpeg is not None
+    x0, y0, x1, y1 = map(int, trigger.box_px)
+    still = picture(path_of(events["still"]).read_bytes())
+    return still[y0:y1, x0:x1], still[300:], picture(jpeg)[25:-25, 6:-6]
 
 
 def roughness(image: np.ndarray) -> float:
