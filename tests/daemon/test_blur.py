@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.daemon.blur import MAX_FRAMES, BlurredBoxes
+from edge.daemon.blur import MAX_FRAMES, MAX_TRACKS, BlurredBoxes
 
 CLASSES = (("person", ""), ("cat", "animal"), ("dog", "animal"))
 PERSON, CAT, DOG, BLOB = (tuple(float(4 * n + k) for k in range(4)) for n in range(4))
@@ -18,7 +18,10 @@ def analysis(at_ns: int, *tracks: tuple[str, str, tuple[float, ...]], dogs: int 
     """tracks: label, group and box. dogs: detections without a track."""
     return SimpleNamespace(
         frame=SimpleNamespace(timestamp_ns=at_ns),
-        tracks=[SimpleNamespace(label=a, group=b, box_xyxy=box) for a, b, box in tracks],
+        tracks=[
+            SimpleNamespace(id=int(box[0]) + 1, label=a, group=b, box_xyxy=box)
+            for a, b, box in tracks
+        ],
         detections=SimpleNamespace(
             boxes_xyxy=np.array([DOG] * dogs, np.float32).reshape(-1, 4),
             class_ids=np.full(dogs, 2, np.int64),
@@ -61,9 +64,20 @@ def test_a_frame_that_was_not_analysed_has_the_boxes_before_and_after_it() -> No
     assert boxes(30) == boxes(40) == ()
 
 
-def test_old_frames_are_forgotten() -> None:
+def test_a_track_that_had_another_label_at_first_is_blurred_there_too() -> None:
+    boxes = BlurredBoxes(("person",), CLASSES)
+    boxes.add(analysis(10, ("dog", "animal", PERSON), SEEN[1]))
+    assert boxes(10) == ()
+    boxes.add(analysis(20, *SEEN))
+    assert boxes(10) == (PERSON,)
+
+
+def test_old_frames_and_tracks_are_forgotten() -> None:
     boxes = BlurredBoxes(("person",), CLASSES)
     boxes.add(analysis(0, SEEN[0]))
-    for at_ns in range(1, MAX_FRAMES + 1):
-        boxes.add(analysis(at_ns))
-    assert boxes(0) == ()
+    for number in range(1, MAX_FRAMES + 1):
+        box = tuple(float(number + k) for k in range(4))
+        boxes.add(analysis(number, ("person", "", box), dogs=1))
+    assert boxes(0) == boxes(1)
+    assert boxes(MAX_FRAMES) == (box,)
+    assert len(boxes._tracks) == MAX_TRACKS
