@@ -18,7 +18,7 @@ from edge.capture.origin import UNKNOWN, Origin
 from edge.capture.pending import PendingCaptures
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
 from edge.capture.tally import TallyRow
-from edge.capture.writer import CaptureWriter
+from edge.capture.writer import Blurred, CaptureWriter, none_blurred
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.service_thread import StuckThreadError
@@ -47,7 +47,8 @@ class Recorder:
     threads; `on_failure` also in the one that calls `trigger` or `stop`. Any other exception is
     raised by the next `offer`, `trigger` or `stop`.
 
-    clips: whether any rule captures clips; otherwise nothing is encoded.
+    clips: whether any rule captures clips; otherwise nothing is encoded. blurred: the boxes that
+    the still of a frame, by its time, is to show blurred; the writing thread asks for them.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Recorder:
         on_failure: Callable[[CaptureFailure], object] = lambda _: None,
         origin: Origin = UNKNOWN,
         clips: bool = True,
+        blurred: Blurred = none_blurred,
     ) -> None:
         self._folder = CaptureFolder(Path(settings.directory))
         self._clips = clips
@@ -67,7 +69,9 @@ class Recorder:
         self._pending = PendingCaptures(on_capture, on_failure)
         self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
-        self._writer = CaptureWriter(settings, origin, weakly(self._finished), self._pending.fail)
+        self._writer = CaptureWriter(
+            settings, origin, weakly(self._finished), self._pending.fail, blurred
+        )
         cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
         self._encoding = Worker("capture-encode", _MAX_FRAMES * FRAME_WEIGHT)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)

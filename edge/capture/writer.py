@@ -25,6 +25,7 @@ from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
 from edge.runtime.files import PartFile, sync_directory
+from edge.vision.geometry import Box
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 # A growing clip asks for room in steps: each is 4 s of video at 8 Mbit/s.
@@ -32,6 +33,12 @@ _STEP_BYTES = 4 << 20
 _SIDECAR_BYTES = 4096  # room for a sidecar: one block of the usual file systems
 
 OnFailure: TypeAlias = Callable[[CaptureKind, Iterable[str], str], None]
+Blurred: TypeAlias = Callable[[int], Sequence[Box]]
+
+
+def none_blurred(_timestamp_ns: int) -> tuple[Box, ...]:
+    """Nothing is blurred in any frame."""
+    return ()
 
 
 @dataclass(slots=True)
@@ -47,7 +54,8 @@ class CaptureWriter:
 
     `on_capture` receives each finished file. `on_failure` receives the kind of a capture that
     failed, the events that requested it and the reason. Every method raises CaptureError if a file
-    could not be written; the next may be tried. A sidecar is written after each file of its group,
+    could not be written; the next may be tried. `blurred` returns the boxes that are blurred in the
+    still of a frame, by its `timestamp_ns`. A sidecar is written after each file of its group,
     so that it always lists the files that exist.
     """
 
@@ -57,6 +65,7 @@ class CaptureWriter:
         origin: Origin,
         on_capture: Callable[[CaptureResult], object],
         on_failure: OnFailure,
+        blurred: Blurred = none_blurred,
     ) -> None:
         self.guard = StorageGuard(settings)
         self.tally = TallyFile(Path(settings.directory), settings.min_free_bytes)
@@ -65,6 +74,7 @@ class CaptureWriter:
         self._origin = origin
         self._on_capture = on_capture
         self._on_failure = on_failure
+        self._blurred = blurred
         self._clip: _OpenClip | None = None
         self._clip_ended = ""  # the reason, if the last clip ended early
 
@@ -80,7 +90,12 @@ class CaptureWriter:
                 group.sidecar, frame.wall_ns, (picture.width, picture.height),
                 self._origin.board, frame.exposure,
             )  # fmt: skip
-            jpeg = encode_jpeg(picture, self._settings.jpeg_quality, metadata(facts))
+            jpeg = encode_jpeg(
+                picture,
+                self._settings.jpeg_quality,
+                metadata(facts),
+                self._blurred(frame.timestamp_ns),
+            )
             self._claim(group, len(jpeg) + _SIDECAR_BYTES)
             path = group.path(STILL_SUFFIX)
             entry = FileEntry(

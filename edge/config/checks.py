@@ -101,6 +101,7 @@ def _too_many_corners(settings: Settings) -> Iterator[Problem]:
     polygons = {
         "zones": [zone.polygon for zone in settings.zones],
         "motion.masks": list(settings.motion.masks),
+        "privacy.masks": list(settings.privacy.masks),
     }
     for key, several in polygons.items():
         if (corners := sum(map(len, several))) > MAX_TOTAL_CORNERS:

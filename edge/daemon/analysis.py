@@ -11,6 +11,7 @@ from edge.capture.recorder import Recorder
 from edge.config.schema import Settings
 from edge.daemon import publish
 from edge.daemon.acquisition import Acquisition, Received
+from edge.daemon.blur import BlurredBoxes
 from edge.daemon.commands import Remote
 from edge.daemon.outlet import Outlet
 from edge.daemon.pictures import Size, thumbnail
@@ -42,10 +43,12 @@ class Reporter:
         progress: Progress,
         places: Places,
         tallies: Tallies,
+        blurred: BlurredBoxes,
     ) -> None:
         self._settings = settings
         self._classes = classes
         self._tallies = tallies
+        self._blurred = blurred
         self._outlet = outlet
         self._hooks = hooks
         self._recorder = recorder
@@ -58,6 +61,7 @@ class Reporter:
 
         received_ns: when the daemon received it. size: (width, height) of the main picture.
         """
+        self._blurred.add(analysis)
         if analysis.layouts:
             message = publish.detection(analysis, self._classes, size)
             self._outlet.about_frame(message, analysis.frame)
@@ -99,7 +103,8 @@ class Reporter:
         latency_ms = max(0, time.monotonic_ns() - exposed_ns) / NS_PER_MS
         jpeg = None
         if self._settings.bus.thumbnails:
-            jpeg = thumbnail(event.frame, event.best.box_xyxy)
+            hidden = self._blurred(event.frame.timestamp_ns)
+            jpeg = thumbnail(event.frame, event.best.box_xyxy, hidden)
         message = publish.trigger(event, event_id, size, latency_ms)
         self._hooks(event.rule, self._outlet.about_frame(message, frame, jpeg))
         self._tallies.trigger(event, frame)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import MOTION_LABEL, Settings
+from edge.config.schema import MOTION_LABEL, MotionSettings, Settings
 from edge.vision.clock import StageClock, untimed
 from edge.vision.colours import histograms
 from edge.vision.flow import Flow
@@ -131,7 +132,7 @@ class Pipeline:
         self._sizes = SizeWatch(main_size, (luma_shape[1], luma_shape[0]))
         self._detector = detector
         self._clock = clock
-        self._motion = MotionDetector(settings.motion, luma_shape, main_size)
+        self._motion = MotionDetector(_motion_of(settings), luma_shape, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._packer = Packer(settings.regions, detector.input_size, main_size)
         self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
@@ -164,7 +165,7 @@ class Pipeline:
         before anything is changed.
         """
         self._triggers.replace(settings.triggers, settings.zones, settings.mutes)
-        self._motion.apply(settings.motion)
+        self._motion.apply(_motion_of(settings))
         self._packer.apply(settings.regions)
         self._scheduler.apply(settings.scheduler, _agreeing_looks(settings))
         self._tracker.apply(settings.tracker)
@@ -210,7 +211,7 @@ class Pipeline:
     def _begin_scene(self) -> None:
         """Makes the stages for the new size. Track ids and cooldowns of rules go on."""
         settings, main_size = self._settings, self._sizes.main_size
-        self._motion = MotionDetector(settings.motion, self._sizes.luma_shape, main_size)
+        self._motion = MotionDetector(_motion_of(settings), self._sizes.luma_shape, main_size)
         self._flow = Flow(self._sizes.luma_shape, main_size)
         self._packer = Packer(settings.regions, self._detector.input_size, main_size)
         self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
@@ -328,6 +329,12 @@ class Pipeline:
             for subject, outcome in zip(invocations.motion, outcomes, strict=True):
                 if not outcome.has_object and subject.is_ghost:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
+
+
+def _motion_of(settings: Settings) -> MotionSettings:
+    """With privacy masks as masks: black places tell nothing about the light of the scene."""
+    masks = settings.motion.masks + settings.privacy.masks
+    return msgspec.structs.replace(settings.motion, masks=masks)
 
 
 def _agreeing_looks(settings: Settings) -> int:

@@ -132,6 +132,7 @@ RESTARTS: dict[str, dict[str, object]] = {
     "model": {"model.min_score": 0.6},
     "capture": {"capture.pre_roll_s": 1},
     "site": {"site.name": "Pond"},
+    "privacy": {"privacy.masks": [CORNER]},
     "timelapse": {"timelapse": [{"name": "daily"}]},
     "bus": {"bus.thumbnails": False},
     "health": {"health.interval_s": 1},

@@ -31,6 +31,7 @@ from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
 from edge.config.schema.notify import Notify
+from edge.config.schema.privacy import PrivacySettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
@@ -65,6 +66,7 @@ __all__ = [
     "MqttSettings",
     "Mute",
     "Notify",
+    "PrivacySettings",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -98,6 +100,7 @@ class Settings(Section, frozen=True):
     mutes: tuple[Mute, ...] = ()
     lines: tuple[Line, ...] = ()
     timelapse: tuple[Timelapse, ...] = ()
+    privacy: PrivacySettings = PrivacySettings()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()

@@ -19,7 +19,7 @@ MAX_LOOKS: Final = 1000
 MAX_BYTES: Final = 10**15  # more than any disk holds
 MAX_ROWS: Final = 32  # zones, masks, rules, and zones of a rule
 MAX_CORNERS: Final = 100  # of one polygon
-MAX_TOTAL_CORNERS: Final = 1000  # of all zones, and of all masks
+MAX_TOTAL_CORNERS: Final = 1000  # of all zones, and of all masks of each kind
 MAX_PIXELS: Final = 20_000_000  # of a camera's picture, whose source has 8 buffers: 240 MB
 MIN_FPS: Final = 0.01  # one frame in 100 s
 
