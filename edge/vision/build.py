@@ -51,14 +51,17 @@ def check_labels(
     """One sentence for each label of a rule, mute or line that the model has not, nor as group."""
     known = [*labels, *sorted({*groups} - {""}), MOTION_LABEL]
     named = [
-        (f"{key}[{index}]", row.labels)
+        (f"{key}[{index}].labels", row.labels)
         for key in ("triggers", "mutes", "lines")
         for index, row in enumerate(getattr(settings, key))
     ]
+    named += [
+        (f"triggers[{index}].unless", rule.unless) for index, rule in enumerate(settings.triggers)
+    ]
     return [
-        f"{section}.labels: the model {settings.model.file} has no label {label!r}"
+        f"{place}: the model {settings.model.file} has no label {label!r}"
         + suggestion(label, known)
-        for section, labels_ in named
+        for place, labels_ in named
         for label in labels_
         if label not in known
     ]

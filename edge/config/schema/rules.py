@@ -11,6 +11,7 @@ from edge.config.schema.base import (
     LOOKS_KEPT,
     MAX_CORNERS,
     MAX_ROWS,
+    MOTION_LABEL,
     NO_LINE,
     GpioLine,
     Name,
@@ -79,6 +80,11 @@ class TriggerRule(Section, frozen=True):
             "labels, groups (animal, vehicle), or motion for objects without one; empty = any label"
         ),
     ] = ()
+    unless: Annotated[
+        tuple[str, ...],
+        Meta(max_length=1000),
+        about("labels or groups that prevent events while in view and for 5 s after, as person"),
+    ] = ()
     min_score: Annotated[Share, about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
         tuple[str, ...],
@@ -136,6 +142,9 @@ class TriggerRule(Section, frozen=True):
                 "confirm",
                 f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise of_last",
             )
+        for label in self.unless:
+            if label in (*self.labels, MOTION_LABEL):
+                yield "unless", f"{label!r} can't prevent events of this rule; remove it"
         if self.min_height > self.max_height:
             yield (
                 "min_height",
