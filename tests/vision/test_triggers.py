@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_without_a_cooldown_every_object_of_a_frame_triggers(
     assert fire(rule(cooldown_s=cooldown_s), track(10), track(10, track_id=2)) == expected
 
 
-PERSON = {"track_id": 2, "box": (600, 300, 650, 400)}
+PERSON: dict[str, Any] = {"track_id": 2, "box": (600, 300, 650, 400)}
 
 
 @pytest.mark.parametrize(
