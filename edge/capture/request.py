@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from edge.messages import CaptureKind
 from edge.vision.types import Frame
+
+# A rule, a series of pictures, or a person or another program.
+Method: TypeAlias = Literal["motion", "timelapse", "command"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class CaptureRequest:
     wall_ns: Unix time of the same instant; it names the files.
     still: the frame to keep, already detached from the camera; None without the action "still".
     track: None for a capture that no track triggered.
+    method: what made it.
     zones: names of all zones in which the object stood.
     latency_ms: from exposure to the event.
     """
@@ -47,6 +52,7 @@ class CaptureRequest:
     track: TrackInfo | None = None
     zones: tuple[str, ...] = ()
     latency_ms: float = 0.0
+    method: Method = "motion"
 
 
 @dataclass(frozen=True, slots=True)

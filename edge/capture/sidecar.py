@@ -12,7 +12,7 @@ from msgspec import Meta
 from edge.capture.disk import capturing, write
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX, local_time
 from edge.capture.origin import SOFTWARE, Origin
-from edge.capture.request import CaptureRequest
+from edge.capture.request import CaptureRequest, Method
 from edge.errors import CaptureError
 from edge.messages import CaptureKind, clean_docstrings
 from edge.runtime.clock import ClockState
@@ -49,7 +49,9 @@ class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. time: of exposure, ISO 8601 in local time with zone. latency_ms: from then on.
 
-    time_utc: the same instant in UTC. zones: names of those in which the object stood.
+    time_utc: the same instant in UTC. zones: names of those in which the object stood. method: what
+    made it, a rule (motion), a series (timelapse) or a command; absent for a rule, and in sidecars
+    of versions that did not know it.
     """
 
     event_id: str
@@ -57,6 +59,7 @@ class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time: str
     time_utc: str = ""
     latency_ms: Annotated[float, Meta(ge=-1e15, le=1e15)]
+    method: Method = "motion"
     zones: tuple[str, ...] = ()
     track: TrackEntry | None = None
 
@@ -201,6 +204,7 @@ def event_entry(request: CaptureRequest) -> EventEntry:
         time=iso_time(request.wall_ns),
         time_utc=utc_time(request.wall_ns),
         latency_ms=round(request.latency_ms, 1),
+        method=request.method,
         zones=request.zones,
         track=None
         if track is None

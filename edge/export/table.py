@@ -13,6 +13,7 @@ COLUMNS = (
     "time", "camera", "rule", "event_id", "label", "group", "score", "track_id", "x0", "y0",
     "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s", "zones", "deployment",
     "latitude", "longitude", "boot_id", "false_alarm",
+    "method",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
                  group.model, *files, clip.file.duration_s if clip else "", " ".join(event.zones),
                  group.deployment, *(group.site.position or ("", "")), group.boot_id,
-                 str(event.event_id in group.false_alarms).lower()]
+                 str(event.event_id in group.false_alarms).lower(), event.method]
             )  # fmt: skip
             rows += 1
     return rows
