@@ -156,7 +156,7 @@ def _add(tables: Tables, group: Group, deployment: str, about: About) -> None:
     for event, track in tracks:
         rows.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
-        if (shown := group.track_of(still.event)) is not None:
+        if (shown := group.track_on(still)) is not None:
             taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
             rows.append(row | _on_still(still, shown))
@@ -256,7 +256,7 @@ def _on_still(still: Medium, track: TrackEntry) -> Row:
     """The columns that differ in an observation of the still."""
     x0, y0, x1, y1 = track.box_xyxy
     return {
-        "observationID": f"{still.event.event_id}-still",
+        "observationID": f"{still.event.event_id}-still" + f"-{still.number}" * (still.number > 1),
         "mediaID": _package_path(still),
         "observationLevel": "media",
         "bboxX": x0,

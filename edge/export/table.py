@@ -33,8 +33,8 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
             if track is not None:
                 values = track.label, track.group, track.score, track.id, *track.box_xyxy
             files = [
-                medium.path.relative_to(root).as_posix() if medium else ""
-                for medium in (group.still_of(event), clip)
+                " ".join(medium.path.relative_to(root).as_posix() for medium in media)
+                for media in (group.stills_of(event), [clip] if clip else [])
             ]
             writer.writerow(
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,

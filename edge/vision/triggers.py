@@ -232,9 +232,8 @@ class Triggers:
     def _quality(self, look: Look) -> float:
         """Higher for a higher score and for a larger and more complete object."""
         x0, y0, x1, y1 = look.box_xyxy
-        width, height = self._main_size
-        inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
-        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else CUT_QUALITY)
+        whole = CUT_QUALITY if is_cut(look.box_xyxy, self._main_size) else 1.0
+        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * whole
 
 
 def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Polygon]:
@@ -255,6 +254,13 @@ def in_view(tracks: Sequence[Track], names: Sequence[str]) -> bool:
         for track in tracks
         if track.state is not TrackState.TENTATIVE
     )
+
+
+def is_cut(box_xyxy: Box, size: tuple[int, int]) -> bool:
+    """Whether the edge of a picture of this (width, height) may cut the object."""
+    x0, y0, x1, y1 = box_xyxy
+    width, height = size
+    return min(x0, y0, width - x1, height - y1) <= EDGE_PX
 
 
 def _is_prevented(watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> bool:
