@@ -194,7 +194,7 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     group: of the label, for example animal; empty if it has none.
     latency_ms: from the exposure of the frame that confirmed the event to the publication.
     captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
-    exactly one `capture` message for each.
+    exactly one `capture` message for each; of a burst, in one for each still.
     """
 
     kind: ClassVar[str] = "trigger"

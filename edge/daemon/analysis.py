@@ -18,6 +18,7 @@ from edge.daemon.pictures import Size, thumbnail
 from edge.daemon.progress import Progress
 from edge.daemon.sight import sight
 from edge.daemon.tallies import Tallies
+from edge.daemon.visits import Visits
 from edge.hooks.hooks import Hooks
 from edge.messages import Sight
 from edge.runtime.service_thread import ServiceThread
@@ -55,6 +56,7 @@ class Reporter:
         self._progress = progress
         self._places = places
         self._changes = publish.TrackChanges()
+        self._visits = Visits(recorder, settings.capture.max_clip_s)
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
         """Reports one frame.
@@ -69,6 +71,7 @@ class Reporter:
             self._outlet.about_frame(change, analysis.frame)
         for event in analysis.events:
             self._report_event(event, analysis, received_ns, size)
+        self._visits(analysis)
         self._tallies(analysis, size)
         self._places(analysis.events, analysis.ended, analysis.frame.wall_ns, size)
         self._progress.muted = analysis.muted
@@ -82,6 +85,7 @@ class Reporter:
 
     def end(self) -> None:
         """Reports what is still open after the last frame."""
+        self._visits.end()
         self._tallies.end()
 
     def count_frame(self) -> None:
@@ -110,9 +114,9 @@ class Reporter:
         self._tallies.trigger(event, frame)
         if event.rule.actions:
             camera = self._settings.camera
-            self._recorder.trigger(
-                publish.capture_request(event, event_id, camera, frame, latency_ms)
-            )
+            request = publish.capture_request(event, event_id, camera, frame, latency_ms)
+            if self._recorder.trigger(request):
+                self._visits.begin(event, request)
 
 
 class AnalysisThread:

@@ -97,6 +97,7 @@ class Remote:
             timestamp_ns=frame.timestamp_ns,
             actions=captures,
             still=frame if "still" in captures else None,
+            method="command",
         )
         if not self._capture(request):
             raise RefusedError("too many captures are waiting to be written; try again later")

@@ -55,6 +55,9 @@ def check_labels(
         for key in ("triggers", "mutes", "lines")
         for index, row in enumerate(getattr(settings, key))
     ]
+    named += [
+        (f"triggers[{index}].unless", rule.unless) for index, rule in enumerate(settings.triggers)
+    ]
     named.append(("privacy.blur", settings.privacy.blur))
     return [
         f"{key}: the model {settings.model.file} has no label {label!r}" + suggestion(label, known)

@@ -82,6 +82,8 @@ class Analysis:
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
     muted: objects so far whose trigger a muted place silenced.
+    unexplained: what moves and belongs to no track, as tracks with the label `motion`; empty
+        without a rule on that label.
     """
 
     frame: Frame
@@ -94,6 +96,7 @@ class Analysis:
     ended: tuple[Track, ...]
     events: tuple[TriggerEvent, ...]
     muted: int = 0
+    unexplained: tuple[Track, ...] = ()
 
 
 @dataclass(slots=True)
@@ -187,7 +190,8 @@ class Pipeline:
         if invocations.layouts:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
-        events = self._events(frame, motion, tracks, looked=bool(invocations.layouts))
+        unexplained = self._unexplained(frame, motion, tracks)
+        events = self._events(frame, tracks, unexplained, looked=bool(invocations.layouts))
         if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
@@ -206,6 +210,7 @@ class Pipeline:
             self._tracker.take_ended(),
             events,
             self._triggers.muted,
+            unexplained,
         )
 
     def _begin_scene(self) -> None:
@@ -284,16 +289,23 @@ class Pipeline:
             ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index, colours)
         return detections, ids
 
+    def _unexplained(
+        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...]
+    ) -> tuple[Track, ...]:
+        if not any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
+            return ()
+        blobs, activity = self._joined(motion)
+        return self._motion_tracker(blobs, activity, tracks, frame.index, frame.timestamp_ns)
+
     def _events(
-        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...], *, looked: bool
+        self,
+        frame: Frame,
+        tracks: tuple[Track, ...],
+        unexplained: tuple[Track, ...],
+        *,
+        looked: bool,
     ) -> tuple[TriggerEvent, ...]:
         """The rules that are met. looked: whether tracks have looks at this frame."""
-        unexplained: tuple[Track, ...] = ()
-        if any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
-            blobs, activity = self._joined(motion)
-            unexplained = self._motion_tracker(
-                blobs, activity, tracks, frame.index, frame.timestamp_ns
-            )
         looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
         if not looked:
             return ()

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
 LOOKS_KEPT: Final = 16  # of a track: the longest `of_last`; 4 s at the default relook_s
+MAX_STILLS: Final = 10  # of one event
 MOTION_LABEL: Final = "motion"  # of what moves and has no label of the model
 NO_LINE: Final = -1  # a GPIO line that is not used
 
