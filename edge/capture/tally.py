@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,6 +44,15 @@ class TallyRow(NamedTuple):
     group: str = ""
     track: str = ""
     duration_s: str = ""
+
+    @property
+    def stay_s(self) -> float | None:
+        """The time of a stay; None of other rows and of a damaged one."""
+        try:
+            seconds = float(self.duration_s)
+        except ValueError:
+            return None
+        return seconds if self.kind == "stay" and 0 <= seconds < math.inf else None
 
 
 def tally_folder(root: Path, camera: str) -> Path:

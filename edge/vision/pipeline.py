@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,6 +81,7 @@ class Analysis:
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
     muted: objects so far whose trigger a muted place silenced.
+    present: number of objects that meet each rule now, by its name.
     """
 
     frame: Frame
@@ -93,6 +94,7 @@ class Analysis:
     ended: tuple[Track, ...]
     events: tuple[TriggerEvent, ...]
     muted: int = 0
+    present: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -186,7 +188,7 @@ class Pipeline:
         if invocations.layouts:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
-        events = self._events(frame, motion, tracks, looked=bool(invocations.layouts))
+        events, present = self._events(frame, motion, tracks, looked=bool(invocations.layouts))
         if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
@@ -205,6 +207,7 @@ class Pipeline:
             self._tracker.take_ended(),
             events,
             self._triggers.muted,
+            present,
         )
 
     def _begin_scene(self) -> None:
@@ -285,8 +288,11 @@ class Pipeline:
 
     def _events(
         self, frame: Frame, motion: Motion, tracks: tuple[Track, ...], *, looked: bool
-    ) -> tuple[TriggerEvent, ...]:
-        """The rules that are met. looked: whether tracks have looks at this frame."""
+    ) -> tuple[tuple[TriggerEvent, ...], dict[str, int]]:
+        """The events, and the number of objects that meet each rule.
+
+        looked: whether tracks have looks at this frame.
+        """
         unexplained: tuple[Track, ...] = ()
         if any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
             blobs, activity = self._joined(motion)
@@ -294,10 +300,10 @@ class Pipeline:
                 blobs, activity, tracks, frame.index, frame.timestamp_ns
             )
         looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
-        if not looked:
-            return ()
+        objects = (*tracks, *unexplained)
         with self._clock("triggers"):
-            return self._triggers((*tracks, *unexplained), frame)
+            events = self._triggers(objects, frame) if looked else ()
+            return events, self._triggers.present(objects)
 
     def _joined(self, motion: Motion) -> tuple[Boxes, npt.NDArray[np.float32]]:
         """The blobs without their fragments, and the highest activity among these."""
