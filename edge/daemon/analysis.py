@@ -191,6 +191,8 @@ class AnalysisThread:
             self._remote.show(received.frame)
         else:
             analysis = pipeline(received.frame, self._budget_share())
+            if analysis.events:  # before it is published: who receives it may ask for its picture
+                self._remote.last_event = analysis.events[-1]
             self._reporter(analysis, received.received_ns, size)
             self._remote.show(received.frame, self._reporter.sight(analysis, size))
         self._reporter.count_frame()

@@ -27,6 +27,7 @@ from edge.messages import (
     StatusReply,
 )
 from edge.runtime.times import NS_PER_S
+from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Frame
 
 FRAME_WAIT_S = 2.0  # for the next frame; a camera at 1 frame/s needs less
@@ -42,7 +43,11 @@ class RefusedError(TemporaryError):
 
 
 class Remote:
-    """Commands to one daemon. health: the last one published; the supervising thread sets it."""
+    """Commands to one daemon.
+
+    health: the last one published; the supervising thread sets it. last_event: the last trigger,
+    with its frame; the analysis thread sets it.
+    """
 
     def __init__(
         self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
@@ -53,6 +58,7 @@ class Remote:
             raises EdgeError and changes nothing. None if the daemon can't reload.
         """
         self.health: Health | None = None
+        self.last_event: TriggerEvent | None = None
         self._settings = settings
         self.boot_id = boot_id
         self._capture = capture
@@ -117,9 +123,18 @@ class Remote:
             raise RefusedError("this daemon can't reload its configuration; restart it")
         return DoneReply(text=self._reload())
 
-    def snapshot(self, max_width_px: int, sight: bool = False) -> tuple[SnapshotReply, bytes]:
-        frame, view = self._frames.wait(sight)
-        jpeg, (width, height) = pictures.snapshot(frame, max_width_px)
+    def snapshot(
+        self, max_width_px: int, sight: bool = False, trigger: bool = False
+    ) -> tuple[SnapshotReply, bytes]:
+        box, view = None, None
+        if trigger:
+            event = self.last_event  # read once: the analysis thread may replace it
+            if event is None:
+                raise RefusedError("there was no trigger yet")
+            frame, box = event.frame, event.best.box_xyxy
+        else:
+            frame, view = self._frames.wait(sight)
+        jpeg, (width, height) = pictures.snapshot(frame, max_width_px, box)
         reply = SnapshotReply(
             width=width,
             height=height,

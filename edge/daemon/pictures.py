@@ -13,6 +13,7 @@ from edge.vision.types import Frame
 THUMBNAIL_PX = 320  # longer side; about 15 kB, small enough for every trigger
 THUMBNAIL_CONTEXT = 0.3  # margin on each side, as a share of the box; chosen
 JPEG_QUALITY = 80  # of 100; below OpenCV's 95, as these pictures are sent and viewed once
+BOX_RGB, BOX_PX = (255, 196, 0), 2  # colour and width of a box; visible on grass, snow and asphalt
 BGR = cv2.COLOR_RGB2BGR  # OpenCV encodes BGR
 
 Size = tuple[int, int]
@@ -38,11 +39,17 @@ def thumbnail(frame: Frame, box_xyxy: Box, blurred_xyxy: Sequence[Box] = ()) -> 
     return jpeg(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
-def snapshot(frame: Frame, max_width_px: int) -> tuple[bytes, Size]:
-    """The whole picture as a JPEG of up to this width, and its (width, height)."""
+def snapshot(frame: Frame, max_width_px: int, box_xyxy: Box | None = None) -> tuple[bytes, Size]:
+    """The whole picture as a JPEG of up to this width, and its (width, height).
+
+    box_xyxy: a box to draw, in pixels of the frame.
+    """
     picture = frame.main.rgb((0, 0, frame.main.width, frame.main.height))
     scale = min(1.0, max_width_px / frame.main.width)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if box_xyxy is not None:
+        x0, y0, x1, y1 = (round(scale * side) for side in box_xyxy)
+        cv2.rectangle(small, (x0, y0), (x1, y1), BOX_RGB, BOX_PX)
     return jpeg(small), (small.shape[1], small.shape[0])
 
 

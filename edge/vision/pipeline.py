@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,6 +84,7 @@ class Analysis:
     muted: objects so far whose trigger a muted place silenced.
     unexplained: what moves and belongs to no track, as tracks with the label `motion`; empty
         without a rule on that label.
+    present: number of objects that meet each rule now, by its name.
     """
 
     frame: Frame
@@ -97,6 +98,7 @@ class Analysis:
     events: tuple[TriggerEvent, ...]
     muted: int = 0
     unexplained: tuple[Track, ...] = ()
+    present: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -191,7 +193,7 @@ class Pipeline:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
         unexplained = self._unexplained(frame, motion, tracks)
-        events = self._events(frame, tracks, unexplained, looked=bool(invocations.layouts))
+        events, present = self._events(frame, tracks, unexplained, looked=bool(invocations.layouts))
         if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
@@ -211,6 +213,7 @@ class Pipeline:
             events,
             self._triggers.muted,
             unexplained,
+            present,
         )
 
     def _begin_scene(self) -> None:
@@ -304,13 +307,16 @@ class Pipeline:
         unexplained: tuple[Track, ...],
         *,
         looked: bool,
-    ) -> tuple[TriggerEvent, ...]:
-        """The rules that are met. looked: whether tracks have looks at this frame."""
+    ) -> tuple[tuple[TriggerEvent, ...], dict[str, int]]:
+        """The events, and the number of objects that meet each rule.
+
+        looked: whether tracks have looks at this frame.
+        """
         looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
-        if not looked:
-            return ()
+        objects = (*tracks, *unexplained)
         with self._clock("triggers"):
-            return self._triggers((*tracks, *unexplained), frame)
+            events = self._triggers(objects, frame) if looked else ()
+            return events, self._triggers.present(objects)
 
     def _joined(self, motion: Motion) -> tuple[Boxes, npt.NDArray[np.float32]]:
         """The blobs without their fragments, and the highest activity among these."""

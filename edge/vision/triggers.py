@@ -29,6 +29,7 @@ MAX_FRAMES = 8
 MUTED_SHARE = 0.85  # of the box that must lie in a muted place, at each look
 # A person who leaves the picture may come back, and a dog's owner is seldom further behind.
 UNLESS_S = 5.0  # for which labels in `unless` prevent events after they were in view
+LEFT_S = 1.0  # an object that is out of a rule's zones for less has not left them
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,9 @@ class TriggerEvent:
 class _Watch:
     """A rule in use.
 
-    zones: those that it names, in pixels. triggered: objects that met it. prevented_ns: when a
-    label that prevents events was in view last.
+    zones: those that it names, in pixels. triggered: objects with an event. prevented_ns: when a
+    label that prevents events was in view last. present_ns: objects that met it and are still
+    there, with the time of the latest look in its zones.
     """
 
     rule: TriggerRule
@@ -62,6 +64,7 @@ class _Watch:
     schedule: Schedule
     triggered: set[tuple[int, int]]
     prevented_ns: int | None
+    present_ns: dict[tuple[int, int], int]
 
 
 class Triggers:
@@ -110,6 +113,9 @@ class Triggers:
                 Schedule(rule.schedule, self._position),
                 before[rule.name].triggered if rule.name in before else set(),
                 before[rule.name].prevented_ns if rule.name in before else None,
+                before[rule.name].present_ns
+                if rule.name in before and before[rule.name].rule == rule
+                else {},
             )
             for rule in rules
         }
@@ -134,11 +140,34 @@ class Triggers:
         self._silent &= {object_of(track) for track in tracks}
         events: list[TriggerEvent] = []
         for watch in self._watches.values():
+            self._follow(watch, tracks, frame.timestamp_ns)
             if _is_prevented(watch, tracks, frame.timestamp_ns):
                 continue
             if frame.wall_ns in watch.schedule:
                 events += self._events(watch, tracks, frame.timestamp_ns)
         return tuple(events)
+
+    def present(self, tracks: Sequence[Track]) -> dict[str, int]:
+        """Number of objects among the open tracks that meet each rule, by the rule's name.
+
+        An object that has met a rule counts until it is gone or has left the rule's zones; cooldown
+        and `once_per_track` don't matter.
+        """
+        open_now = {object_of(track) for track in tracks}
+        return {name: len(open_now & w.present_ns.keys()) for name, w in self._watches.items()}
+
+    def _follow(self, watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> None:
+        """Removes objects that are gone or have left the rule's zones from those that are there."""
+        before, watch.present_ns = watch.present_ns, {}
+        for track in tracks:
+            since_ns = before.get(object_of(track))
+            if since_ns is None:
+                continue
+            look = track.looks[-1]
+            if not watch.zones or any(_stands_in(look.box_xyxy, zone) for zone in watch.zones):
+                since_ns = timestamp_ns
+            if timestamp_ns - since_ns <= LEFT_S * NS_PER_S:
+                watch.present_ns[object_of(track)] = since_ns
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Keeps the frames of the looks in the rules' windows; the newest, if they are too many."""
@@ -155,10 +184,16 @@ class Triggers:
         rule = watch.rule
         watch.triggered &= {object_of(track) for track in tracks}
         for track in tracks:
-            if self._is_quiet(rule, timestamp_ns):
-                return
             confirmed = self._confirmed(watch, track, timestamp_ns)
-            if confirmed is None or self._is_muted(track):
+            if confirmed is None:
+                continue
+            is_muted = self._is_muted(track)
+            if not is_muted:
+                watch.present_ns[object_of(track)] = timestamp_ns
+            if self._is_quiet(rule, timestamp_ns) or self._is_repeat(watch, track):
+                continue
+            if is_muted:
+                self._silence(track)
                 continue
             watch.triggered.add(object_of(track))
             self._last_events_ns[rule.name] = timestamp_ns
@@ -173,11 +208,13 @@ class Triggers:
             return False
         return 0 <= timestamp_ns - last_ns < round(rule.cooldown_s * NS_PER_S)
 
+    @staticmethod
+    def _is_repeat(watch: _Watch, track: Track) -> bool:
+        return watch.rule.once_per_track and object_of(track) in watch.triggered
+
     def _confirmed(self, watch: _Watch, track: Track, timestamp_ns: int) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
         rule = watch.rule
-        if rule.once_per_track and object_of(track) in watch.triggered:
-            return None
         if not _is_of(track, rule.labels):
             return None
         if timestamp_ns - track.first_ns < rule.min_duration_s * NS_PER_S:
@@ -195,7 +232,7 @@ class Triggers:
     def _is_muted(self, track: Track) -> bool:
         """Whether a track that meets a rule has been in one muted place all its time, unmoved.
 
-        Counts it. A track that leaves the place is not muted any more, and triggers then.
+        A track that leaves the place is not muted any more, and triggers then.
         """
         names = {track.label, track.group}
         places = [mute.box for mute in self._mutes if not mute.labels or names & {*mute.labels}]
@@ -203,11 +240,12 @@ class Triggers:
             return False
         boxes = np.array([look.box_xyxy for look in track.looks if not look.missed], np.float32)
         places_px = np.array(places, np.float32) * np.array(self._main_size * 2, np.float32)
-        if not (covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any():
-            return False
+        return bool((covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any())
+
+    def _silence(self, track: Track) -> None:
+        """Counts an object that would have triggered."""
         self.muted += object_of(track) not in self._silent
         self._silent.add(object_of(track))
-        return True
 
     def _meets(self, watch: _Watch, look: Look) -> bool:
         rule = watch.rule

@@ -308,3 +308,36 @@ def test_a_rule_for_a_group_takes_every_label_of_it(label: str, group: str, fire
     assert fire(rule(labels=("animal",)), seen) == fires
     assert fire(rule(labels=("dog", "animal")), seen) == fires
     assert fire(rule(), seen) == 1
+
+
+def test_an_object_is_present_from_its_confirmation_until_it_is_gone() -> None:
+    rules = [TriggerRule(name="any", cooldown_s=60.0), rule(labels=("dog",))]
+    triggers = Triggers(rules, [], SIZE)
+    first, second = track(10), track(12, track_id=2)
+    assert triggers.present([first]) == {"any": 0, "r": 0}
+    triggers([first], frame(10))
+    assert triggers.present([first]) == {"any": 1, "r": 0}
+    # The second makes no event, as the cooldown lasts, and is there all the same.
+    assert not triggers([replace(first, looks=track(12).looks), second], frame(12, index=3))
+    assert triggers.present([first, second]) == {"any": 2, "r": 0}
+    assert triggers.present([second]) == {"any": 1, "r": 0}
+    weak = replace(second, looks=track(14, (0.0, 0.0, 0.0), track_id=2).looks)
+    triggers([weak], frame(14, index=4))
+    assert triggers.present([weak])["any"] == 1  # missed, and not gone
+
+
+def test_an_object_that_leaves_the_zone_of_a_rule_is_no_longer_present() -> None:
+    triggers = Triggers([rule(zones=("path",))], [PATH], SIZE)
+    inside, outside = (100, 300, 150, 400), (600, 300, 650, 400)
+    for now_s, box, there in ((10, inside, 1), (10.8, outside, 1), (11.2, outside, 0),
+                              (12, inside, 1)):  # fmt: skip
+        moved = track(now_s, box=box)
+        triggers([moved], frame(now_s))
+        assert triggers.present([moved]) == {"r": there}, now_s
+
+
+def test_a_muted_object_is_not_present() -> None:
+    triggers = Triggers([rule()], [], SIZE, mutes=(Mute(box=(0.0, 0.5, 0.5, 1.0)),))
+    standing = track(10, has_moved=False)
+    assert not triggers([standing], frame(10))
+    assert triggers.present([standing]) == {"r": 0}
