@@ -30,8 +30,8 @@ class Painter:
     """
 
     def __init__(self, masks: Sequence[Polygon]) -> None:
-        self._masks = [np.array(mask, np.float64) for mask in masks]
-        self._corners = functools.lru_cache(maxsize=8)(self._scaled)
+        shares = [np.array(mask, np.float64) for mask in masks]
+        self._corners = functools.lru_cache(maxsize=8)(functools.partial(_scaled, shares))
 
     def __call__(self, frame: Frame) -> Frame:
         """The frame without what is masked, and without packets, which can't be painted.
@@ -56,9 +56,12 @@ class Painter:
         for corners in self._corners(plane.shape[1], plane.shape[0]):
             cv2.fillPoly(plane, [corners], (value,) * 4)
 
-    def _scaled(self, width: int, height: int) -> list[npt.NDArray[np.int32]]:
-        """Corners as the pixels that hold them; OpenCV fills the edges, too."""
-        return [np.floor(mask * [width, height]).astype(np.int32) for mask in self._masks]
+
+def _scaled(
+    masks: Sequence[npt.NDArray[np.float64]], width: int, height: int
+) -> list[npt.NDArray[np.int32]]:
+    """Corners as the pixels that hold them; OpenCV fills the edges, too."""
+    return [np.floor(mask * [width, height]).astype(np.int32) for mask in masks]
 
 
 def _writable(plane: Plane) -> Plane:
