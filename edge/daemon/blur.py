@@ -11,8 +11,9 @@ from edge.daemon.publish import Classes
 from edge.vision.geometry import Box
 from edge.vision.pipeline import Analysis
 
-# Longer than a request for a still waits, and than the frame of a best look is kept.
-MAX_FRAMES = 1024
+# More than two minutes at 30 frames/s, as the frame of a best look may be kept for a while.
+MAX_FRAMES = 4096
+WHOLE: Box = (0.0, 0.0, 1e5, 1e5)  # any picture
 MAX_TRACKS = 1024  # with a label that is blurred; more than these frames have
 _BY_ITSELF = 0  # in the place of a track's id: the box of a detection or of motion
 
@@ -44,12 +45,15 @@ class BlurredBoxes:
         """In pixels of the main picture, at the frame of that time.
 
         A frame that was not analysed, or not yet, gets those of the frames before and after it. A
-        track that had another label then counts by the label that it got since.
+        track that had another label then counts by the label that it got since. If the frame is
+        so old that its boxes are forgotten, the whole picture is blurred.
         """
         if not self._labels:
             return ()
         with self._lock:
             frames, tracks = tuple(self._frames), {_BY_ITSELF, *self._tracks}
+        if len(frames) == MAX_FRAMES and timestamp_ns < frames[0][0]:
+            return (WHOLE,)
         before = [boxes for at_ns, boxes in frames if at_ns <= timestamp_ns][-1:]
         after = [boxes for at_ns, boxes in frames if at_ns >= timestamp_ns][:1]
         seen = (pair for boxes in before + after for pair in boxes)
