@@ -25,6 +25,7 @@ from edge.bus import control, keys
 from edge.bus.control import ControlServer, answer
 from edge.bus.endpoint import control_endpoint
 from edge.bus.rate import RateLimit
+from edge.capture.sidecar import read_sidecar
 from edge.client import ClientKeys, CommandError, Control, Event, NoAnswerError, Subscriber
 from edge.config.schema import BusSettings, Settings
 from edge.daemon.commands import RefusedError, Remote
@@ -420,10 +421,16 @@ def test_a_daemon_captures_on_command(running: str) -> None:
         done = ctl("capture", "--still", "--clip", "--endpoint", f"{running}-control")
         event_id = done.stdout.split()[-1]
         captured = {
-            until(subscriber, lambda event: event_id in event.message.event_ids).message.capture
-            for _ in range(2)
+            message.capture: Path(message.sidecar)
+            for message in (
+                until(subscriber, lambda event: event_id in event.message.event_ids).message
+                for _ in range(2)
+            )
         }
-    assert captured == {"still", "clip"}
+    assert set(captured) == {"still", "clip"}
+    sidecar = read_sidecar(captured["still"])
+    assert sidecar is not None
+    assert [event.method for event in sidecar.events] == ["command"]
 
 
 def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
