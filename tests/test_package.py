@@ -52,7 +52,16 @@ def test_completions_are_for_edge(shell: str) -> None:
 def test_every_extra_of_the_package_is_locked_for_both_pythons() -> None:
     text = (ROOT / "requirements.run.lock").read_text()
     names = set(re.findall(r"(?m)^([a-z0-9-]+)==", text))
-    assert {"paho-mqtt", "prometheus-client", "starlette", "uvicorn", "tomlkit", "av"} <= names
+    assert {
+        "apprise",
+        "astral",
+        "paho-mqtt",
+        "prometheus-client",
+        "starlette",
+        "uvicorn",
+        "tomlkit",
+        "av",
+    } <= names
     for block in re.split(r"(?m)^(?=[a-z])", text)[1:]:
         assert "--hash=sha256:" in block, block[:40]
 
