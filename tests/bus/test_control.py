@@ -434,6 +434,12 @@ def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
     assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
 
 
+def test_without_a_trigger_its_snapshot_is_refused() -> None:
+    remote = Remote(Settings(), "boot", lambda _request: True)
+    with pytest.raises(RefusedError, match="there was no trigger yet"):
+        remote.snapshot(640, trigger=True)
+
+
 def test_a_snapshot_has_the_pipelines_view_except_in_a_pause(running: str) -> None:
     with Control(f"{running}-control") as client:
         plain, _ = client.snapshot(200)
