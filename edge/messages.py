@@ -76,6 +76,7 @@ __all__ = [
     "encode",
     "encode_command",
     "encode_reply",
+    "schema_text",
     "schemas",
     "topic_of",
     "topic_part",
@@ -196,7 +197,7 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     group: of the label, for example animal; empty if it has none.
     latency_ms: from the exposure of the frame that confirmed the event to the publication.
     captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
-    exactly one `capture` message for each.
+    exactly one `capture` message for each; of a burst, in one for each still.
     """
 
     kind: ClassVar[str] = "trigger"
@@ -666,21 +667,20 @@ def schemas() -> dict[str, bytes]:
     """JSON Schema of each kind of message, of the commands and of the replies; by file name."""
     types: dict[str, Any] = {kind.kind: kind for kind in KINDS}
     types |= {"command": AnyCommand, "reply": AnyReply}
-    return {
-        name: msgspec.json.format(
-            msgspec.json.encode(clean_docstrings(msgspec.json.schema(kind)), order="sorted"),
-            indent=2,
-        )
-        + b"\n"
-        for name, kind in types.items()
-    }
+    return {name: schema_text(msgspec.json.schema(kind)) for name, kind in types.items()}
 
 
-def clean_docstrings(schema: Any) -> Any:
+def schema_text(schema: dict[str, Any]) -> bytes:
+    """A JSON Schema as the text of a file, the same on all versions of Python."""
+    text = msgspec.json.encode(_clean_docstrings(schema), order="sorted")
+    return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def _clean_docstrings(schema: Any) -> Any:
     """Descriptions come from docstrings, whose indentation Python removes only from 3.13 on."""
     if isinstance(schema, dict):
         return {
-            key: cleandoc(value) if key == "description" else clean_docstrings(value)
+            key: cleandoc(value) if key == "description" else _clean_docstrings(value)
             for key, value in schema.items()
         }
     return schema

@@ -79,6 +79,10 @@ class Remote:
         """
         self._frames.show(frame, sight)
 
+    def close(self) -> None:
+        """Refuses pictures from here on, as the next daemon may have other privacy masks."""
+        self._frames.close()
+
     def status(self) -> StatusReply:
         return StatusReply(
             camera=self._settings.camera,
@@ -99,6 +103,7 @@ class Remote:
             timestamp_ns=frame.timestamp_ns,
             actions=captures,
             still=frame if "still" in captures else None,
+            method="command",
         )
         if not self._capture(request):
             raise RefusedError("too many captures are waiting to be written; try again later")
@@ -146,7 +151,7 @@ class _NextFrame:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting = threading.Lock()  # one command waits at a time
-        self._wanted = self._wants_sight = False
+        self._wanted = self._wants_sight = self._closed = False
         self._shown: tuple[Frame, Sight | None] | None = None
 
     def show(self, frame: Frame, sight: Callable[[], Sight] | None) -> None:
@@ -157,12 +162,20 @@ class _NextFrame:
             self._shown, self._wanted = (frame.detached(), view), False
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Makes each wait fail."""
+        self._closed = True
+        with self._changed:
+            self._changed.notify_all()
+
     def wait(self, sight: bool = False) -> tuple[Frame, Sight | None]:
-        """Waits for the next frame. Raises RefusedError if none comes."""
+        """Waits for the next frame. Raises RefusedError if none comes or may be given."""
         with self._waiting, self._changed:
             self._shown, self._wants_sight, self._wanted = None, sight, True
-            self._changed.wait_for(lambda: self._shown is not None, FRAME_WAIT_S)
+            self._changed.wait_for(lambda: self._closed or self._shown is not None, FRAME_WAIT_S)
             shown, self._shown, self._wanted = self._shown, None, False
+        if self._closed:
+            raise RefusedError("the daemon is stopping or starts again")
         if shown is None:
             raise RefusedError(f"no frame came within {FRAME_WAIT_S:g} s")
         return shown

@@ -32,7 +32,8 @@ class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: `<date>/<stem>`. time: ISO 8601 with zone. label, group, score, box (shares of the picture):
     of the object that triggered it, None for a capture on command. still, clip: `<date>/<file
-    name>`, None without such a file. false_alarm: whether a person marked it as one.
+    name>`, None without such a file. more_stills: the further ones of a burst. false_alarm: whether
+    a person marked it as one.
     """
 
     id: str
@@ -44,6 +45,7 @@ class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
     box: BoxXyxy | None
     false_alarm: bool
     still: str | None
+    more_stills: tuple[str, ...] = ()
     clip: str | None
     duration_s: float | None
 
@@ -105,6 +107,7 @@ def _entry(path: Path) -> CaptureEntry | None:
     if sidecar is None:
         return None
     event = sidecar.events[0]
+    stills = _existing(path, sidecar, "still")
     clip = next((file for file in sidecar.files if file.kind == "clip"), None)
     return CaptureEntry(
         id=f"{path.parent.name}/{path.stem}",
@@ -115,14 +118,14 @@ def _entry(path: Path) -> CaptureEntry | None:
         score=event.track.score if event.track else None,
         box=event.track.box_xyxy if event.track else None,
         false_alarm=is_false_alarm(path),
-        still=_existing(path, sidecar, "still"),
-        clip=_existing(path, sidecar, "clip"),
+        still=next(iter(stills), None),
+        more_stills=tuple(stills[1:]),
+        clip=next(iter(_existing(path, sidecar, "clip")), None),
         duration_s=clip.duration_s if clip else None,
     )
 
 
-def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> str | None:
-    """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
+def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> list[str]:
+    """`<date>/<file name>` of each of the sidecar's files of this kind that still exists."""
     names = (file.name for file in sidecar.files if file.kind == kind)
-    name = next((name for name in names if is_regular(path.parent / name)), None)
-    return None if name is None else f"{path.parent.name}/{name}"
+    return [f"{path.parent.name}/{name}" for name in names if is_regular(path.parent / name)]

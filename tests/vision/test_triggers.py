@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from edge.config.schema import Mute, TriggerRule, Zone
 from edge.runtime.times import NS_PER_S
-from edge.vision.triggers import Triggers
+from edge.vision.triggers import UNLESS_S, Triggers
 from edge.vision.types import Frame, Look, Track, TrackState
 from tests.support.captures import picture
 
@@ -125,6 +126,46 @@ def test_without_a_cooldown_every_object_of_a_frame_triggers(
     cooldown_s: float, expected: int
 ) -> None:
     assert fire(rule(cooldown_s=cooldown_s), track(10), track(10, track_id=2)) == expected
+
+
+PERSON: dict[str, Any] = {"track_id": 2, "box": (600, 300, 650, 400)}
+
+
+@pytest.mark.parametrize(
+    ("unless", "other", "expected"),
+    [
+        (("person",), replace(track(10, **PERSON), state=TrackState.STATIONARY), 0),
+        (("vehicle",), replace(track(10, label="car", track_id=2), group="vehicle"), 0),
+        (("person",), replace(track(10, **PERSON), state=TrackState.TENTATIVE), 1),
+        (("person",), track(10, label="cat", track_id=2), 1),
+        ((), track(10, **PERSON), 1),
+    ],
+)
+def test_a_rule_makes_no_event_while_one_of_its_exceptions_is_in_view(
+    unless: tuple[str, ...], other: Track, expected: int
+) -> None:
+    keeps = rule(labels=("dog",), unless=unless)
+    assert fire(keeps, track(10, label="dog"), other) == expected
+
+
+def test_an_exception_holds_for_some_seconds_after_it_left_and_over_a_reload() -> None:
+    keeps = rule(labels=("dog",), unless=("person",))
+    triggers = Triggers([keeps], [], SIZE)
+    assert fire(keeps, track(10, label="dog"), track(10, **PERSON), triggers=triggers) == 0
+    triggers.replace([keeps], [])
+    soon, later = 10 + UNLESS_S - 0.1, 10 + UNLESS_S
+    assert fire(keeps, track(soon, label="dog"), now_s=soon, triggers=triggers) == 0
+    assert fire(keeps, track(later, label="dog"), now_s=later, triggers=triggers) == 1
+
+
+@pytest.mark.parametrize("settings", [{"labels": ("dog",), "unless": ("dog",)},
+                                      {"unless": ("motion",)}])  # fmt: skip
+def test_an_exception_that_the_rule_is_about_or_that_is_no_object_is_a_problem(
+    settings: dict,
+) -> None:
+    ((key, sentence),) = rule(**settings).problems()
+    assert key == "unless"
+    assert settings["unless"][0] in sentence
 
 
 def test_each_rule_has_its_own_cooldown() -> None:

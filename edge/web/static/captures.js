@@ -122,7 +122,9 @@ function show(kind, capture, caption) {
   media.replaceChildren(kind === "clip"
     ? element("video", { src: urlOf(capture.clip), controls: true, autoplay: true, loop: true,
       playsinline: true })
-    : element("img", { src: urlOf(capture.still), alt: caption }));
+    : element("img", { src: urlOf(capture.still), alt: caption }),
+  ...(kind === "clip" ? [] : capture.more_stills).map((name, index) =>
+    element("img", { src: urlOf(name), alt: `${caption}, still ${index + 2}`, loading: "lazy" })));
   document.getElementById("viewer-caption").textContent = caption;
   viewer.showModal();
 }
