@@ -61,7 +61,7 @@ def assemble(
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet, boot_id)
     source = source or _source(shared, waits=waits)
-    remote = Remote(settings, boot_id, recorder.trigger, reload)
+    remote = Remote(settings, boot_id, recorder.trigger, reload, shared.blurred)
     hooks, acquisition = _hooks(shared, remote), _acquisition(shared, source, recorder)
     parts = Parts(
         settings=settings,

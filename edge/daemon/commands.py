@@ -10,10 +10,11 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge.capture.request import CaptureRequest
+from edge.capture.writer import Blurred, none_blurred
 from edge.config.schema import Settings
 from edge.daemon import pictures
 from edge.errors import TemporaryError
@@ -27,6 +28,7 @@ from edge.messages import (
     StatusReply,
 )
 from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Frame
 
@@ -50,12 +52,18 @@ class Remote:
     """
 
     def __init__(
-        self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
+        self,
+        settings: Settings,
+        boot_id: str,
+        capture: Capture,
+        reload: Reload | None = None,
+        blurred: Blurred = none_blurred,
     ) -> None:
         """capture: accepts a request, or returns False because too many are waiting.
 
         reload: reads the configuration again and returns the result as a sentence. To refuse, it
             raises EdgeError and changes nothing. None if the daemon can't reload.
+        blurred: boxes that the picture of a trigger is to show blurred, by the frame's time.
         """
         self.health: Health | None = None
         self.last_event: TriggerEvent | None = None
@@ -63,6 +71,7 @@ class Remote:
         self.boot_id = boot_id
         self._capture = capture
         self._reload = reload
+        self._blurred = blurred
         self._paused_until_s = 0.0
         self._frames = _NextFrame()
 
@@ -127,14 +136,16 @@ class Remote:
         self, max_width_px: int, sight: bool = False, trigger: bool = False
     ) -> tuple[SnapshotReply, bytes]:
         box, view = None, None
+        hidden: Sequence[Box] = ()
         if trigger:
             event = self.last_event  # read once: the analysis thread may replace it
             if event is None:
                 raise RefusedError("there was no trigger yet")
             frame, box = event.frame, event.best.box_xyxy
+            hidden = self._blurred(frame.timestamp_ns)
         else:
             frame, view = self._frames.wait(sight)
-        jpeg, (width, height) = pictures.snapshot(frame, max_width_px, box)
+        jpeg, (width, height) = pictures.snapshot(frame, max_width_px, box, hidden)
         reply = SnapshotReply(
             width=width,
             height=height,

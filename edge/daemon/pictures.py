@@ -39,12 +39,19 @@ def thumbnail(frame: Frame, box_xyxy: Box, blurred_xyxy: Sequence[Box] = ()) -> 
     return jpeg(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
-def snapshot(frame: Frame, max_width_px: int, box_xyxy: Box | None = None) -> tuple[bytes, Size]:
+def snapshot(
+    frame: Frame,
+    max_width_px: int,
+    box_xyxy: Box | None = None,
+    blurred_xyxy: Sequence[Box] = (),
+) -> tuple[bytes, Size]:
     """The whole picture as a JPEG of up to this width, and its (width, height).
 
-    box_xyxy: a box to draw, in pixels of the frame.
+    box_xyxy: a box to draw, in pixels of the frame. blurred_xyxy: as for `thumbnail`.
     """
     picture = frame.main.rgb((0, 0, frame.main.width, frame.main.height))
+    if blurred_xyxy:
+        picture = blurred(picture, blurred_xyxy)
     scale = min(1.0, max_width_px / frame.main.width)
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     if box_xyxy is not None:

@@ -16,6 +16,7 @@ from edge.config.schema import Settings
 from edge.daemon.outlet import Outlet
 from edge.daemon.pictures import Size
 from edge.messages import Crossing, LineToday, Presence, Stay, ZoneToday
+from edge.runtime.times import NS_PER_S
 from edge.vision import counting
 from edge.vision.pipeline import Analysis
 from edge.vision.triggers import TriggerEvent
@@ -114,10 +115,13 @@ class Tallies:
 
     def _begin_day(self, frame: Frame) -> None:
         """At the first frame of a day: the totals so far, which another run may have written."""
-        day = local_time(frame.wall_ns).date()
+        second = frame.wall_ns // NS_PER_S
+        if second == self._today.second:  # asked with each frame
+            return
+        day, self._today.second = local_time(frame.wall_ns).date(), second
         if day == self._today.day:
             return
-        self._today = _Today(day)
+        self._today = _Today(day, second)
         folder = tally_folder(Path(self._settings.capture.directory), self._settings.camera)
         with suppress(OSError):
             for row in read_tally(folder / f"{day}{SUFFIX}"):
@@ -129,9 +133,13 @@ class Tallies:
 
 @dataclass(slots=True)
 class _Today:
-    """The counts of a day: crossings by line and direction, stays and their time by zone."""
+    """The counts of a day: crossings by line and direction, stays and their time by zone.
+
+    second: Unix time at which the day was last compared with the clock's.
+    """
 
     day: date | None = None
+    second: int = -1
     crossings: Totals[tuple[str, str]] = field(default_factory=Totals)
     stays: Totals[str] = field(default_factory=Totals)
     stay_s: dict[str, float] = field(default_factory=dict)

@@ -254,7 +254,8 @@ def test_a_real_daemon_is_occupied_while_somebody_is_there_and_shows_the_scene(
     picture = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert picture.shape[1] == 320
     blue, green, red = np.moveaxis(picture.astype(int), 2, 0)
-    assert np.count_nonzero((red > 200) & (green > 150) & (blue < 90)) > 50  # the box
+    rows, columns = np.nonzero((red > 200) & (green > 150) & (blue < 90))  # the box
+    assert 10 < np.ptp(columns) < np.ptp(rows) < 239  # upright, as a person is
 
 
 @needs_homeassistant

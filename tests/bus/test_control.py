@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -439,6 +440,33 @@ def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "now.jpg")).shape[1] == 200
     nowhere = ctl("snapshot", "/nowhere/now.jpg", "--endpoint", f"{running}-control")
     assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
+
+
+def test_without_a_trigger_its_snapshot_is_refused() -> None:
+    remote = Remote(Settings(), "boot", lambda _request: True)
+    with pytest.raises(RefusedError, match="there was no trigger yet"):
+        remote.snapshot(640, trigger=True)
+
+
+def test_the_picture_of_a_trigger_is_blurred_where_stills_are() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    frame = SimpleNamespace(
+        timestamp_ns=7, wall_ns=0,
+        main=SimpleNamespace(width=64, height=48, rgb=lambda _box: noise),
+    )  # fmt: skip
+    event = SimpleNamespace(frame=frame, best=SimpleNamespace(box_xyxy=(30, 20, 60, 40)))
+    asked: list[int] = []
+
+    def blurred(at_ns: int) -> tuple[tuple[float, float, float, float], ...]:
+        asked.append(at_ns)
+        return ((0, 0, 20, 48),)
+
+    remote = Remote(Settings(), "boot", lambda _request: True, blurred=blurred)
+    remote.last_event = event  # type: ignore[assignment]
+    _, jpeg = remote.snapshot(64, trigger=True)
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0).astype(float)
+    assert asked == [7]
+    assert picture[4:44, 2:18].std() < picture[4:18, 30:60].std() / 2
 
 
 def test_a_snapshot_has_the_pipelines_view_except_in_a_pause(running: str) -> None:
