@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +263,12 @@ def test_the_broker_publishes_offline_when_a_bridge_is_killed(
         camera.stop()
 
 
+def kept_in(spool: Path) -> int:
+    """Number of messages in the file of a bridge."""
+    with closing(sqlite3.connect(spool)) as connection:
+        return int(connection.execute("SELECT count(*) FROM kept").fetchone()[0])
+
+
 @needs_mosquitto
 def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
     broker: Mosquitto, listener: Listener, tmp_path: Path
@@ -284,11 +290,9 @@ def test_no_trigger_is_lost_while_the_broker_is_away_and_the_bridge_restarts(
         broker.kill()
         for _ in range(50):
             camera.trigger()
-        time.sleep(0.5)
+        assert until(lambda: kept_in(tmp_path / "cam0.sqlite") >= 80, 20)
     camera_sent = list(camera.sent)
-    assert sqlite3.connect(tmp_path / "cam0.sqlite").execute(
-        "SELECT count(*) FROM kept"
-    ).fetchone()[0] >= 80  # fmt: skip
+    assert kept_in(tmp_path / "cam0.sqlite") >= 80
     with bridged(settings) as spool:  # a new process would find the same file
         broker.start()
         assert until(lambda: set(listener.triggers()) >= set(camera_sent), 15)
