@@ -34,7 +34,12 @@ IMPORTERS = {
     "gpiozero": {"hooks/gpio.py"},
     "paho": {"bridges/mqtt.py"},
     "prometheus_client": {"bridges/prometheus.py"},
-    "starlette": {"web/server.py"},
+    "starlette": {
+        "web/server.py",
+        "web/capture_views.py",
+        "web/replies.py",
+        "web/stream.py",
+    },
     "uvicorn": {"web/server.py", "web/connections.py"},
     "tomlkit": {"config/edit.py"},
 }
