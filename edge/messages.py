@@ -49,10 +49,12 @@ __all__ = [
     "FailureReply",
     "Header",
     "Health",
+    "LineToday",
     "M",
     "Message",
     "MessageError",
     "PauseCommand",
+    "Presence",
     "ReloadCommand",
     "Reply",
     "ResumeCommand",
@@ -67,12 +69,14 @@ __all__ = [
     "Track",
     "Trigger",
     "TriggerPlace",
+    "ZoneToday",
     "decode",
     "decode_command",
     "decode_reply",
     "encode",
     "encode_command",
     "encode_reply",
+    "schema_text",
     "schemas",
     "topic_of",
     "topic_part",
@@ -193,7 +197,7 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     group: of the label, for example animal; empty if it has none.
     latency_ms: from the exposure of the frame that confirmed the event to the publication.
     captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
-    exactly one `capture` message for each.
+    exactly one `capture` message for each; of a burst, in one for each still.
     """
 
     kind: ClassVar[str] = "trigger"
@@ -278,6 +282,39 @@ class Stay(Message, frozen=True, kw_only=True, tag="stay"):
         return (self.zone,)
 
 
+class LineToday(msgspec.Struct, frozen=True, kw_only=True):
+    """Crossings of a line since local midnight, by direction."""
+
+    today_in: Count
+    today_out: Count
+
+
+class ZoneToday(msgspec.Struct, frozen=True, kw_only=True):
+    """The objects in a zone now, and the stays that ended since local midnight.
+
+    today_stay_s: total time of these stays.
+    """
+
+    objects: Count
+    today_stays: Count
+    today_stay_s: float
+
+
+class Presence(Message, frozen=True, kw_only=True, tag="presence"):
+    """The objects that are there now, and the counts of the day; published when they change.
+
+    It names every rule, zone and line of the configuration, and no other. During a pause it does
+    not change.
+    rules: number of objects that meet each rule, also while its cooldown lasts. An object that has
+    met a rule counts until it is gone or has left the rule's zones.
+    """
+
+    kind: ClassVar[str] = "presence"
+    rules: dict[str, Count]
+    zones: dict[str, ZoneToday]
+    lines: dict[str, LineToday]
+
+
 class TriggerPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A place where objects that did not move have triggered a rule again and again.
 
@@ -344,10 +381,10 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     muted: Count = 0
 
 
-AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Health
+AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Presence | Health
 M = TypeVar("M", bound=AnyMessage)
 KINDS: tuple[type[AnyMessage], ...] = (
-    Detection, Track, Trigger, Capture, Crossing, Stay, Health,
+    Detection, Track, Trigger, Capture, Crossing, Stay, Presence, Health,
 )  # fmt: skip
 
 
@@ -387,10 +424,12 @@ class SnapshotCommand(Command, frozen=True, kw_only=True, tag="snapshot"):
     """Asks for the present picture. The reply is `snapshot`, with a JPEG as second part.
 
     sight: also the pipeline's view of it; costs the daemon some milliseconds.
+    trigger: instead, the picture of the last trigger with a box around the object; without a sight.
     """
 
     max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
     sight: bool = False
+    trigger: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply"):
@@ -628,21 +667,20 @@ def schemas() -> dict[str, bytes]:
     """JSON Schema of each kind of message, of the commands and of the replies; by file name."""
     types: dict[str, Any] = {kind.kind: kind for kind in KINDS}
     types |= {"command": AnyCommand, "reply": AnyReply}
-    return {
-        name: msgspec.json.format(
-            msgspec.json.encode(clean_docstrings(msgspec.json.schema(kind)), order="sorted"),
-            indent=2,
-        )
-        + b"\n"
-        for name, kind in types.items()
-    }
+    return {name: schema_text(msgspec.json.schema(kind)) for name, kind in types.items()}
 
 
-def clean_docstrings(schema: Any) -> Any:
+def schema_text(schema: dict[str, Any]) -> bytes:
+    """A JSON Schema as the text of a file, the same on all versions of Python."""
+    text = msgspec.json.encode(_clean_docstrings(schema), order="sorted")
+    return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def _clean_docstrings(schema: Any) -> Any:
     """Descriptions come from docstrings, whose indentation Python removes only from 3.13 on."""
     if isinstance(schema, dict):
         return {
-            key: cleandoc(value) if key == "description" else clean_docstrings(value)
+            key: cleandoc(value) if key == "description" else _clean_docstrings(value)
             for key, value in schema.items()
         }
     return schema

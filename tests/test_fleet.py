@@ -71,7 +71,7 @@ def test_problems_name_the_drop_in_and_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[capture\n", "x = 1\nx = 2\n"])
 def test_a_drop_in_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, cam0="", edge_d__bad=text)
-    with pytest.raises(ConfigError, match=r"edge\.d/bad\.toml: not valid TOML"):
+    with pytest.raises(ConfigError, match=r"edge\.d/bad\.toml:\d: not valid TOML"):
         load(path)
 
 

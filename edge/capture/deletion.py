@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.capture.kept import group_files
-from edge.capture.naming import CLIP_SUFFIX, SIDECAR_SUFFIX
+from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES
 from edge.capture.tree import opened
 from edge.runtime.files import abandoned, part_of
 
@@ -68,9 +68,9 @@ def _note_deletion(root: Path) -> None:
 
 
 def _is_being_written(sidecar: Path) -> bool:
-    """Whether a process has locked the temporary file of its clip or sidecar."""
+    """Whether a process has locked the temporary file of one of its files."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    for suffix in (CLIP_SUFFIX, SIDECAR_SUFFIX):
+    for suffix in SUFFIXES:
         try:
             with abandoned(part_of(sidecar.with_name(stem + suffix))):
                 continue

@@ -64,6 +64,11 @@ class CaptureGroup:
         return self._base.with_name(self._base.name + suffix)
 
     @property
+    def stills(self) -> int:
+        """Number of its stills that are written."""
+        return sum(file.kind == "still" for file in self.sidecar.files)
+
+    @property
     def sidecar_path(self) -> Path:
         return self.path(SIDECAR_SUFFIX)
 
@@ -90,4 +95,5 @@ class CaptureGroup:
             wall_ns=wall_ns,
             duration_s=entry.duration_s or 0.0,
             frames=entry.frames or 1,
+            further=entry.kind == "still" and self.stills > 1,
         )

@@ -20,15 +20,15 @@ def commands(act: Callable[..., None]) -> Callable[..., None]:
 
     @editing
     @functools.wraps(act)
-    def command(control: Control, **rest: Any) -> None:
-        del rest["file"]
+    def command(control: Control, configuration: Path | None, **rest: Any) -> None:
+        del configuration
         act(control, **rest)
 
     return command
 
 
 def editing(act: Callable[..., None]) -> Callable[..., None]:
-    """As `commands`; `act` also receives the daemon's configuration file.
+    """As `commands`; `act` also receives the daemon's file as `configuration`.
 
     None if there is none, or if an endpoint was given, whose daemon may have any other file.
     """
@@ -60,6 +60,6 @@ def editing(act: Callable[..., None]) -> Callable[..., None]:
         keys = client_keys(key, server_key)
         require(endpoint)
         with Control(endpoint, keys=keys, timeout_s=timeout) as control:
-            act(control, file=file, **rest)
+            act(control, configuration=file, **rest)
 
     return command

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     help="Only this label or group; repeatable. Default: that of PLACE, or any.",
 )
 def mute(
-    control: Control, file: Path | None, place: int | None, box: str | None, labels: tuple[str, ...]
+    control: Control,
+    configuration: Path | None,
+    place: int | None,
+    box: str | None,
+    labels: tuple[str, ...],
 ) -> None:
     """Mute a place that triggers falsely again and again.
 
@@ -51,7 +55,7 @@ def mute(
         raise click.UsageError("PLACE and --box both choose a place; give only one")
     else:
         row = Mute(box=_box(box), labels=labels)
-    settings = _settings_file(file)
+    settings = _settings_file(configuration)
     settings.mute(row)
     try:
         control.reload()
@@ -63,9 +67,9 @@ def mute(
 
 @click.command()
 @editing
-def muted(control: Control, file: Path | None) -> None:
+def muted(control: Control, configuration: Path | None) -> None:
     """List the muted places, and count the objects that they silenced."""
-    rows = _settings_file(file).read()[0].mutes
+    rows = _settings_file(configuration).read()[0].mutes
     for number, row in enumerate(rows, 1):
         click.echo(printable_lines(f"{number}  {_row_text(row)}"))
     health = control.status().health
@@ -77,9 +81,11 @@ def muted(control: Control, file: Path | None) -> None:
 @editing
 @click.argument("numbers", type=click.IntRange(1), nargs=-1, metavar="NUMBER…")
 @click.option("--all", "everything", is_flag=True, help="Unmute all places.")
-def unmute(control: Control, file: Path | None, numbers: tuple[int, ...], everything: bool) -> None:
+def unmute(
+    control: Control, configuration: Path | None, numbers: tuple[int, ...], everything: bool
+) -> None:
     """Unmute places, by their numbers in `edge ctl muted`."""
-    settings = _settings_file(file)
+    settings = _settings_file(configuration)
     rows = settings.read()[0].mutes
     if everything == bool(numbers):
         raise click.UsageError("give the numbers of `edge ctl muted`, or --all")

@@ -44,7 +44,7 @@ class ZoneEdit(Edit, frozen=True):
 
 
 class MaskEdit(Edit, frozen=True):
-    """The new state of a mask. was: its index in the file; None for a new mask."""
+    """The new state of a mask of motion or privacy. was: its index in the file; None if new."""
 
     polygon: Points
     was: int | None = None
@@ -76,15 +76,16 @@ class RuleEdit(Edit, frozen=True):
 
 
 class Change(Edit, frozen=True):
-    """New zones, masks, lines, rules and motion settings.
+    """New zones, masks of motion and of privacy, lines, rules and motion settings.
 
-    What a list omits is removed; lines and rules stay if there is no list. version: of the file
-    that the change is based on. motion: new values of `[motion]`, by key.
+    What a list omits is removed; the last three lists may be absent, and then stay. version: of the
+    file that the change is based on. motion: new values of `[motion]`, by key.
     """
 
     version: str
     zones: tuple[ZoneEdit, ...]
     masks: tuple[MaskEdit, ...]
+    privacy: tuple[MaskEdit, ...] | None = None
     lines: tuple[LineEdit, ...] | None = None
     rules: tuple[RuleEdit, ...] | None = None
     motion: dict[str, float] = {}
@@ -103,7 +104,9 @@ def edited(text: str, change: Change, path: Path) -> str:
 
     def apply(document: Any) -> None:
         _set_rows(document, "zones", change.zones, before.zones)
-        _set_masks(document, change.masks)
+        _set_masks(document, "motion", change.masks)
+        if change.privacy is not None:
+            _set_masks(document, "privacy", change.privacy)
         if change.lines is not None:
             _set_rows(document, "lines", change.lines, before.lines)
         if change.rules is not None:
@@ -165,6 +168,8 @@ def _check_corners(change: Change, path: Path) -> None:
     """Refuses polygons of too many corners before they cost time."""
     polygons = [(f"zone {zone.name}", zone.polygon) for zone in change.zones]
     polygons += [(f"mask {n}", mask.polygon) for n, mask in enumerate(change.masks, 1)]
+    privacy = enumerate(change.privacy or (), 1)
+    polygons += [(f"privacy mask {n}", mask.polygon) for n, mask in privacy]
     for name, polygon in polygons:
         if len(polygon) > MAX_CORNERS:
             raise ConfigError(
@@ -182,16 +187,23 @@ def _check_corners(change: Change, path: Path) -> None:
 def _expected(before: Settings, change: Change) -> Settings:
     """The settings that must result, so that an unusual file is refused rather than damaged."""
     motion = msgspec.to_builtins(before.motion) | change.motion
-    masks = sorted(change.masks, key=lambda mask: math.inf if mask.was is None else mask.was)
     document = msgspec.to_builtins(before) | {
-        "motion": motion | {"masks": [mask.polygon for mask in masks]},
+        "motion": motion | {"masks": _in_order(change.masks)},
         "zones": _expected_rows(before.zones, change.zones),
     }
+    if change.privacy is not None:
+        document["privacy"] |= {"masks": _in_order(change.privacy)}
     if change.lines is not None:
         document["lines"] = _expected_rows(before.lines, change.lines)
     if change.rules is not None:
         document["triggers"] = _expected_rows(before.triggers, change.rules)
     return msgspec.convert(document, Settings)
+
+
+def _in_order(masks: Sequence[MaskEdit]) -> list[Points]:
+    """Their polygons; those in the file come first, in its order."""
+    ordered = sorted(masks, key=lambda mask: math.inf if mask.was is None else mask.was)
+    return [mask.polygon for mask in ordered]
 
 
 def _expected_rows(before: Sequence[Named], edits: Sequence[RowEdit]) -> list[dict[str, Any]]:
@@ -232,13 +244,13 @@ def _values(edit: RowEdit) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _set_masks(document: Any, masks: Sequence[MaskEdit]) -> None:
-    before = document.get("motion", {}).get("masks", [])
+def _set_masks(document: Any, section: str, masks: Sequence[MaskEdit]) -> None:
+    before = document.get(section, {}).get("masks", [])
     if not masks and not len(before):
         return
     if not len(before):
-        _table(document, "motion")["masks"] = tomlkit.array().multiline(True)
-    rows = _table(document, "motion")["masks"]
+        _table(document, section)["masks"] = tomlkit.array().multiline(True)
+    rows = _table(document, section)["masks"]
     edits = {mask.was: mask for mask in masks if mask.was is not None}
     for index in reversed(range(len(rows))):
         if (edit := edits.get(index)) is None:

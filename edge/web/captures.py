@@ -20,7 +20,7 @@ from edge.capture.naming import (
     is_stem,
     sanitized,
 )
-from edge.capture.sidecar import BoxXyxy, Sidecar
+from edge.capture.sidecar import BoxXyxy, FileEntry, Sidecar
 from edge.errors import PermanentError, TemporaryError
 from edge.messages import CaptureKind
 from edge.runtime.files import explain, is_regular
@@ -43,7 +43,8 @@ class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
     id: `<date>/<stem>`. event_id: of its first event. time: ISO 8601 with zone. label, group,
     score, box (shares of the picture): of the object that triggered it, None for a capture on
     command. zones: in which it stood. still, clip: `<date>/<file name>`, None without such a file.
-    false_alarm, star: marks of a person.
+    more_stills: the further ones of a burst. still_boxes: the box in each still, None where it is
+    not known. false_alarm, star: marks of a person.
     """
 
     id: str
@@ -58,6 +59,8 @@ class CaptureEntry(msgspec.Struct, frozen=True, kw_only=True):
     false_alarm: bool
     star: bool
     still: str | None
+    more_stills: tuple[str, ...] = ()
+    still_boxes: tuple[BoxXyxy | None, ...] = ()
     clip: str | None
     duration_s: float | None
 
@@ -191,7 +194,7 @@ class Captures:
         if entry is None or entry.still is None:
             return None
         with self._drawing:
-            return thumbnail(self._root / entry.still, entry.box)
+            return thumbnail(self._root / entry.still, entry.still_boxes[0])
 
     def file(self, date: str, name: str) -> tuple[Path, str] | None:
         """Path and media type of a still or clip; None for other files and for invalid names."""
@@ -227,6 +230,7 @@ def _entry(path: Path) -> CaptureEntry | None:
     if sidecar is None:
         return None
     event = sidecar.events[0]
+    stills = _existing(path, sidecar, "still")
     clip = next((file for file in sidecar.files if file.kind == "clip"), None)
     return CaptureEntry(
         id=f"{path.parent.name}/{path.stem}",
@@ -240,14 +244,25 @@ def _entry(path: Path) -> CaptureEntry | None:
         zones=event.zones,
         false_alarm=Mark.FALSE_ALARM.is_on(path),
         star=Mark.STAR.is_on(path),
-        still=_existing(path, sidecar, "still"),
-        clip=_existing(path, sidecar, "clip"),
+        still=next((name for name, _ in stills), None),
+        more_stills=tuple(name for name, _ in stills[1:]),
+        still_boxes=tuple(_box_in(file, sidecar) for _, file in stills),
+        clip=next((name for name, _ in _existing(path, sidecar, "clip")), None),
         duration_s=clip.duration_s if clip else None,
     )
 
 
-def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> str | None:
-    """`<date>/<file name>` of the sidecar's first file of this kind that still exists."""
-    names = (file.name for file in sidecar.files if file.kind == kind)
-    name = next((name for name in names if is_regular(path.parent / name)), None)
-    return None if name is None else f"{path.parent.name}/{name}"
+def _existing(path: Path, sidecar: Sidecar, kind: CaptureKind) -> list[tuple[str, FileEntry]]:
+    """`<date>/<file name>` of each of the sidecar's files of this kind that still exists."""
+    return [
+        (f"{path.parent.name}/{file.name}", file)
+        for file in sidecar.files
+        if file.kind == kind and is_regular(path.parent / file.name)
+    ]
+
+
+def _box_in(still: FileEntry, sidecar: Sidecar) -> BoxXyxy | None:
+    """The box of the object in a still; None if the sidecar doesn't know it."""
+    first = next(file for file in sidecar.files if file.kind == "still")
+    track = still.track or (sidecar.events[0].track if still is first else None)
+    return track.box_xyxy if track else None

@@ -145,6 +145,7 @@ class Views:
             "pages": view_ports(file.path),
             "zones": settings.zones,
             "masks": masks,
+            "privacy": settings.privacy.masks,
             "mutes": settings.mutes,
             "lines": settings.lines,
             "rules": [{key: getattr(rule, key) for key in RULE_KEYS} for rule in settings.triggers],

@@ -77,8 +77,10 @@ class Recorded:
         self._call("reload")
         return DoneReply(text="reloaded")
 
-    def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]:
-        self._call("snapshot", max_width_px, sight)
+    def snapshot(
+        self, max_width_px: int, sight: bool, trigger: bool
+    ) -> tuple[SnapshotReply, bytes]:
+        self._call("snapshot", max_width_px, sight, trigger)
         now = datetime.now(UTC)
         return SnapshotReply(width=4, height=3, wall_time=now, timestamp_ns=1), b"\xff\xd8"
 
@@ -127,8 +129,8 @@ def test_each_command_is_done_and_answered(served: Served) -> None:
         client.snapshot(sight=True)
     assert served.commands.calls == [
         ("status",), ("capture", ("still",)), ("capture", ("still", "clip")), ("pause", None),
-        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640, False),
-        ("snapshot", 1280, True),
+        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640, False, False),
+        ("snapshot", 1280, True, False),
     ]  # fmt: skip
 
 

@@ -166,6 +166,22 @@ def test_the_file_holds_exactly_the_shapes_that_were_drawn(
         assert "# The gate, seen from the house." in text
 
 
+def test_privacy_masks_are_made_changed_and_removed() -> None:
+    text = edited(CONFIGURATION, change(privacy=(MaskEdit(polygon=TREE),)), HERE)
+    assert loads(text).privacy.masks == (tuple(TREE),)
+    assert loads(text).motion.masks == (tuple(TREE),)
+    both = change(privacy=(MaskEdit(polygon=TREE, was=0), MaskEdit(polygon=SQUARE)))
+    text = edited(text, both, HERE)
+    assert loads(text).privacy.masks == (tuple(TREE), tuple(SQUARE))
+    assert loads(edited(text, change(), HERE)).privacy == loads(text).privacy
+    text = edited(text, change(privacy=(MaskEdit(polygon=LEFT, was=1),)), HERE)
+    assert loads(text).privacy.masks == (tuple(LEFT),)
+    assert loads(edited(text, change(privacy=()), HERE)).privacy.masks == ()
+    crossing = [(0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5)]
+    with pytest.raises(ConfigError, match=r"privacy\.masks\[0\]"):
+        edited(CONFIGURATION, change(privacy=(MaskEdit(polygon=crossing),)), HERE)
+
+
 LINE = LineEdit(name="kerb", points=[(0.1, 0.8), (0.9, 0.8)], labels=("person",))
 
 

@@ -17,6 +17,7 @@ import av
 import cv2
 import msgspec
 
+from edge.capture.tally import read_tally
 from edge.client import Gap, Subscriber
 from edge.messages import Capture, Health, Trigger
 
@@ -227,6 +228,8 @@ def _is_whole(path: Path) -> bool:
             case ".mp4":
                 with av.open(str(path)) as clip:
                     return sum(1 for _ in clip.decode(video=0)) > 0
+            case ".csv":
+                return any(read_tally(path))
             case _:
                 return isinstance(msgspec.json.decode(path.read_bytes()), dict)
     except FileNotFoundError:

@@ -364,7 +364,7 @@ def test_a_daemon_runs_commands_pulses_and_captures_by_a_line(
         daemon.stop()
         thread.join(20)
     assert {m.rule for m in published if isinstance(m, Capture)} == {"external"}
-    assert list(tmp_path.glob("cam0/*/*_external.mp4"))
+    assert list(tmp_path.glob("cam0/*/*_external_*.mp4"))
     assert not daemon.problems.current()
 
 

@@ -109,6 +109,12 @@ def test_one_split_of_a_coco_file(tmp_path: Path) -> None:
         read_dataset(tmp_path, "test")
 
 
+def test_a_split_of_a_coco_file_without_splits_is_refused(tmp_path: Path) -> None:
+    folder = write_coco(tmp_path, coco())
+    with pytest.raises(DatasetError, match=r"have no splits; give '' as split to use them all"):
+        read_dataset(folder, "train")
+
+
 def test_a_place_to_ignore_needs_no_class(tmp_path: Path) -> None:
     document = coco()
     document["annotations"][2]["category_id"] = 0
@@ -276,8 +282,8 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "mot: a damaged line": (
         lambda f: write_mot(f, "1,4,1,2,15,20,1\n1,4,here\n"),
-        "ground truth {0}/gt/gt.txt, line 2: expected frame,id,left,top,width,height, "
-        "not '1,4,here'",
+        "ground truth {0}/gt/gt.txt, line 2: expected frame,id,left,top,width,height"
+        "[,…], not '1,4,here'",
     ),
     "unknown format": (_text("labels.yaml", "path: ."), "{0}: unknown format; expected a COCO"),
     "nothing there": (lambda f: f / "gone", "{0}/gone: no such dataset"),

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bench.ground_truth import Objects
-from edge.config.schema import DEFAULT_MODEL, Settings, SourceSettings
+from edge.config.schema import DEFAULT_MODEL, PrivacySettings, Settings, SourceSettings
 from edge.errors import ConfigError, EdgeError, PermanentError, SourceError
 from edge.sources.scenes.synthetic import SyntheticScene, SyntheticSource
 from mobiledet.cli import commands
@@ -88,6 +88,19 @@ def test_walking_objects_are_found_in_their_places(walked: Path, tmp_path: Path)
     assert result.precision > 0.9
     assert result.recall > 0.85
     assert result.missed < 0.1 * result.objects
+
+
+def test_pictures_for_training_show_no_privacy_mask(tmp_path: Path) -> None:
+    top = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.25), (0.0, 0.25))
+    settings = Settings(privacy=PrivacySettings(masks=(top,)))
+    footage = "synthetic:walk?duration=8&fps=10&seed=1&objects=2&width=320&height=240"
+    options = Options(label="object", shares=Shares(1, 0, 0))
+    harvest(settings, [footage], tmp_path / "set", options, lambda _: quiet)
+    pictures = [cv2.imread(str(path)) for path in (tmp_path / "set").rglob("*.jpg")]
+    assert pictures
+    for picture in pictures:
+        assert picture[:50].max() < 12
+        assert picture[70:].mean() > 50
 
 
 @pytest.mark.parametrize(
@@ -306,6 +319,21 @@ def test_names_become_classes_and_a_track_without_a_name_is_ignored(copy: Path) 
     assert read_dataset(copy).labels == ("deer", "fox")
     assert run("label", copy, "--name", f"{rejected}=fox").exit_code == 0  # the rejection is undone
     assert coco.load(copy / "dataset.json").rejected == []
+
+
+def test_the_rest_gets_one_name_or_is_rejected(copy: Path) -> None:
+    path = copy / "tracks.csv"
+    path.write_text(path.read_text().replace(",object,", ",,"))
+    first, second, *others = (row.track for row in read_tracks(path))
+    done = run("label", copy, "--name", f"{first}=fox", "--reject", second, "--rest", " hare ")
+    assert done.exit_code == 0, done.output
+    labels = {row.track: row.label for row in read_tracks(path)}
+    assert labels == {first: "fox", second: "-"} | dict.fromkeys(others, "hare")
+    assert "without a name, ignored: 0 tracks" in done.output
+    assert run("label", copy, "--rest", "deer").exit_code == 0  # finds none without a name
+    assert {row.track: row.label for row in read_tracks(path)} == labels
+    assert run("label", copy, "--name", f"{first}= -", "--rest", "-").exit_code == 0
+    assert {row.label for row in read_tracks(path)} == {"-", "hare"}
 
 
 def test_names_can_be_edited_in_the_table(copy: Path) -> None:

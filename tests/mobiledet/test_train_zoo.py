@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: networks were not built")
 
@@ -10,6 +13,7 @@ from edge.errors import PermanentError
 from mobiledet import zoo
 from mobiledet.backbone import fire, mobilenet_v1
 from mobiledet.blocks import FloatBlocks
+from mobiledet.cli import commands
 from mobiledet.cost import macs_by_layer
 
 
@@ -27,6 +31,19 @@ def test_only_alpha_0_75_is_compared_without_the_first_convolution():
         r.alpha for r in zoo.PUBLISHED[::4] if zoo.counted(r).comparable_macs < zoo.counted(r).macs
     }
     assert without == {0.75}
+
+
+def test_the_family_as_json():
+    done = CliRunner().invoke(commands, ["zoo", "--no-measure", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert len(rows) == 16
+    assert rows[13]["published"] == {
+        "alpha": 0.25, "size_px": 192, "mega_macs": 34, "mega_parameters": 0.47,
+        "top1": 49.0, "top5": 73.6,
+    }  # fmt: skip
+    assert rows[13]["counted"]["macs"] == zoo.counted(zoo.PUBLISHED[13]).macs
+    assert rows[13]["measured"] is None
 
 
 def test_choose_measures_and_takes_the_most_accurate_that_fits():

@@ -362,7 +362,7 @@ def test_captures_bear_the_date_of_their_picture_and_none_overwrites_another(
         "--capture-dir", str(kept), "--endpoint", f"ipc://{tmp_path}/bus",
     ])  # fmt: skip
     assert (done.exit_code, done.exception) == (0, None), done.output
-    sidecars = sorted((kept / "cam0" / "2021-03-04").glob("050607.000_*.json"))
+    sidecars = sorted((kept / "cam0" / "2021-03-04").glob("cam0_*_[ab]_*.json"))
     assert len(sidecars) >= 2
     names = [file["name"] for path in sidecars for file in json.loads(path.read_text())["files"]]
     assert len(set(names)) == len(names)

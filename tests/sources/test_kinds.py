@@ -68,8 +68,10 @@ def test_check_config_reports_them(tmp_path: Path) -> None:
     result = CliRunner().invoke(check_config, [str(file)])
     assert isinstance(result.exception, ConfigError)
     assert [problem.partition(":")[0] for problem in result.exception.problems] == [
-        "source.upside_down", "source.focus_m",
-    ]  # fmt: skip
+        "source.upside_down",
+        "source.focus_m",
+        str(file),
+    ]
 
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edge.client import Control
 from tests.support.browser import LIVE, Page, browser
-from tests.support.viewing import CONFIGURATION, Viewed, viewed
+from tests.support.viewing import CONFIGURATION, Viewed, until, viewed
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,7 @@ def opened(page: Page, viewing: Viewed) -> Page:
     """The page, with the initial configuration."""
     if viewing.file.read_text() != CONFIGURATION:  # of an earlier test
         viewing.file.write_text(CONFIGURATION)
+        until(lambda: viewing.ask("GET", "/api/frame")[0] == 200)
         with Control(f"{viewing.endpoint}-control") as control:
             control.reload()
     page.size(1280, 1000)

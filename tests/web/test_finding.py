@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from PIL import Image
 
 from edge.capture.kept import group_files
 from edge.capture.marks import Mark
-from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry
+from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar
 from edge.errors import PermanentError
 from edge.runtime.files import PartFile
 from edge.web.captures import BusyError, Captures, Wanted
@@ -166,6 +167,30 @@ def test_a_thumbnail_shows_the_object_and_its_surroundings(ids: list[str], tmp_p
     red = [picture.getpixel((x, y))[0] > 120 for x in range(0, 320, 4) for y in range(0, 240, 4)]  # type: ignore[index]
     assert 0.1 < sum(red) / len(red) < 0.5  # in the still: 3 %
     assert picture.getpixel((160, 120))[0] > 150  # type: ignore[index]
+
+
+def test_each_still_has_the_box_of_its_own_moment(ids: list[str], tmp_path: Path) -> None:
+    """The best still of a visit is taken after its event, and a burst goes on while one walks."""
+    path = tmp_path / "gate" / f"{ids[0]}.json"
+    sidecar = read_sidecar(path)
+    assert sidecar is not None
+    first, track = sidecar.files[0], sidecar.events[0].track
+    assert track is not None
+    second = msgspec.structs.replace(first, name=first.name.replace(".jpg", ".2.jpg"))
+    draw(path.with_name(second.name))
+    sidecar.files.append(second)
+    sidecar.write(path)
+    captures = Captures(tmp_path, "gate")
+    entry = captures.newest(1, wanted=Wanted(day="2026-01-01"))[0]
+    assert (entry.still, entry.more_stills) == (f"{ids[0]}.jpg", (f"{ids[0]}.2.jpg",))
+    assert entry.still_boxes == (BOX, None)
+    later = msgspec.structs.replace(track, box_xyxy=(0.1, 0.3, 0.2, 0.6))
+    sidecar.files[0] = msgspec.structs.replace(first, track=later)
+    sidecar.write(path)
+    entry = captures.newest(1, wanted=Wanted(day="2026-01-01"))[0]
+    assert (entry.still_boxes, entry.box) == ((later.box_xyxy, None), BOX)
+    assert captures.delete(ids[0])
+    assert not path.with_name(second.name).exists()
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,24 @@ def test_a_line_is_drawn_reversed_and_saved(opened: Page, viewing: Viewed) -> No
     assert load(viewing.file).lines == ()
 
 
+def test_a_privacy_mask_is_drawn_and_black(opened: Page, viewing: Viewed) -> None:
+    colour = (
+        "(() => { const c = document.getElementById('picture'); const d = c.getContext('2d')"
+        ".getImageData(c.width * 0.9, c.height * 0.9, 1, 1).data; return d[0] + d[1] + d[2]; })()"
+    )
+    assert opened.run(colour) > 60
+    opened.click("#add-privacy")
+    opened.drag(at(opened, 0.8, 0.8), at(opened, 0.99, 0.99))
+    assert "in use; changed: privacy" in saved(opened)
+    (mask,) = load(viewing.file).privacy.masks
+    assert mask[0] == pytest.approx((0.8, 0.8), abs=0.01)
+    opened.until(f"{colour} < 30")
+    opened.click("#shape-list .privacy button:last-child")
+    assert "in use; changed: privacy" in saved(opened)
+    assert load(viewing.file).privacy.masks == ()
+    opened.until(f"{colour} > 60")
+
+
 def test_a_rule_is_made_with_a_schedule_and_deleted(opened: Page, viewing: Viewed) -> None:
     rule = ".rule:last-child"
     opened.click("#add-rule")

@@ -1,6 +1,6 @@
 // Draws, moves and reshapes polygons and lines over the picture, by mouse, finger, pen or keyboard.
 //
-// A shape is {kind: "zone" | "mask" | "line", name, was, points}, with points [x, y] in 0..1 of the
+// A shape is {kind: "zone" | "mask" | "privacy" | "line", name, was, points}, with points [x, y] in 0..1 of the
 // picture. `was` identifies the shape in the file: a name or a mask's index; null for a new shape.
 
 import { element } from "/static/api.js";
@@ -11,8 +11,9 @@ const DRAG_PX = 6; // a shorter movement is a click
 const STEP = 0.005; // share of the picture that an arrow key moves; ten times that with Shift
 const SQUARE = [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]];
 const ACROSS = [[0.3, 0.5], [0.7, 0.5]];
-const LEAST = { zone: 3, mask: 3, line: 2 }; // corners
-export const TITLES = { zone: "Zone", mask: "Mask", line: "Line" };
+const LEAST = { zone: 3, mask: 3, privacy: 3, line: 2 }; // corners
+export const TITLES = { zone: "Zone", mask: "Mask", privacy: "Privacy mask", line: "Line" };
+export const isNamed = ({ kind }) => kind === "zone" || kind === "line";
 const ARROW_PX = 34; // length of the arrow of a line
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -103,7 +104,7 @@ export class Editor {
     const kind = this.mode;
     const usable = points.length >= LEAST[kind] ? points : kind === "line" ? ACROSS : SQUARE;
     const shape = { kind, name: "", was: null, points: usable.map((p) => p.map(rounded)) };
-    if (kind !== "mask") shape.name = this.freeName(kind);
+    if (isNamed(shape)) shape.name = this.freeName(kind);
     this.shapes.push(shape);
     this.cancel();
     this.select(shape);
@@ -279,7 +280,7 @@ export class Editor {
     if (kind === "line") drawn.push(...lineParts(points, number, unit));
     const [left, top] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
     const bottom = Math.max(...points.map((point) => point[1]));
-    const name = kind === "mask" ? "mask" : shape.name;
+    const name = isNamed(shape) ? shape.name : TITLES[kind].toLowerCase();
     const [x, y] = labels.place([left, top, left, bottom], name);
     drawn.push(element("text", { x, y, class: kind, text: name }));
     if (!isSelected || this.mode) return drawn;

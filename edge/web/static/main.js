@@ -17,7 +17,7 @@ const CAPTURE_MS = 6000; // longest time for a still on command to be written
 const HINT = "Click each corner, or drag a rectangle. Enter closes the shape, Esc cancels.";
 const LINE_HINT = "Click the two ends, or drag from one to the other. Objects that go across it as the "
   + "arrow points are counted as in.";
-const KINDS = ["zone", "mask", "line"];
+const KINDS = ["zone", "mask", "privacy", "line"];
 
 const by = (id) => document.getElementById(id);
 let saved = null; // the settings as the server read them from the file
@@ -41,6 +41,7 @@ function change() {
     version: saved.version,
     zones: shapesOf("zone").map(({ name, was, points }) => ({ name, was, polygon: points })),
     masks: shapesOf("mask").map(({ was, points }) => ({ was, polygon: points })),
+    privacy: shapesOf("privacy").map(({ was, points }) => ({ was, polygon: points })),
     lines: shapesOf("line").map(({ name, was, labels, points }) => ({ name, was, labels, points })),
     rules: rules.map(editOf),
     motion,
@@ -57,7 +58,9 @@ async function load() {
   motion = Object.fromEntries(saved.sliders.map(({ key }) => [key, saved.motion[key]]));
   listSliders(by("sliders"), saved.sliders, motion, showDirty);
   const zones = saved.zones.map(({ name, polygon }) => ({ kind: "zone", name, was: name, points: polygon }));
-  const masks = saved.masks.map((polygon, was) => ({ kind: "mask", name: "", was, points: polygon }));
+  const masks = ["mask", "privacy"].flatMap((kind) =>
+    (kind === "mask" ? saved.masks : saved.privacy)
+      .map((polygon, was) => ({ kind, name: "", was, points: polygon })));
   const lines = saved.lines.map(({ name, points, labels }) => ({ kind: "line", name, was: name, labels, points }));
   rules = saved.rules.map((rule) => ruleOf(rule, zones));
   listMutes(saved.mutes, (row) => changeMute("DELETE", row));

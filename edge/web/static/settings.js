@@ -1,7 +1,7 @@
 // The controls of the settings: names of shapes, and sliders for motion.
 
 import { element } from "/static/api.js";
-import { TITLES } from "/static/editor.js";
+import { isNamed, TITLES } from "/static/editor.js";
 
 const STEPS = 1000; // of a slider over its whole range
 
@@ -14,9 +14,7 @@ export function listShapes(list, editor, onInput) {
   if (!isSame) {
     listed = [...shapes];
     list.replaceChildren(...shapes.map((shape) => {
-      const name = shape.kind === "mask"
-        ? element("span")
-        : nameField(shape, editor, onInput);
+      const name = isNamed(shape) ? nameField(shape, editor, onInput) : element("span");
       return element("li", { class: shape.kind }, name,
         element("button", {
           type: "button", class: "quiet",
@@ -27,13 +25,13 @@ export function listShapes(list, editor, onInput) {
         }));
     }));
   }
-  let masks = 0;
+  const counts = {};
   shapes.forEach((shape, number) => { // updates in place: a field that has the focus keeps it
     const item = list.children[number];
     const [name, select, remove] = item.children;
-    if (shape.kind === "mask") masks += 1;
-    const title = shape.kind === "mask" ? `Mask ${masks}` : shape.name;
-    if (shape.kind === "mask") name.textContent = title;
+    counts[shape.kind] = (counts[shape.kind] ?? 0) + 1;
+    const title = isNamed(shape) ? shape.name : `${TITLES[shape.kind]} ${counts[shape.kind]}`;
+    if (!isNamed(shape)) name.textContent = title;
     item.classList.toggle("selected", shape === editor.selected);
     const isLine = shape.kind === "line";
     select.textContent = isLine ? "reverse" : `${shape.points.length} corners`;

@@ -47,7 +47,8 @@ export function view(shown, shownKind) {
       src: actions.urlOf(capture.clip), controls: true, autoplay: true, loop: true, playsinline: true,
       "aria-label": title,
     })
-    : framed(title));
+    : element("div", { class: "stills" }, ...[capture.still, ...capture.more_stills].map((name, number) =>
+      framed(name, capture.still_boxes[number], number ? `${title}, still ${number + 1}` : title))));
   showBox();
   by("viewer-caption").textContent = title;
   showButtons();
@@ -55,11 +56,11 @@ export function view(shown, shownKind) {
   if (!dialog.open) dialog.showModal();
 }
 
-/** The still with the box of the object over it; a still has the shape of the picture. */
-function framed(title) {
-  const still = element("img", { src: actions.urlOf(capture.still), alt: title });
-  if (capture.box === null) return element("div", { class: "framed" }, still);
-  const [x0, y0, x1, y1] = capture.box;
+/** A still with the box of the object over it; a still has the shape of the picture. */
+function framed(name, box, title) {
+  const still = element("img", { src: actions.urlOf(name), alt: title });
+  if (!box) return element("div", { class: "framed" }, still);
+  const [x0, y0, x1, y1] = box;
   const drawn = element("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" },
     element("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, class: "halo" }),
     element("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0 }));
@@ -67,14 +68,16 @@ function framed(title) {
 }
 
 function showBox() {
-  media.querySelector("svg")?.toggleAttribute("hidden", !by("viewer-box").checked);
+  for (const drawn of media.querySelectorAll("svg")) {
+    drawn.toggleAttribute("hidden", !by("viewer-box").checked);
+  }
 }
 
 function showButtons() {
   const { still, clip, star, false_alarm: isFalse } = capture;
   by("viewer-kind").hidden = !(still && clip);
   by("viewer-kind").textContent = kind === "still" ? "▶ Clip" : "Still";
-  by("viewer-box").parentElement.hidden = kind === "clip" || capture.box === null;
+  by("viewer-box").parentElement.hidden = kind === "clip" || !capture.still_boxes.some(Boolean);
   by("viewer-star").setAttribute("aria-pressed", String(star));
   by("viewer-star").textContent = star ? "★ Kept" : "☆ Keep";
   by("viewer-wrong").setAttribute("aria-pressed", String(isFalse));

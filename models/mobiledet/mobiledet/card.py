@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobiledet.dataset import Dataset
+from mobiledet.design import DEFAULT_SIZE_PX
 from mobiledet.evaluation import SCORE
 from mobiledet.export import Figures, Variant
 from mobiledet.run import Run
@@ -40,6 +41,7 @@ def card(subject: Subject, figures: Figures) -> str:
         f"Detects {', '.join(design.labels)}: Mobile-Det on {design.backbone}, α {design.alpha:g}, "
         f"input {design.size_px}x{design.size_px} RGB, {design.extra} extra layers, all int8.",
         _table(("", ""), _facts(subject, figures)),
+        _input(design.size_px),
         "## Measured",
         f"mAP as in COCO (IoU .5 to .95); precision, recall and F1 at score {SCORE:g}, IoU .5. "
         f"Latency: median, one thread, this machine; {figures.reference}, measured in turn with "
@@ -54,6 +56,20 @@ def card(subject: Subject, figures: Figures) -> str:
         LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _input(size_px: int) -> str:
+    """Whether the daemon packs as many crops for this model as for its default model."""
+    if size_px < DEFAULT_SIZE_PX:
+        return (
+            f"Its input is smaller than the {DEFAULT_SIZE_PX} px of the daemon's default model: a "
+            "canvas holds fewer crops, so that each track gets fewer looks at the same "
+            "`scheduler.invocations_per_s`."
+        )
+    return (
+        f"Its input is at least that of the daemon's default model, {DEFAULT_SIZE_PX} px: a canvas "
+        "holds as many crops, so that tracks get as many looks."
+    )
 
 
 def _facts(subject: Subject, figures: Figures) -> list[Row]:

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+# Input of the daemon's default model. On a smaller one a canvas holds fewer crops, so that tracks
+# get fewer looks (models/README.md).
+DEFAULT_SIZE_PX = 300
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w, as in published SSD models
 
 
@@ -20,7 +23,7 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     labels: tuple[str, ...]
     backbone: Literal["mobilenet_v1", "fire"] = "mobilenet_v1"
     alpha: Annotated[float, Meta(gt=0, le=2)] = 0.25
-    size_px: Annotated[int, Meta(ge=64, le=1024)] = 256
+    size_px: Annotated[int, Meta(ge=64, le=1024)] = DEFAULT_SIZE_PX
     extra: Literal["depthwise", "ordinary"] = "depthwise"
     scales: tuple[float, float] = (0.15, 0.9)
 

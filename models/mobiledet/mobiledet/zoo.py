@@ -22,7 +22,10 @@ PUBLISHED_IN_ERROR = (0.25, 192)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A row of the table published with the weights; accuracy on ImageNet, percent."""
+    """A row of the table published with the weights of June 2017; accuracy on ImageNet, percent.
+
+    Later weights of the family have other accuracies.
+    """
 
     alpha: float
     size_px: int
@@ -37,7 +40,7 @@ def _published() -> tuple[Published, ...]:
         1.0: (4.24, (569, 418, 291, 186), (70.7, 69.3, 67.2, 64.1), (89.5, 88.9, 87.5, 85.3)),
         0.75: (2.59, (317, 233, 162, 104), (68.4, 67.4, 65.2, 61.8), (88.2, 87.3, 86.1, 83.6)),
         0.5: (1.34, (150, 110, 77, 49), (64.0, 62.1, 59.9, 56.2), (85.4, 84.0, 82.5, 79.6)),
-        0.25: (0.47, (41, 34, 21, 14), (50.6, 49.0, 46.0, 41.3), (75.0, 73.0, 70.7, 66.2)),
+        0.25: (0.47, (41, 34, 21, 14), (50.6, 49.0, 46.0, 41.3), (75.0, 73.6, 70.7, 66.2)),
     }
     return tuple(
         Published(alpha, size, macs[i], weights, top1[i], top5[i])

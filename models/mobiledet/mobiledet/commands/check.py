@@ -30,6 +30,9 @@ def check(dataset: Path, split: str, ground_truth: Path | None, source: str) -> 
     click.echo(f"{dataset}: {len(data.pictures)} pictures, {len(ids)} objects, {ignored} ignored")
     for class_id, label in enumerate(data.labels):
         click.echo(f"  {label}: {np.count_nonzero(ids == class_id)}")
+    bare = sum(len(picture.class_ids) == 0 for picture in data.pictures)
+    if bare:
+        click.echo(f"  pictures without an object: {bare}")
     if ground_truth is None:
         return
     from mobiledet.harvest.compare import compare

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mobiledet.design import DEFAULT_SIZE_PX
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
     help="Width multiplier of the network.",
 )  # fmt: skip
-@click.option("--size-px", type=click.IntRange(64, 1024), default=160, show_default=True,
-              help="Side of the networks' input.")  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=DEFAULT_SIZE_PX,
+              show_default=True, help="Side of the networks' input.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True,
               help="Steps for each network.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,

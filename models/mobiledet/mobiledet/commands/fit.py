@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.commands.options import FOLDER
+from mobiledet.design import DEFAULT_SIZE_PX
 
 if TYPE_CHECKING:
     from mobiledet.run import Run
@@ -28,8 +29,8 @@ DEFAULT_STEPS = 2500
     "--alpha", type=click.FloatRange(0, 2, min_open=True), default=0.25, show_default=True,
     help="Width multiplier of the network.",
 )  # fmt: skip
-@click.option("--size-px", type=click.IntRange(64, 1024), default=224, show_default=True,
-              help="Side of the network's input.")  # fmt: skip
+@click.option("--size-px", type=click.IntRange(64, 1024), default=DEFAULT_SIZE_PX,
+              show_default=True, help="Side of the network's input.")  # fmt: skip
 @click.option(
     "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
     show_default=True, help="Network that extracts the features.",

@@ -18,8 +18,14 @@ from edge.commands.options import FILE, FOLDER
               help="Name a track; repeatable.")  # fmt: skip
 @click.option("--reject", "rejected", type=int, multiple=True, metavar="TRACK",
               help="Reject a track that is not an object; repeatable.")  # fmt: skip
+@click.option("--rest", default="", metavar="NAME",
+              help="Name all tracks that then have no name; - rejects them.")  # fmt: skip
 def label(
-    dataset: Path, labels: Path | None, named: tuple[str, ...], rejected: tuple[int, ...]
+    dataset: Path,
+    labels: Path | None,
+    named: tuple[str, ...],
+    rejected: tuple[int, ...],
+    rest: str,
 ) -> None:
     """Name or reject whole tracks of a harvest. Without options, apply an edited tracks.csv."""
     from mobiledet.harvest.labels import REJECTED, UNNAMED, read_labels
@@ -29,6 +35,9 @@ def label(
     store = load(dataset)
     apply(store, read_labels(labels) if labels else {}, str(labels))
     apply(store, given, "--name, --reject")
+    if rest:
+        nameless = [row.track for row in store.rows if row.label == UNNAMED]
+        apply(store, dict.fromkeys(nameless, rest), "--rest")
     save(dataset, store)
     counts = Counter(row.label for row in store.rows)
     unnamed, no_object = counts.pop(UNNAMED, 0), counts.pop(REJECTED, 0)

@@ -16,8 +16,10 @@ Only the published 34 at 0.25, 192 px does not follow the square of the resoluti
 
 @click.command()
 @click.option("--measure/--no-measure", default=True, help="Measure int8 size and latency here.")
-def zoo(measure: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def zoo(measure: bool, as_json: bool) -> None:
     """Count MACs and parameters of sixteen MobileNet v1 networks, and measure them in int8."""
+    import msgspec
     from rich.console import Console
     from rich.progress import Progress
 
@@ -26,6 +28,9 @@ def zoo(measure: bool) -> None:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("building", total=len(PUBLISHED))
         table = list(rows(measure=measure, done=lambda count: bar.update(task, completed=count)))
+    if as_json:
+        click.echo(msgspec.json.encode(table).decode())
+        return
     click.echo(
         f"{'alpha':>5} {'px':>5} {'M MACs':>8} {'publ.':>6} {'off':>7} {'M param':>8} {'publ.':>6}"
         f" {'top-1':>6} {'top-5':>6}" + (f" {'int8 MB':>8} {'ms here':>8}" if measure else "")

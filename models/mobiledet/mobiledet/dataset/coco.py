@@ -81,6 +81,8 @@ def read(path: Path, split: str = "") -> Dataset:
     _check_unique(path, "image", [image.id for image in coco.images])
     _check_unique(path, "category", [category.id for category in coco.categories])
     _check_unique(path, "category", [category.name for category in coco.categories])
+    if split and coco.images and not any(image.split for image in coco.images):
+        raise DatasetError(f"{path}: its pictures have no splits; give '' as split to use them all")
     known = {category.id: row for row, category in enumerate(coco.categories)}
     by_image: dict[int, list[Annotation]] = {image.id: [] for image in coco.images}
     for annotation in coco.annotations:
