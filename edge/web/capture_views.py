@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from edge.capture.marks import Mark
 from edge.web.captures import Captures, Wanted
-from edge.web.replies import as_json, body_of
+from edge.web.replies import as_json, body_of, problems
 
 MAX_CAPTURES: Final = 100  # in one response
 DEFAULT_CAPTURES: Final = "24"
@@ -97,7 +98,7 @@ class CaptureViews:
         if file is None:
             raise HTTPException(404, NO_CAPTURE)
         path, media_type = file
-        return FileResponse(path, media_type=media_type)
+        return _File(path, media_type=media_type)
 
     async def thumbnail(self, request: Request) -> Response:
         id_ = "{date}/{stem}".format(**request.path_params)
@@ -105,6 +106,24 @@ class CaptureViews:
         if data is None:
             raise HTTPException(404, NO_CAPTURE)
         return Response(data, headers=KEPT, media_type="image/jpeg")
+
+
+class _File(FileResponse):
+    """A file that may be deleted before it is sent: by retention, or by a person."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, noted)
+        except (RuntimeError, OSError):  # RuntimeError: Starlette's, for a file that is gone
+            if not begun:
+                await problems(404, NO_CAPTURE)(scope, receive, send)
 
 
 def _wanted(request: Request) -> Wanted:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from PIL import Image
+from starlette.requests import Request
 
 from edge.capture.kept import group_files
 from edge.capture.marks import Mark
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar
 from edge.errors import PermanentError
 from edge.runtime.files import PartFile
+from edge.web.capture_views import CaptureViews
 from edge.web.captures import BusyError, Captures, Wanted
 from edge.web.thumbnails import SIZE, crop_of, thumbnail
 
@@ -143,6 +148,27 @@ def test_a_capture_that_is_being_written_is_not_deleted(ids: list[str], tmp_path
     assert captures.newest(1)[0].id == ids[3]
     clip.discard()
     assert captures.delete(ids[3])
+
+
+def test_a_file_that_is_deleted_before_it_is_sent_is_no_crash(tmp_path: Path) -> None:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    captures = Captures(tmp_path, "gate")
+    id_ = make(tmp_path, "2026-01-01", "230000", "night", "dog")
+    scope = {"type": "http", "method": "GET", "headers": [], "extensions": {}}
+    date, stem = id_.split("/")
+    path = {"path_params": {"date": date, "name": f"{stem}.jpg"}}
+    response = asyncio.run(CaptureViews(captures).file(Request(scope | path, receive, send)))
+    assert captures.delete(id_)
+    asyncio.run(response(scope, receive, send))
+    assert sent[0]["status"] == 404
+    assert b"no such capture" in sent[1]["body"]
 
 
 def test_a_capture_that_can_not_be_deleted_is_reported(

@@ -13,18 +13,22 @@ const list = document.getElementById("captures");
 const older = document.getElementById("older");
 const listed = new Map(); // id: [the capture as JSON, its list item, the capture]
 let actions = {};
+let listedQuery = ""; // the filter of the list
 let overviewMs = 0; // time of the last one
 
 const addressOf = (more) => `/api/captures?${[`count=${COUNT}`, query(), more].filter(Boolean).join("&")}`;
 
-/** Adds new captures, removes deleted ones, and updates the others. Throws RequestError. */
+/** Adds new captures, removes deleted ones, and updates the others; after a change of the filter,
+ *  lists the newest only. Throws RequestError. */
 export async function refresh() {
   const asked = query();
   const newest = await ask(addressOf());
   if (asked !== query()) return; // the filter was changed meanwhile
-  if (listed.size === 0) older.hidden = newest.length < COUNT;
+  const isOther = asked !== listedQuery;
+  listedQuery = asked;
+  if (isOther || listed.size === 0) older.hidden = newest.length < COUNT;
   const isNew = newest.some(({ id }) => !listed.has(id));
-  const isGone = removeMissing(newest);
+  const isGone = removeMissing(newest, isOther);
   put(newest);
   await showUnreadable();
   if (isNew || isGone || Date.now() - overviewMs > OVERVIEW_MS) await readOverview();
@@ -35,10 +39,10 @@ async function readOverview() {
   await refreshOverview();
 }
 
-/** Removes those that the newest ones should include. */
-function removeMissing(newest) {
+/** Removes those that the newest ones should include; all other ones, if the filter is another. */
+function removeMissing(newest, isOther) {
   const there = new Set(newest.map(({ id }) => id));
-  const last = newest.length < COUNT ? null : newest.at(-1).id;
+  const last = isOther || newest.length < COUNT ? null : newest.at(-1).id;
   let isGone = false;
   for (const { dataset: { id } } of [...list.children]) {
     if (!there.has(id)) {
@@ -63,7 +67,6 @@ export function start({ onMute, onError }) {
   actions = { onMute, onError };
   older.addEventListener("click", () => readOlder().catch(onError));
   startFilters(async () => {
-    for (const id of [...listed.keys()]) remove(id);
     overviewMs = 0;
     await refresh().catch(onError);
   });
