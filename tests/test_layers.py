@@ -35,7 +35,12 @@ IMPORTERS = {
     "apprise": {"bridges/notify_address.py"},
     "paho": {"bridges/mqtt.py"},
     "prometheus_client": {"bridges/prometheus.py"},
-    "starlette": {"web/server.py"},
+    "starlette": {
+        "web/server.py",
+        "web/capture_views.py",
+        "web/replies.py",
+        "web/stream.py",
+    },
     "uvicorn": {"web/server.py", "web/connections.py"},
     "tomlkit": {"config/edit.py"},
 }

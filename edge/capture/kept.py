@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.capture.false_alarm import false_alarm_of
+from edge.capture.marks import Mark
 from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES, in_order, is_stem
 from edge.capture.sidecar import (
     MAX_BYTES,
@@ -120,7 +120,7 @@ def newest_beside(root: Path, folder: Path) -> int:
 def group_files(sidecar: Path) -> list[Path]:
     """Marks of the capture, still, clip and sidecar, in the order of deletion."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    marks = [mark_of(sidecar), false_alarm_of(sidecar)]
+    marks = [mark_of(sidecar), *(mark.path(sidecar) for mark in Mark)]
     return [*marks, *(sidecar.with_name(stem + suffix) for suffix in SUFFIXES)]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
-from edge.capture.false_alarm import is_false_alarm
+from edge.capture.marks import Mark
 from edge.capture.naming import SIDECAR_SUFFIX
 from edge.capture.sidecar import (
     EventEntry,
@@ -212,7 +212,7 @@ def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
         frozenset(
             event.event_id
             for path, sidecar in parts
-            if is_false_alarm(path)
+            if Mark.FALSE_ALARM.is_on(path)
             for event in sidecar.events
         ),
     )

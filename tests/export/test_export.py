@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
-from edge.capture.false_alarm import set_false_alarm
+from edge.capture.marks import Mark
 from edge.capture.request import Method
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
 
@@ -238,7 +238,7 @@ def test_a_false_alarm_is_blank_and_a_picture_without_an_annotation(tmp_path: Pa
     capture(root, event("e1", 1, track=1))
     capture(root, event("e2", 30, track=2))
     (marked,) = root.rglob("e1.json")
-    set_false_alarm(root, marked, on=True)
+    Mark.FALSE_ALARM.set(root, marked, on=True)
     done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
                 "--location", "cam0=1,2")  # fmt: skip
     assert done.returncode == 0, done.stderr
