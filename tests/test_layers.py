@@ -32,7 +32,7 @@ IMPORTERS = {
     "tflite_runtime": {"vision/detector/runtime.py"},
     "picamera2": {"sources/picamera2.py"},
     "gpiozero": {"hooks/gpio.py"},
-    "apprise": {"bridges/notify_address.py"},
+    "apprise": {"bridges/notify/address.py"},
     "paho": {"bridges/mqtt.py"},
     "prometheus_client": {"bridges/prometheus.py"},
     "starlette": {

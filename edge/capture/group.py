@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.capture.disk import capturing
+from edge.capture.metadata.origin import Origin
 from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem, stem_of
-from edge.capture.origin import Origin
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, event_entry, new_sidecar
-from edge.capture.tree import refuse_links
+from edge.capture.stored.tree import refuse_links
 from edge.runtime.files import make_folder
 
 

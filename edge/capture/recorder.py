@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 
 from edge.capture.counts import Counts
-from edge.capture.cutter import ClipCutter
 from edge.capture.disk import CaptureFolder
-from edge.capture.feed import VideoFeed
 from edge.capture.group import CaptureGroup
 from edge.capture.intake import FRAME_WEIGHT, FrameIntake
-from edge.capture.origin import UNKNOWN, Origin
+from edge.capture.metadata.origin import UNKNOWN, Origin
 from edge.capture.pending import PendingCaptures
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, LaterStill
 from edge.capture.tally import TallyRow
+from edge.capture.video.cutter import ClipCutter
+from edge.capture.video.feed import VideoFeed
 from edge.capture.writer import Blurred, CaptureWriter, none_blurred
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from edge.capture.disk import capturing, write
+from edge.capture.metadata.origin import SOFTWARE, Origin
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIXES, local_time
-from edge.capture.origin import SOFTWARE, Origin
 from edge.capture.request import CaptureRequest, Method, TrackInfo
 from edge.errors import CaptureError
 from edge.messages import CaptureKind, schema_text

@@ -7,8 +7,8 @@ from typing import Final
 
 import cv2
 
-from edge.capture.facts import StillFacts
-from edge.capture.xmp import xmp
+from edge.capture.metadata.facts import StillFacts
+from edge.capture.metadata.xmp import xmp
 from edge.errors import CaptureError
 from edge.vision.geometry import Box
 from edge.vision.picture import Picture
@@ -44,7 +44,9 @@ def encode_jpeg(
 
 def metadata(facts: StillFacts) -> list[bytes]:
     """EXIF and XMP as segments for `encode_jpeg`; one that is too large for a JPEG is omitted."""
-    from edge.capture.exif import exif  # needs Pillow, whose memory only a still is to cost
+    from edge.capture.metadata.exif import (
+        exif,  # needs Pillow, whose memory only a still is to cost
+    )
 
     segments = (exif(facts), _XMP_HEADER + xmp(facts))
     return [segment for segment in segments if len(segment) <= _MAX_SEGMENT]

@@ -9,18 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import capturing
-from edge.capture.facts import StillFacts, clip_tags
 from edge.capture.group import CaptureGroup
+from edge.capture.metadata.facts import StillFacts, clip_tags
+from edge.capture.metadata.origin import Origin
 from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIXES
-from edge.capture.origin import Origin
 from edge.capture.publish import publish
 from edge.capture.request import CaptureRequest, CaptureResult, LaterStill
 from edge.capture.sidecar import FileEntry, TrackEntry, iso_time, track_entry, utc_time
 from edge.capture.still import encode_jpeg, metadata
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.capture.tally import TallyFile
+from edge.capture.video.clip import ClipInfo, ClipWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind

@@ -149,7 +149,7 @@ def notify(
     """
     import logging
 
-    from edge.bridges.notify import TOPICS, Notifier, receivers_of
+    from edge.bridges.notify.push import TOPICS, Notifier, receivers_of
     from edge.client import Subscriber
     from edge.runtime.logs import set_up
     from edge.runtime.signals import until_signal
@@ -174,7 +174,7 @@ def notify(
 
 def _test_addresses(settings: Settings) -> None:
     """Raises PermanentError if a push was not delivered."""
-    from edge.bridges.notify import addresses_of_all, sample_push
+    from edge.bridges.notify.push import addresses_of_all, sample_push
     from edge.errors import PermanentError
 
     failed = 0

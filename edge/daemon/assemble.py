@@ -7,7 +7,7 @@ from functools import partial
 
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple
 
 from edge.capture.naming import DATE_FOLDER
+from edge.capture.stored.tree import folders, names_in
 from edge.capture.tally import FOLDER, SUFFIX, TallyRow, read_tally
-from edge.capture.tree import folders, names_in
 from edge.errors import PermanentError
 from edge.export.groups import Choice
 

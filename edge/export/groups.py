@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
-from edge.capture.marks import Mark
 from edge.capture.naming import SIDECAR_SUFFIX
 from edge.capture.sidecar import (
     EventEntry,
@@ -20,7 +19,8 @@ from edge.capture.sidecar import (
     read_sidecar,
     time_of,
 )
-from edge.capture.tree import date_folders, names_in
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.tree import date_folders, names_in
 from edge.errors import CaptureError, PermanentError
 from edge.messages import CaptureKind
 from edge.runtime.files import is_regular

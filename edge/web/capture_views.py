@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from edge.capture.marks import Mark
+from edge.capture.stored.marks import Mark
 from edge.web.captures import Captures, Wanted
 from edge.web.replies import as_json, body_of, problems
 

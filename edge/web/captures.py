@@ -10,8 +10,6 @@ from typing import Final
 
 import msgspec
 
-from edge.capture.deletion import delete_capture
-from edge.capture.marks import Mark
 from edge.capture.naming import (
     CLIP_SUFFIX,
     DATE_FOLDER,
@@ -21,6 +19,8 @@ from edge.capture.naming import (
     sanitized,
 )
 from edge.capture.sidecar import BoxXyxy, FileEntry, Sidecar
+from edge.capture.stored.deletion import delete_capture
+from edge.capture.stored.marks import Mark
 from edge.errors import PermanentError, TemporaryError
 from edge.messages import CaptureKind
 from edge.runtime.files import explain, is_regular

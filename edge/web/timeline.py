@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, time_in
 from edge.capture.sidecar import EventEntry, Sidecar, read_sidecar
-from edge.capture.tree import folders, names_in
+from edge.capture.stored.tree import folders, names_in
 from edge.errors import CaptureError
 
 EAST: Final = timedelta(hours=14)  # of UTC: Kiribati; the day begins this much earlier there

@@ -20,11 +20,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from edge.bridges.notify import TOPICS, Notifier, Receiver, receivers_of, text_of
-from edge.bridges.notify_address import Address, Push, addresses_of, keep_logs_private
-from edge.bridges.notify_limit import Limit
-from edge.bridges.notify_problems import SILENT, Problems
-from edge.bridges.notify_queue import KEPT, PICTURE_TRIES, PushQueue
+from edge.bridges.notify.address import Address, Push, addresses_of, keep_logs_private
+from edge.bridges.notify.limit import Limit
+from edge.bridges.notify.problems import SILENT, Problems
+from edge.bridges.notify.push import TOPICS, Notifier, Receiver, receivers_of, text_of
+from edge.bridges.notify.queue import KEPT, PICTURE_TRIES, PushQueue
 from edge.bus.publisher import Publisher
 from edge.client import Subscriber
 from edge.commands.bridge import bridge

@@ -9,7 +9,7 @@ import pytest
 
 from edge.capture.request import CaptureRequest, LaterStill, Presence, TrackInfo
 from edge.capture.sidecar import Sidecar, parse_sidecar, read_sidecar
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import MAX_STILLS, CaptureSettings
 from edge.errors import CaptureError
 from edge.export.upload import waiting

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.capture.facts import StillFacts
-from edge.capture.origin import SOFTWARE, Origin
+from edge.capture.metadata.facts import StillFacts
+from edge.capture.metadata.origin import SOFTWARE, Origin
 from edge.capture.request import TrackInfo
 from edge.capture.sidecar import new_sidecar
 from edge.capture.still import encode_jpeg, metadata

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.capture.deletion import delete_capture
-from edge.capture.marks import Mark
 from edge.capture.sidecar import Sidecar, event_entry, iso_time
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.deletion import delete_capture
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState, WallClock

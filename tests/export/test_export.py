@@ -16,9 +16,9 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
-from edge.capture.marks import Mark
 from edge.capture.request import Method
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
+from edge.capture.stored.marks import Mark
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
 TABLES = ("deployments", "media", "observations")

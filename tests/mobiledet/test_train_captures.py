@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.capture.marks import Mark
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
+from edge.capture.stored.marks import Mark
 from edge.cli import commands as edge
 from mobiledet.cli import commands as edge_train
 from mobiledet.dataset import read_dataset

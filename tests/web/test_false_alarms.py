@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.kept import group_files
-from edge.capture.marks import Mark
+from edge.capture.stored.kept import group_files
+from edge.capture.stored.marks import Mark
 from edge.config.load import load
 from edge.web.captures import Captures
 from tests.support.browser import browser

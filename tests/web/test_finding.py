@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from starlette.requests import Request
 
-from edge.capture.kept import group_files
-from edge.capture.marks import Mark
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, TrackEntry, read_sidecar
+from edge.capture.stored.kept import group_files
+from edge.capture.stored.marks import Mark
 from edge.errors import PermanentError
 from edge.runtime.files import PartFile
 from edge.web.capture_views import CaptureViews
@@ -177,7 +177,7 @@ def test_a_capture_that_can_not_be_deleted_is_reported(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "denied")
 
-    monkeypatch.setattr("edge.capture.deletion.os.unlink", refuse)
+    monkeypatch.setattr("edge.capture.stored.deletion.os.unlink", refuse)
     with pytest.raises(PermanentError, match="this user has no permission"):
         Captures(tmp_path, "gate").delete(ids[0])
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge.capture.kept import group_files
-from edge.capture.marks import Mark
+from edge.capture.stored.kept import group_files
+from edge.capture.stored.marks import Mark
 from edge.config.load import load
 from tests.support.axe import violations
 from tests.support.browser import Page

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Final, Protocol
 
-from edge.bridges.notify_address import Push
+from edge.bridges.notify.address import Push
 from edge.runtime.service_thread import ServiceThread
 
 KEPT: Final = 20  # the newest; all of them arrive at once when the network is back

@@ -12,13 +12,13 @@ from functools import reduce
 from pathlib import Path
 from typing import Final
 
-from edge.capture.deletion import deletions, unlink_group
 from edge.capture.disk import capturing
-from edge.capture.kept import Kept, clean_up, find_captures, kept_of, newest_beside
-from edge.capture.marks import Mark, starred_last
 from edge.capture.sidecar import Sidecar
-from edge.capture.tree import opened
-from edge.capture.uploaded import is_uploaded, uploaded_first
+from edge.capture.stored.deletion import deletions, unlink_group
+from edge.capture.stored.kept import Kept, clean_up, find_captures, kept_of, newest_beside
+from edge.capture.stored.marks import Mark, starred_last
+from edge.capture.stored.tree import opened
+from edge.capture.stored.uploaded import is_uploaded, uploaded_first
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import WALL_CLOCK, WallClock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.capture.metadata.origin import SOFTWARE
 from edge.capture.naming import local_time
-from edge.capture.origin import SOFTWARE
 from edge.capture.sidecar import Sidecar, TrackEntry
 from edge.runtime.printable import printable
 from edge.vision.types import Exposure

@@ -11,16 +11,16 @@ from typing import Final
 
 from PIL import Image
 
-from edge.bridges.notify_address import (
+from edge.bridges.notify.address import (
     MAX_ADDRESSES,
     Address,
     Push,
     addresses_of,
     keep_logs_private,
 )
-from edge.bridges.notify_limit import Limit
-from edge.bridges.notify_problems import Problems
-from edge.bridges.notify_queue import PushQueue
+from edge.bridges.notify.limit import Limit
+from edge.bridges.notify.problems import Problems
+from edge.bridges.notify.queue import PushQueue
 from edge.client import Event, Subscriber
 from edge.config.schema import Notify, Settings
 from edge.errors import ConfigError

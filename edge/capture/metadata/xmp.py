@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from edge.capture.facts import StillFacts, title
-from edge.capture.origin import SOFTWARE
+from edge.capture.metadata.facts import StillFacts, title
+from edge.capture.metadata.origin import SOFTWARE
 from edge.capture.sidecar import TrackEntry, iso_time
 from edge.runtime.printable import printable
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.capture.marks import Mark
 from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES, in_order, is_stem
 from edge.capture.sidecar import (
     MAX_BYTES,
@@ -20,8 +19,9 @@ from edge.capture.sidecar import (
     read_sidecar,
     time_of,
 )
-from edge.capture.tree import date_folders, folders, names_in
-from edge.capture.uploaded import mark_of
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.tree import date_folders, folders, names_in
+from edge.capture.stored.uploaded import mark_of
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState
 from edge.runtime.files import PART_SUFFIX, abandoned, read_limited, remove_stale

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from edge.capture.kept import group_files
 from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES
-from edge.capture.tree import opened
+from edge.capture.stored.kept import group_files
+from edge.capture.stored.tree import opened
 from edge.runtime.files import abandoned, part_of
 
 _NOTE: Final = ".deleted"

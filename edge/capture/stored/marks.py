@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.capture.naming import SIDECAR_SUFFIX
-from edge.capture.tree import opened
+from edge.capture.stored.tree import opened
 from edge.runtime.files import is_regular
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from edge.capture.group import CaptureGroup
 from edge.capture.request import CaptureRequest
-from edge.capture.ring import PacketRing
-from edge.capture.window import ClipWindow
+from edge.capture.video.ring import PacketRing
+from edge.capture.video.window import ClipWindow
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_S
