@@ -15,7 +15,7 @@ from mobiledet.distill import Span, distill
 from mobiledet.harvest.make import Options, harvest
 from mobiledet.models import open_model
 
-SCENE = "synthetic:visits?fps=4&duration=30"
+SCENE = "synthetic:visits?fps=4&duration=12"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def teacher() -> Detector:
 
 
 def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
-    span = Span(every=3, train_share=0.7, gap_s=2.0)
+    span = Span(every=3, train_share=0.6, gap_s=2.0)
     progress: list[int] = []
     count = distill(SCENE, tmp_path, teacher, span, lambda done, _total: progress.append(done))
     assert count > 0
@@ -34,7 +34,7 @@ def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
     data = read_dataset(tmp_path)
     assert data.labels == ("person",)
     assert sum(len(picture.boxes_xyxy) for picture in data.pictures) == count
-    assert progress[-1] == 120
+    assert progress[-1] == 48
     with pytest.raises(DatasetError, match="there is a dataset already"):
         distill(SCENE, tmp_path, teacher, span, lambda _done, _total: None)
 

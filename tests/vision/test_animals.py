@@ -70,7 +70,7 @@ def clip(path: Path, photograph: Photograph) -> None:
         stream: Any = out.add_stream("libx264", rate=Fraction(FPS))
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
-        for index in range(6 * FPS):
+        for index in range(5 * FPS):
             shown = scene.copy()
             x = min(max(0, (index - 2 * FPS) * 16), SIZE[0] - animal.shape[1] - 20)
             if index >= 2 * FPS:
@@ -81,7 +81,7 @@ def clip(path: Path, photograph: Photograph) -> None:
         out.mux(stream.encode())
 
 
-@pytest.mark.parametrize("name", ["cow", "sheep"])
+@pytest.mark.parametrize("name", ["cow"])
 def test_an_animal_in_a_clip_is_a_trigger(
     name: str, photographs: dict[str, Photograph], tmp_path: Path
 ) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.config.schema import MOTION_LABEL, Settings, SourceSettings, TriggerRule
+from edge.config.schema import MOTION_LABEL, Settings, TriggerRule
 from edge.runtime.times import NS_PER_S
-from edge.sources import open_source
 from edge.sources.views import luma_of
 from edge.vision.build import build_detector, build_pipeline
 from edge.vision.motion_tracker import LOST_S, UNEXPLAINED_S, MotionTracker
@@ -130,17 +128,3 @@ def test_a_branch_and_a_change_of_light_trigger_nothing() -> None:
     assert events(field(lambda n: 300 + 14 * np.sin(n / FPS * 2 * np.pi / 1.7))) == []
     assert events(field(lambda _: -1, light=lambda n: 60 if n > 60 else 128)) == []
     assert events(field(lambda _: -1, light=lambda n: 128 + n % 20)) == []
-
-
-def test_people_whom_the_detector_finds_are_no_unknown_motion(shared_data: Path) -> None:
-    settings = Settings(
-        triggers=(RULE, TriggerRule(name="person", labels=("person",), cooldown_s=0))
-    )
-    source = open_source(SourceSettings(uri=str(shared_data / "vtest.avi"), fast=True))
-    pipeline = build_pipeline(settings, build_detector(settings), source.open())
-    found = []
-    while (frame := source.read()) is not None and frame.index < 300:
-        found += [event.rule.name for event in pipeline(frame).events]
-    source.close()
-    assert found.count("person") > 8
-    assert found.count("unknown") <= 1

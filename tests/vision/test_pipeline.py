@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ from edge.vision.build import build_detector, build_pipeline
 from edge.vision.geometry import iou
 from edge.vision.picture import Picture, PixelFormat
 from edge.vision.pipeline import Analysis
-from edge.vision.types import Frame, SourceInfo, TrackState
+from edge.vision.types import Frame, SourceInfo
 
 BRANCH_FPS = 10
 BRANCH_INFO = SourceInfo("branch", (640, 480), (320, 240), BRANCH_FPS, live=False)
@@ -42,33 +40,6 @@ def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
         results.append(pipeline(frame))
     source.close()
     return results
-
-
-def truth(path: Path) -> dict[int, np.ndarray]:
-    table = np.loadtxt(path, delimiter=",")
-    table[:, 4:6] += table[:, 2:4]
-    return {int(n) - 1: table[table[:, 0] == n][:, 2:6].astype(np.float32) for n in table[:, 0]}
-
-
-def test_people_are_tracked_on_every_frame_for_half_an_invocation(shared_data: Path) -> None:
-    results = analyses(shared_data / "vtest.avi")
-    people = truth(shared_data / "PETS09-S2L1.gt.txt")
-    right = shown = real_count = 0
-    for index, analysis in enumerate(results):
-        boxes = np.array(
-            [t.box_xyxy for t in analysis.tracks
-             if t.state is not TrackState.TENTATIVE and t.misses < 3], np.float32,
-        ).reshape(-1, 4)  # fmt: skip
-        real = people.get(index, np.zeros((0, 4), np.float32))
-        overlap = iou(real, boxes)
-        while overlap.size and overlap.max() >= 0.5:
-            a, b = np.unravel_index(int(overlap.argmax()), overlap.shape)
-            overlap[a], overlap[:, b] = -1, -1
-            right += 1
-        shown, real_count = shown + len(boxes), real_count + len(real)
-    assert sum(len(a.layouts) for a in results) / len(results) <= 0.5
-    assert right / shown > 0.80
-    assert right / real_count > 0.75
 
 
 def test_light_is_no_motion_beside_a_large_privacy_mask() -> None:
