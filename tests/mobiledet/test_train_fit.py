@@ -94,7 +94,7 @@ def test_the_card_has_the_measured_figures(run):
     text = (run / "shapes.md").read_text()
     for row in figures["variants"]:
         assert f"| {row['kind']} | {row['report']['map']:.3f} |" in text
-    assert "Finds disc, bar, ring, wedge" in text
+    assert "Detects disc, bar, ring, wedge" in text
     assert f"{STEPS} steps of 16, seed 0" in text
 
 
@@ -236,6 +236,23 @@ def test_the_twin_gives_nearly_the_output_of_the_float_network():
     for exact, other in zip(model(images), twin(images), strict=True):
         level = float(max(exact.numpy().max(), 0) - min(exact.numpy().min(), 0)) / 255
         assert np.abs(exact - other).mean() < 0.03 * float(np.ptp(exact)) + level / 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_fused_normalization_is_that_of_keras(training):
+    from mobiledet.normalization import normalization_layer
+
+    values = np.random.default_rng(5).normal(2, 3, (8, 16, 16, 4)).astype(np.float32)
+    own, reference = (
+        normalization_layer()(momentum=0.9),
+        tf().keras.layers.BatchNormalization(momentum=0.9),
+    )
+    outputs = [np.asarray(layer(values, training=training)) for layer in (own, reference)]
+    assert np.abs(outputs[0] - outputs[1]).max() < 1e-4
+    weights = [[w.numpy() for w in layer.weights] for layer in (own, reference)]
+    for one, other in zip(*weights, strict=True):  # the variance is that of a sample: n - 1
+        assert one == pytest.approx(other, rel=1e-3)
+    assert (np.abs(weights[0][2]).max() > 0.1) == training
 
 
 def test_16_bit_arithmetic_trains_too():

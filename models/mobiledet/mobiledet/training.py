@@ -134,7 +134,7 @@ def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False)
 
 def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -> Step:
     """One step of training as a graph: images, codes, classes -> the two losses."""
-    scaled = hasattr(optimizer, "get_scaled_loss")
+    scaled = hasattr(optimizer, "inner_optimizer")
 
     @tf().function  # type: ignore[untyped-decorator]
     def step(images: Any, codes: Any, classes: Any) -> tuple[Any, Any]:
@@ -146,10 +146,8 @@ def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -
             )
             loss = location + classification + tf().add_n([0.0, *model.losses])
             if scaled:
-                loss = optimizer.get_scaled_loss(loss)
+                loss = optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, model.trainable_variables)
-        if scaled:
-            gradients = optimizer.get_unscaled_gradients(gradients)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return location, classification
 
