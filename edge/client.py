@@ -325,13 +325,14 @@ class Control:
         return self._request(ReloadCommand(), DoneReply)[0]
 
     def snapshot(
-        self, max_width_px: int = 1280, *, sight: bool = False
+        self, max_width_px: int = 1280, *, sight: bool = False, trigger: bool = False
     ) -> tuple[SnapshotReply, bytes]:
         """The present picture as a JPEG, at most `max_width_px` (64 to 8192) wide.
 
         sight: also the pipeline's view of it, in `reply.sight`; None there in a pause.
+        trigger: instead, the picture of the last trigger with a box around the object.
         """
-        command = SnapshotCommand(max_width_px=max_width_px, sight=sight)
+        command = SnapshotCommand(max_width_px=max_width_px, sight=sight, trigger=trigger)
         reply, jpeg = self._request(command, SnapshotReply)
         return reply, jpeg or b""
 

@@ -49,10 +49,12 @@ __all__ = [
     "FailureReply",
     "Header",
     "Health",
+    "LineToday",
     "M",
     "Message",
     "MessageError",
     "PauseCommand",
+    "Presence",
     "ReloadCommand",
     "Reply",
     "ResumeCommand",
@@ -67,6 +69,7 @@ __all__ = [
     "Track",
     "Trigger",
     "TriggerPlace",
+    "ZoneToday",
     "decode",
     "decode_command",
     "decode_reply",
@@ -194,7 +197,7 @@ class Trigger(Message, frozen=True, kw_only=True, tag="trigger"):
     group: of the label, for example animal; empty if it has none.
     latency_ms: from the exposure of the frame that confirmed the event to the publication.
     captures: the captures that follow (`still`, `clip`). The `event_id` of this trigger is in
-    exactly one `capture` message for each.
+    exactly one `capture` message for each; of a burst, in one for each still.
     """
 
     kind: ClassVar[str] = "trigger"
@@ -279,6 +282,39 @@ class Stay(Message, frozen=True, kw_only=True, tag="stay"):
         return (self.zone,)
 
 
+class LineToday(msgspec.Struct, frozen=True, kw_only=True):
+    """Crossings of a line since local midnight, by direction."""
+
+    today_in: Count
+    today_out: Count
+
+
+class ZoneToday(msgspec.Struct, frozen=True, kw_only=True):
+    """The objects in a zone now, and the stays that ended since local midnight.
+
+    today_stay_s: total time of these stays.
+    """
+
+    objects: Count
+    today_stays: Count
+    today_stay_s: float
+
+
+class Presence(Message, frozen=True, kw_only=True, tag="presence"):
+    """The objects that are there now, and the counts of the day; published when they change.
+
+    It names every rule, zone and line of the configuration, and no other. During a pause it does
+    not change.
+    rules: number of objects that meet each rule, also while its cooldown lasts. An object that has
+    met a rule counts until it is gone or has left the rule's zones.
+    """
+
+    kind: ClassVar[str] = "presence"
+    rules: dict[str, Count]
+    zones: dict[str, ZoneToday]
+    lines: dict[str, LineToday]
+
+
 class TriggerPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A place where objects that did not move have triggered a rule again and again.
 
@@ -345,10 +381,10 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     muted: Count = 0
 
 
-AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Health
+AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Presence | Health
 M = TypeVar("M", bound=AnyMessage)
 KINDS: tuple[type[AnyMessage], ...] = (
-    Detection, Track, Trigger, Capture, Crossing, Stay, Health,
+    Detection, Track, Trigger, Capture, Crossing, Stay, Presence, Health,
 )  # fmt: skip
 
 
@@ -388,10 +424,12 @@ class SnapshotCommand(Command, frozen=True, kw_only=True, tag="snapshot"):
     """Asks for the present picture. The reply is `snapshot`, with a JPEG as second part.
 
     sight: also the pipeline's view of it; costs the daemon some milliseconds.
+    trigger: instead, the picture of the last trigger with a box around the object; without a sight.
     """
 
     max_width_px: Annotated[int, Meta(ge=64, le=8192)] = 1280
     sight: bool = False
+    trigger: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="reply"):

@@ -59,14 +59,13 @@ def main() -> None:
         folder = Path(name)
         write_footage(folder / "tundra.mp4", animals()["polar_bear"][: SIZE[1]])
         with viewed(folder, text=CONFIGURATION) as viewing, browser(folder) as page:
-            page.size(1180, 860)
+            page.size(1180, 1200)
             page.open(f"http://127.0.0.1:{viewing.port}/")
             captures = folder / "captures" / "tundra"
             until(lambda: list(captures.rglob("*.jpg")))
             time.sleep(WALK / FPS)  # the bear comes to rest
-            page.click("input[value=motion]")  # its colour would cover the bear
+            page.until("document.querySelector('#captures img')?.naturalWidth > 0")
             page.run("scrollTo(0, 0)")
-            time.sleep(2)  # the next picture is drawn without it
             page.screenshot(folder / "view.png")
             save(cv2.imread(str(folder / "view.png")), DOCS / "view.jpg", 74)
             before = set(captures.rglob("*.jpg"))

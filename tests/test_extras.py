@@ -14,6 +14,7 @@ HOOKED = ["--set", "triggers=[{name='x', gpio=17}]"]
 
 MISSING = {  # extra: its package, a command that needs it, how to install it
     "mqtt": ("paho", ["edge", "bridge", "mqtt"], "pip install 'edge-trigger[mqtt]'"),
+    "notify": ("apprise", ["edge", "bridge", "notify"], "pip install 'edge-trigger[notify]'"),
     "prometheus": (
         "prometheus_client", ["edge", "bridge", "prometheus"],
         "pip install 'edge-trigger[prometheus]'",

@@ -32,9 +32,15 @@ IMPORTERS = {
     "tflite_runtime": {"vision/detector/runtime.py"},
     "picamera2": {"sources/picamera2.py"},
     "gpiozero": {"hooks/gpio.py"},
+    "apprise": {"bridges/notify/address.py"},
     "paho": {"bridges/mqtt.py"},
     "prometheus_client": {"bridges/prometheus.py"},
-    "starlette": {"web/server.py"},
+    "starlette": {
+        "web/server.py",
+        "web/capture_views.py",
+        "web/replies.py",
+        "web/stream.py",
+    },
     "uvicorn": {"web/server.py", "web/connections.py"},
     "tomlkit": {"config/edit.py"},
 }
@@ -103,8 +109,9 @@ def test_programs_beside_the_daemon_know_it_by_its_sockets_only(program: str) ->
 
 
 def test_programs_beside_the_daemon_do_without_opencv() -> None:
-    programs = "edge.web.server, edge.bridges.mqtt, edge.bridges.forward, edge.bridges.prometheus"
-    script = f"import sys, {programs}; sys.exit('cv2' in sys.modules)"
+    names_ = ("mqtt", "forward", "notify", "prometheus")
+    bridges = ", ".join(f"edge.bridges.{name}" for name in names_)
+    script = f"import sys, edge.web.server, {bridges}; sys.exit('cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
 

@@ -20,7 +20,7 @@ needs_apt = pytest.mark.skipif(
     any(shutil.which(name) is None for name in NEEDED),
     reason="NO gpg or apt-utils: the apt repository was not tested",
 )
-UNITS = ["edge@", "edge-mqtt@", "edge-view@", "edge-prometheus@"]
+UNITS = ["edge@", "edge-mqtt@", "edge-notify@", "edge-view@", "edge-prometheus@"]
 
 
 def test_every_command_has_a_manual_page() -> None:
@@ -31,6 +31,7 @@ def test_every_command_has_a_manual_page() -> None:
         assert ".SH NAME" in text
     assert r"\-\-listen" in pages["edge-view"]
     assert "COMMAND MQTT" in pages["edge-bridge"]
+    assert "COMMAND NOTIFY" in pages["edge-bridge"]
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="NO groff: manual pages not checked")
@@ -51,7 +52,16 @@ def test_completions_are_for_edge(shell: str) -> None:
 def test_every_extra_of_the_package_is_locked_for_both_pythons() -> None:
     text = (ROOT / "requirements.run.lock").read_text()
     names = set(re.findall(r"(?m)^([a-z0-9-]+)==", text))
-    assert {"paho-mqtt", "prometheus-client", "starlette", "uvicorn", "tomlkit", "av"} <= names
+    assert {
+        "apprise",
+        "astral",
+        "paho-mqtt",
+        "prometheus-client",
+        "starlette",
+        "uvicorn",
+        "tomlkit",
+        "av",
+    } <= names
     for block in re.split(r"(?m)^(?=[a-z])", text)[1:]:
         assert "--hash=sha256:" in block, block[:40]
 

@@ -49,7 +49,7 @@ def test_exposure_is_low(tmp_path: Path) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["edge-mqtt", "edge-view", "edge-prometheus"])
+@pytest.mark.parametrize("name", ["edge-mqtt", "edge-notify", "edge-view", "edge-prometheus"])
 def test_the_other_services_are_as_little_exposed(name: str) -> None:
     unit = ROOT / "systemd" / f"{name}@.service"
     done = analyze("security", "--offline=true", "--threshold=20", unit)

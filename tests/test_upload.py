@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
-from edge.capture.storage import StorageGuard
-from edge.capture.uploaded import is_uploaded, mark, mark_of
+from edge.capture.stored.storage import StorageGuard
+from edge.capture.stored.uploaded import is_uploaded, mark, mark_of
 from edge.commands.upload import upload as command
 from edge.config.schema import CaptureSettings
 from edge.errors import ConfigError, UploadError

@@ -211,7 +211,7 @@ def _play(
     settings = msgspec.structs.replace(
         settings, source=msgspec.structs.replace(settings.source, uri=str(task.video), fast=True)
     )
-    source = open_source(settings.source, recording=True)
+    source = open_source(settings.source, masks=settings.privacy.masks, recording=True)
     info = source.open()
     step = strategies()[name](settings, detector, info, task.label)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge.capture.cutter import TRIGGER_DELAY_S
+from edge.capture.video.cutter import TRIGGER_DELAY_S
 from edge.config.schema import Settings, TriggerRule
 from edge.daemon.assemble import assemble
 from edge.runtime.machine import rss_bytes

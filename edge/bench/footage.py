@@ -50,7 +50,9 @@ def load(settings: Settings, video: Path, ground_truth: Path) -> Footage:
     """A recording with ground truth in the format of MOTChallenge. Raises EdgeError."""
     truth = load_ground_truth(ground_truth)
     source = open_source(
-        msgspec.structs.replace(settings.source, uri=str(video), fast=True), recording=True
+        msgspec.structs.replace(settings.source, uri=str(video), fast=True),
+        masks=settings.privacy.masks,
+        recording=True,
     )
     frames, held = [], 0
     try:

@@ -136,7 +136,7 @@ def memory(settings: Settings, frames: int, progress: Progress) -> MemoryReport:
 def preload(settings: Settings) -> Footage:
     """The first frames of a source. Raises PermanentError if there are too few to measure."""
     fast = msgspec.structs.replace(settings.source, fast=True)
-    source = open_source(fast, recording=True)
+    source = open_source(fast, masks=settings.privacy.masks, recording=True)
     info = source.open()
     frames: list[Frame] = []
     try:

@@ -1,1 +1,1 @@
-"""Bridges from the bus to MQTT and Prometheus."""
+"""Bridges from the bus to MQTT, Prometheus and services for pushes."""

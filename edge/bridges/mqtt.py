@@ -24,8 +24,10 @@ except ImportError as missing:
 KEEPALIVE_S: Final = 30  # the broker publishes the Last Will after 1.5 times as long
 RECONNECT_MAX_S: Final = 30  # longest pause between attempts
 WINDOW: Final = 20  # messages sent and not confirmed; also the default limit of paho
-MAX_QUEUED: Final = 10 * WINDOW  # messages that paho holds: the window, and room for states
+STATES: Final = 2 * WINDOW  # retained messages sent and not confirmed
+MAX_QUEUED: Final = 10 * WINDOW  # messages that paho holds: these, and results of commands
 MAX_COMMANDS: Final = 16  # waiting for the bridge; a person sends one at a time
+MAX_FOUND: Final = 4096  # retained messages that await the bridge; a camera has tens of them
 MAX_PASSWORD_BYTES: Final = 65_536  # the longest password of MQTT
 LAST_MESSAGE_S: Final = 2.0  # longest wait for the confirmation of `offline` at the end
 PORT, TLS_PORT = 1883, 8883  # as registered for MQTT
@@ -52,9 +54,9 @@ class Broker:
         self._error: str | None = None
         self._away = ""  # why the broker can't be used now, as it was logged last
         self._unconfirmed: dict[int, int] = {}
+        self._states: set[int] = set()
         self._confirmed: deque[int] = deque()
-        self._commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
-        self._subscriptions: list[str] = []
+        self._received = _Received([], [])
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id)
         self._client.will_set(availability, "offline", qos=1, retain=True)
         self._client.max_inflight_messages_set(WINDOW)
@@ -76,12 +78,17 @@ class Broker:
         """Number of messages that may be sent before one is confirmed; 0 while not connected."""
         return WINDOW - len(self._unconfirmed) if self.connected else 0
 
-    def start(self, commands: list[str]) -> None:
+    @property
+    def room(self) -> int:
+        """Number of states that may be sent before one is confirmed; 0 while not connected."""
+        return STATES - len(self._states) if self.connected else 0
+
+    def start(self, commands: list[str], states: list[str]) -> None:
         """Connects, and waits in the background for a broker that is not running yet.
 
-        commands: topics to subscribe to.
+        commands: topics to subscribe to. states: filters of the retained messages to find.
         """
-        self._subscriptions = commands
+        self._received = _Received(commands, states)
         port = self._settings.port or (TLS_PORT if self._settings.tls else PORT)
         self._client.connect_async(self._settings.host, port, KEEPALIVE_S)
         self._client.loop_start()
@@ -93,10 +100,14 @@ class Broker:
         is_new, self._is_new = self._is_new, False
         return is_new
 
-    def publish(self, topic: str, body: bytes | str, *, retain: bool = False) -> None:
-        """Publishes a present state or event; drops it while the broker is not connected."""
+    def publish(self, topic: str, body: bytes) -> None:
+        """Publishes what is of use only now; drops it while the broker is not connected."""
         if self.connected:
-            self._client.publish(topic, body, qos=1, retain=retain)
+            self._client.publish(topic, body, qos=1)
+
+    def retain(self, topic: str, body: bytes) -> None:
+        """Publishes a state, which the broker keeps; an empty body removes it there."""
+        self._states.add(self._client.publish(topic, body, qos=1, retain=True).mid)
 
     def send(self, number: int, topic: str, body: bytes) -> None:
         """Publishes a message that must arrive; `confirmed` will return its number."""
@@ -106,14 +117,21 @@ class Broker:
         """Numbers of messages that the broker has confirmed since the last call."""
         numbers = []
         while self._confirmed:
-            number = self._unconfirmed.pop(self._confirmed.popleft(), None)
-            if number is not None:
+            mid = self._confirmed.popleft()
+            self._states.discard(mid)
+            if (number := self._unconfirmed.pop(mid, None)) is not None:
                 numbers.append(number)
         return numbers
 
     def commands(self) -> list[tuple[str, bytes]]:
         """Topic and body of the commands since the last call: at most the newest 16."""
-        return [self._commands.popleft() for _ in range(len(self._commands))]
+        waiting = self._received.commands
+        return [waiting.popleft() for _ in range(len(waiting))]
+
+    def found(self) -> list[str]:
+        """Topics with a retained message, of those that `start` names, since the last call."""
+        waiting = self._received.retained
+        return [waiting.popleft() for _ in range(len(waiting))]
 
     def stop(self) -> None:
         """Publishes `offline` and disconnects."""
@@ -154,7 +172,7 @@ class Broker:
                 )
             self._is_away(f"it refuses: {reason}")
             return
-        for topic in self._subscriptions:
+        for topic in self._received.subscriptions:
             client.subscribe(topic, qos=1)
         self._is_new = True
         self._connected.set()
@@ -191,8 +209,25 @@ class Broker:
         self._confirmed.append(mid)
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        if not message.retain:  # a retained command would be repeated with each connection
-            self._commands.append((message.topic, bytes(message.payload)))
+        self._received.note(message.topic, bytes(message.payload), retained=message.retain)
+
+
+class _Received:
+    """Commands and the topics of retained messages, as they came from the broker."""
+
+    def __init__(self, commands: list[str], states: list[str]) -> None:
+        self.subscriptions = [*commands, *states]
+        self.commands: deque[tuple[str, bytes]] = deque(maxlen=MAX_COMMANDS)
+        self.retained: deque[str] = deque(maxlen=MAX_FOUND)
+        self._names = frozenset(commands)
+
+    def note(self, topic: str, body: bytes, *, retained: bool) -> None:
+        """A retained command is ignored, as it would be repeated with each connection."""
+        if topic in self._names:
+            if not retained:
+                self.commands.append((topic, body))
+        elif retained and body:
+            self.retained.append(topic)
 
 
 def _password(name: str) -> str:

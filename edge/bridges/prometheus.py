@@ -1,4 +1,4 @@
-"""Health and triggers as Prometheus metrics, at http://HOST:PORT/metrics.
+"""Health, triggers and counts as Prometheus metrics, at http://HOST:PORT/metrics.
 
 The values are those of the last health message. If a camera's health messages stop, only its
 `edge_up` remains, with the value 0, so that no graph continues with old values.
@@ -15,7 +15,7 @@ from typing import Any, Final
 from edge.bridges.bounded_server import BoundedServer
 from edge.client import Event, Gap
 from edge.errors import BusError, MissingExtraError
-from edge.messages import Health, Trigger
+from edge.messages import Crossing, Health, Presence, Stay, Trigger
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, MetricsHandler
@@ -24,10 +24,11 @@ try:
 except ImportError as missing:
     raise MissingExtraError("the Prometheus bridge", "prometheus") from missing
 
-MAX_CAMERAS, MAX_RULES = 64, 1024  # with metrics; a false publisher may name any number
-TOPICS: Final = ("health.", "trigger.")
+MAX_CAMERAS, MAX_NAMES = 64, 1024  # with metrics; a false publisher may name any number
+TOPICS: Final = ("health.", "trigger.", "count.", "stay.", "presence.")
 # Buckets from the p95 of docs/BENCHMARKS.md (15 ms on x86-64) to a slow or throttled machine.
 LATENCIES_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+STAYS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)  # from somebody who passes to a long visit
 
 GAUGES = (  # name, help, value of a Health message
     ("uptime_seconds", "Time since the start of the daemon.", lambda h: h.uptime_s),
@@ -53,6 +54,7 @@ COUNTERS = (
         "Times the source was opened again.",
         lambda h: h.source_restarts,
     ),
+    ("muted", "Objects that a muted place has silenced.", lambda h: h.muted),
 )
 
 
@@ -64,27 +66,22 @@ class Metrics(Collector):
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._health: dict[str, tuple[Health, float]] = {}
-        self._known: set[tuple[str, str]] = set()  # cameras and rules with metrics
+        self._presence: dict[str, Presence] = {}
+        self._known: set[tuple[str, str, str]] = set()  # cameras, kinds and names with metrics
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        rule = ("camera", "rule")
-        self._rules = Counter(
-            "edge_rule_triggers",
-            "Triggers of a rule since the start of the bridge.",
-            rule,
+        self._triggers = _Triggers(self.registry)
+        self._crossings = Counter(
+            "edge_line_crossings",
+            "Objects that crossed a line since the start of the bridge.",
+            ("camera", "line", "direction"),
             registry=self.registry,
         )
-        self._latency = Histogram(
-            "edge_trigger_latency_seconds",
-            "From the exposure of the frame to the publication of the trigger.",
-            rule,
-            buckets=LATENCIES_S,
-            registry=self.registry,
-        )
-        self._last = Gauge(
-            "edge_last_trigger_timestamp_seconds",
-            "Unix time of a rule's last trigger.",
-            rule,
+        self._stays = Histogram(
+            "edge_zone_stay_seconds",
+            "Time of an object in a zone.",
+            ("camera", "zone"),
+            buckets=STAYS_S,
             registry=self.registry,
         )
         self._missing = Counter(
@@ -99,30 +96,51 @@ class Metrics(Collector):
         camera = message.header.camera
         match message:
             case Health():
-                stopping = message.state == "stopping"
-                valid_until_s = time.monotonic() + (0.0 if stopping else self._patience_s)
-                with self._lock:
-                    if camera in self._health or len(self._health) < MAX_CAMERAS:
-                        self._health[camera] = message, valid_until_s
-            case Trigger() if self._counts(camera, message.rule):
-                self._rules.labels(camera, message.rule).inc()
-                self._latency.labels(camera, message.rule).observe(message.latency_ms / 1000)
-                with suppress(OverflowError, ValueError, OSError):  # a year that no clock has
-                    exposed_s = message.header.wall_time.timestamp()
-                    self._last.labels(camera, message.rule).set(exposed_s)
+                self._note_health(camera, message)
+            case Presence():
+                self._note_presence(camera, message)
+            case Trigger() if self._counts(camera, "rule", message.rule):
+                self._triggers.note(camera, message)
+            case Crossing() if self._counts(camera, "line", message.line):
+                self._crossings.labels(camera, message.line, message.direction).inc()
+            case Stay() if self._counts(camera, "zone", message.zone):
+                self._stays.labels(camera, message.zone).observe(message.duration_s)
 
-    def _counts(self, camera: str, rule: str) -> bool:
-        """Whether this rule has its own metrics; the first ones have."""
-        if len(self._known) < MAX_RULES:
-            self._known.add((camera, rule))
-        return (camera, rule) in self._known
+    def _note_health(self, camera: str, message: Health) -> None:
+        stopping = message.state == "stopping"
+        valid_until_s = time.monotonic() + (0.0 if stopping else self._patience_s)
+        with self._lock:
+            if camera in self._health or len(self._health) < MAX_CAMERAS:
+                self._health[camera] = message, valid_until_s
+
+    def _note_presence(self, camera: str, message: Presence) -> None:
+        """Counters begin at 0 as soon as their names are known, so that the first count shows."""
+        with self._lock:
+            if camera in self._presence or len(self._presence) < MAX_CAMERAS:
+                self._presence[camera] = message
+        for rule in message.rules:
+            if self._counts(camera, "rule", rule):
+                self._triggers.begin(camera, rule)
+        for line in message.lines:
+            if self._counts(camera, "line", line):
+                for direction in ("in", "out"):
+                    self._crossings.labels(camera, line, direction)
+        for zone in message.zones:
+            if self._counts(camera, "zone", zone):
+                self._stays.labels(camera, zone)
+
+    def _counts(self, camera: str, kind: str, name: str) -> bool:
+        """Whether this rule, line or zone has its own metrics; the first ones have."""
+        if len(self._known) < MAX_NAMES:
+            self._known.add((camera, kind, name))
+        return (camera, kind, name) in self._known
 
     def note_gap(self, gap: Gap) -> None:
         self._missing.inc(gap.missing)
 
     def collect(self) -> Iterator[Any]:
         with self._lock:
-            last = dict(self._health)
+            last, presence = dict(self._health), dict(self._presence)
         now_s = time.monotonic()
         up = GaugeMetricFamily(
             "edge_up", "1 while the daemon sends health messages.", labels=["camera"]
@@ -134,6 +152,7 @@ class Metrics(Collector):
             up.add_metric([camera], camera in alive)
         yield up
         yield from _families(alive)
+        yield from _objects({name: one for name, one in presence.items() if name in alive})
 
     def serve(self, host: str, port: int) -> None:
         """Starts the server's threads. Raises BusError if the address can't be used."""
@@ -143,6 +162,60 @@ class Metrics(Collector):
             reason = getattr(error, "strerror", None) or error
             raise BusError(f"metrics can't be served at {host}:{port}: {reason}") from error
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+class _Triggers:
+    """The metrics of triggers, by camera and rule."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("camera", "rule")
+        self._number = Counter(
+            "edge_rule_triggers",
+            "Triggers of a rule since the start of the bridge.",
+            labels,
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "edge_trigger_latency_seconds",
+            "From the exposure of the frame to the publication of the trigger.",
+            labels,
+            buckets=LATENCIES_S,
+            registry=registry,
+        )
+        self._last = Gauge(
+            "edge_last_trigger_timestamp_seconds",
+            "Unix time of a rule's last trigger.",
+            labels,
+            registry=registry,
+        )
+
+    def begin(self, camera: str, rule: str) -> None:
+        self._number.labels(camera, rule)
+
+    def note(self, camera: str, message: Trigger) -> None:
+        assert message.header is not None
+        self._number.labels(camera, message.rule).inc()
+        self._latency.labels(camera, message.rule).observe(message.latency_ms / 1000)
+        with suppress(OverflowError, ValueError, OSError):  # a year that no clock has
+            exposed_s = message.header.wall_time.timestamp()
+            self._last.labels(camera, message.rule).set(exposed_s)
+
+
+def _objects(present: dict[str, Presence]) -> Iterator[Any]:
+    """The number of objects that meet each rule and are in each zone now."""
+    rules = GaugeMetricFamily(
+        "edge_rule_objects", "Objects that meet a rule now.", labels=["camera", "rule"]
+    )
+    zones = GaugeMetricFamily(
+        "edge_zone_objects", "Objects in a zone now.", labels=["camera", "zone"]
+    )
+    for camera, presence in present.items():
+        for rule, number in list(presence.rules.items())[:MAX_NAMES]:
+            rules.add_metric([camera, rule], number)
+        for zone, state in list(presence.zones.items())[:MAX_NAMES]:
+            zones.add_metric([camera, zone], state.objects)
+    yield rules
+    yield zones
 
 
 def _families(alive: dict[str, Health]) -> Iterator[Any]:

@@ -63,7 +63,9 @@ class Commands(Protocol):
 
     def reload(self) -> DoneReply: ...
 
-    def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]: ...
+    def snapshot(
+        self, max_width_px: int, sight: bool, trigger: bool
+    ) -> tuple[SnapshotReply, bytes]: ...
 
 
 class ControlServer:
@@ -162,7 +164,7 @@ def _do(commands: Commands, command: AnyCommand) -> tuple[AnyReply, bytes | None
         case ReloadCommand():
             return commands.reload(), None
         case SnapshotCommand():
-            return commands.snapshot(command.max_width_px, command.sight)
+            return commands.snapshot(command.max_width_px, command.sight, command.trigger)
 
 
 def _failure(code: FailureCode, text: str) -> list[bytes]:

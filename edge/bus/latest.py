@@ -1,4 +1,4 @@
-"""Keeps the messages that a new subscriber needs: the last health and the open tracks."""
+"""Keeps the messages that a new subscriber needs: last health, last presence, open tracks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Final
 
 import msgspec
 
-from edge.messages import AnyMessage, Health, Track, topic_of
+from edge.messages import AnyMessage, Health, Presence, Track, topic_of
 
 MAX_TRACKS: Final = 256  # bounds memory and repeats; a picture holds far fewer
 
 
 class Latest:
-    """The last health and the last message of each open track, at most `MAX_TRACKS`."""
+    """The last health, the last presence and the last message of each of 256 open tracks."""
 
     def __init__(self) -> None:
-        self._health: Health | None = None
+        self._states: dict[str, Health | Presence] = {}
         self._tracks: dict[int, Track] = {}
 
     def note(self, message: AnyMessage) -> None:
         """Call it with every published message, in order."""
         match message:
-            case Health():
-                self._health = message
+            case Health() | Presence():
+                self._states[message.kind] = message
             case Track(change="end"):
                 self._tracks.pop(message.track_id, None)
             case Track():
@@ -34,9 +34,7 @@ class Latest:
 
     def repeats(self, prefixes: Iterable[bytes]) -> list[AnyMessage]:
         """The messages whose topic has one of the prefixes, by sequence, marked as repeated."""
-        known: list[AnyMessage] = [*self._tracks.values()]
-        if self._health is not None:
-            known.append(self._health)
+        known: list[AnyMessage] = [*self._tracks.values(), *self._states.values()]
         topics = tuple(prefixes)
         matching = [message for message in known if _topic(message).startswith(topics)]
         return sorted(map(_repeated, matching), key=_sequence)

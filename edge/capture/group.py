@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.capture.disk import capturing
+from edge.capture.metadata.origin import Origin
 from edge.capture.naming import SIDECAR_SUFFIX, folder_of, free_stem, stem_of
-from edge.capture.origin import Origin
 from edge.capture.request import CaptureRequest, CaptureResult
 from edge.capture.sidecar import FileEntry, event_entry, new_sidecar
-from edge.capture.tree import refuse_links
+from edge.capture.stored.tree import refuse_links
 from edge.runtime.files import make_folder
 
 
@@ -64,6 +64,11 @@ class CaptureGroup:
         return self._base.with_name(self._base.name + suffix)
 
     @property
+    def stills(self) -> int:
+        """Number of its stills that are written."""
+        return sum(file.kind == "still" for file in self.sidecar.files)
+
+    @property
     def sidecar_path(self) -> Path:
         return self.path(SIDECAR_SUFFIX)
 
@@ -90,4 +95,5 @@ class CaptureGroup:
             wall_ns=wall_ns,
             duration_s=entry.duration_s or 0.0,
             frames=entry.frames or 1,
+            further=entry.kind == "still" and self.stills > 1,
         )

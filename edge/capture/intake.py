@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge.capture.counts import Counts
-from edge.capture.feed import VideoFeed
+from edge.capture.video.feed import VideoFeed
 from edge.runtime.worker import Worker
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
 

@@ -15,13 +15,17 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from edge.config.schema import MAX_STILLS
 from edge.runtime.files import part_of
 from edge.runtime.times import NS_PER_S
 
 STILL_SUFFIX: Final = ".jpg"
 CLIP_SUFFIX: Final = ".mp4"
 SIDECAR_SUFFIX: Final = ".json"
-SUFFIXES: Final = (STILL_SUFFIX, CLIP_SUFFIX, SIDECAR_SUFFIX)  # in the order of deletion
+# Of all stills of an event. No name of another capture ends so, as the parts of names have no dots.
+STILL_SUFFIXES: Final = (STILL_SUFFIX, *(f".{n}{STILL_SUFFIX}" for n in range(2, MAX_STILLS + 1)))
+# In the order of deletion.
+SUFFIXES: Final = (*STILL_SUFFIXES[::-1], CLIP_SUFFIX, SIDECAR_SUFFIX)
 DATE_FOLDER: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}(Z|[+-][0-9]{4})")
 _OLD_STEM: Final = re.compile(r"[0-9]{6}\.[0-9]{3}_[A-Za-z0-9_-]+")

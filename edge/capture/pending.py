@@ -19,7 +19,7 @@ class _Event(NamedTuple):
 
 
 class PendingCaptures:
-    """Reports one result or one failure for each event and kind of capture that was requested.
+    """Reports a result or one failure for each event and kind of capture that was requested.
 
     A clip that shows several events is one result, or one failure, for all of them. The first
     outcome counts, and a later one is not reported. Any thread may call every method, and the
@@ -44,8 +44,11 @@ class PendingCaptures:
                 self._events[kind][request.event_id] = event
 
     def finish(self, result: CaptureResult) -> bool:
-        """Reports a finished file. Returns False if its events have another outcome already."""
-        if not self._settle(result.kind, result.event_ids):
+        """Reports a finished file. Returns False if its events have another outcome already.
+
+        An event may have further stills; each is reported.
+        """
+        if not self._settle(result.kind, result.event_ids) and not result.further:
             return False
         self._on_capture(result)
         return True

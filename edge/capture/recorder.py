@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from edge.capture.counts import Counts
-from edge.capture.cutter import ClipCutter
 from edge.capture.disk import CaptureFolder
-from edge.capture.feed import VideoFeed
 from edge.capture.group import CaptureGroup
 from edge.capture.intake import FRAME_WEIGHT, FrameIntake
-from edge.capture.origin import UNKNOWN, Origin
+from edge.capture.metadata.origin import UNKNOWN, Origin
 from edge.capture.pending import PendingCaptures
-from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult
+from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, LaterStill
 from edge.capture.tally import TallyRow
-from edge.capture.writer import CaptureWriter
+from edge.capture.video.cutter import ClipCutter
+from edge.capture.video.feed import VideoFeed
+from edge.capture.writer import Blurred, CaptureWriter, none_blurred
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.service_thread import StuckThreadError
@@ -42,12 +43,13 @@ class Recorder:
     frames. A request within an open clip lengthens the clip and is listed in its sidecar.
 
     Every requested kind of capture of every event has exactly one outcome: `on_capture` receives
-    the finished file, or `on_failure` the reason why there is none. `on_error` receives a sentence
-    for each file that could not be written, and recording goes on. The callbacks run in these two
-    threads; `on_failure` also in the one that calls `trigger` or `stop`. Any other exception is
-    raised by the next `offer`, `trigger` or `stop`.
+    the finished file (of a burst, each still), or `on_failure` the reason why there is none.
+    `on_error` receives a sentence for each file that could not be written, and recording goes on.
+    The callbacks run in these two threads; `on_failure` also in the one that calls `trigger` or
+    `stop`. Any other exception is raised by the next `offer`, `trigger` or `stop`.
 
-    clips: whether any rule captures clips; otherwise nothing is encoded.
+    clips: whether any rule captures clips; otherwise nothing is encoded. blurred: the boxes that
+    the still of a frame, by its time, is to show blurred; the writing thread asks for them.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Recorder:
         on_failure: Callable[[CaptureFailure], object] = lambda _: None,
         origin: Origin = UNKNOWN,
         clips: bool = True,
+        blurred: Blurred = none_blurred,
     ) -> None:
         self._folder = CaptureFolder(Path(settings.directory))
         self._clips = clips
@@ -67,7 +70,9 @@ class Recorder:
         self._pending = PendingCaptures(on_capture, on_failure)
         self._room = threading.BoundedSemaphore(_MAX_REQUESTS)
         self._tidy_due_s = 0.0
-        self._writer = CaptureWriter(settings, origin, weakly(self._finished), self._pending.fail)
+        self._writer = CaptureWriter(
+            settings, origin, weakly(self._finished), self._pending.fail, blurred
+        )
         cutter = ClipCutter(settings, _Deferred(self._writer, weakly(self._write)))
         self._encoding = Worker("capture-encode", _MAX_FRAMES * FRAME_WEIGHT)
         self._writing = Worker("capture-write", _MAX_BACKLOG_BYTES)
@@ -115,6 +120,16 @@ class Recorder:
             self._refuse(request, "recording has stopped")
             return False
         return True
+
+    def add_still(self, still: LaterStill) -> None:
+        """Adds a still to an event whose request was accepted and said that stills follow.
+
+        Never blocks: without room the picture is dropped, which is counted.
+        """
+        if still.frame is not None and not self._room.acquire(blocking=False):
+            self._counts.add("triggers_dropped")
+            still = replace(still, frame=None)
+        self._encoding.submit(partial(self._add_still, still))
 
     def tally(self, camera: str, wall_ns: int, row: TallyRow) -> None:
         """Adds a row to the table of a day. Never blocks; a failure is reported."""
@@ -184,10 +199,19 @@ class Recorder:
 
     def _begin_still(self, group: CaptureGroup, request: CaptureRequest) -> None:
         if request.still is None:
+            if request.follows:
+                return
             self._pending.fail("still", (request.event_id,), "no picture came with the request")
             return
-        weight = sum(plane.nbytes for plane in request.still.main.planes)
-        self._write(partial(self._writer.still, group, request.still), weight)
+        self._write(partial(self._writer.still, group, request.still), _weight(request.still))
+
+    def _add_still(self, still: LaterStill) -> None:
+        """Runs in the encoding thread, so that it comes after its request."""
+        weight = 0
+        if still.frame is not None:
+            self._room.release()
+            weight = _weight(still.frame)
+        self._write(partial(self._writer.later_still, still), weight)
 
     def _begin_clip(self, group: CaptureGroup, request: CaptureRequest) -> None:
         reason = "no video is kept, as no rule captures clips"
@@ -222,6 +246,11 @@ class Recorder:
     def _finished(self, result: CaptureResult) -> None:
         self._counts.add(f"{result.kind}s")
         self._pending.finish(result)
+
+
+def _weight(frame: Frame) -> int:
+    """Bytes of its picture."""
+    return sum(plane.nbytes for plane in frame.main.planes)
 
 
 class _Deferred:

@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from edge.capture.disk import capturing, write
-from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX, local_time
-from edge.capture.origin import SOFTWARE, Origin
-from edge.capture.request import CaptureRequest
+from edge.capture.metadata.origin import SOFTWARE, Origin
+from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIXES, local_time
+from edge.capture.request import CaptureRequest, Method, TrackInfo
 from edge.errors import CaptureError
 from edge.messages import CaptureKind, schema_text
 from edge.runtime.clock import ClockState
@@ -21,7 +21,10 @@ from edge.runtime.files import read_regular
 WRITER: Final = "edge-trigger"
 # An event takes 500 bytes: a clip of an hour that is lengthened four times a second takes 7 MB.
 MAX_BYTES: Final = 8 << 20
-SUFFIX_OF: Final[dict[CaptureKind, str]] = {"still": STILL_SUFFIX, "clip": CLIP_SUFFIX}
+_SUFFIXES: Final[dict[CaptureKind, tuple[str, ...]]] = {
+    "still": STILL_SUFFIXES,
+    "clip": (CLIP_SUFFIX,),
+}
 # Numbers of captures: one each millisecond for 34 years. A larger number is damaged.
 MAX_SEQUENCE: Final = 2**40
 _YEARS: Final = range(1900, 9999)  # with room for the duration of a clip and any zone
@@ -49,7 +52,9 @@ class TrackEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. time: of exposure, ISO 8601 in local time with zone. latency_ms: from then on.
 
-    time_utc: the same instant in UTC. zones: names of those in which the object stood.
+    time_utc: the same instant in UTC. zones: names of those in which the object stood. method: what
+    made it, a rule (motion), a series (timelapse) or a command; absent for a rule, and in sidecars
+    of versions that did not know it.
     """
 
     event_id: str
@@ -57,6 +62,7 @@ class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time: str
     time_utc: str = ""
     latency_ms: Annotated[float, Meta(ge=-1e15, le=1e15)]
+    method: Method = "motion"
     zones: tuple[str, ...] = ()
     track: TrackEntry | None = None
 
@@ -64,7 +70,8 @@ class EventEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file. time: of the still, or of the clip's first frame, ISO 8601 in local time with zone.
 
-    time_utc: the same instant in UTC.
+    time_utc: the same instant in UTC. track: the object in a still that was taken later than its
+    event; the first still without it shows the object as in the event.
     """
 
     name: str
@@ -76,6 +83,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time_utc: str = ""
     duration_s: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     frames: Whole | None = None
+    track: TrackEntry | None = None
 
 
 class SiteEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -168,7 +176,7 @@ def _check(sidecar: Sidecar, stem: str) -> None:
     if not sidecar.events:
         raise ValueError("it lists no event")
     for file in sidecar.files:
-        if file.name != stem + SUFFIX_OF[file.kind]:
+        if file.name not in [stem + suffix for suffix in _SUFFIXES[file.kind]]:
             raise ValueError(f"it lists the file {file.name!r}, which is not of this capture")
     entries: list[EventEntry | FileEntry] = [*sidecar.events, *sidecar.files]
     for entry in entries:
@@ -194,24 +202,29 @@ def new_sidecar(request: CaptureRequest, origin: Origin) -> Sidecar:
 
 def event_entry(request: CaptureRequest) -> EventEntry:
     """The event of a request, rounded for people."""
-    track = request.track
     return EventEntry(
         event_id=request.event_id,
         rule=request.rule,
         time=iso_time(request.wall_ns),
         time_utc=utc_time(request.wall_ns),
         latency_ms=round(request.latency_ms, 1),
+        method=request.method,
         zones=request.zones,
-        track=None
-        if track is None
-        else TrackEntry(
-            id=track.id,
-            label=track.label,
-            group=track.group,
-            score=round(track.score, 3),
-            box_xyxy_px=_rounded(track.box_xyxy_px, 1),
-            box_xyxy=_rounded(track.box_xyxy, 4),
-        ),
+        track=track_entry(request.track),
+    )
+
+
+def track_entry(track: TrackInfo | None) -> TrackEntry | None:
+    """The object of an event or still, rounded for people."""
+    if track is None:
+        return None
+    return TrackEntry(
+        id=track.id,
+        label=track.label,
+        group=track.group,
+        score=round(track.score, 3),
+        box_xyxy_px=_rounded(track.box_xyxy_px, 1),
+        box_xyxy=_rounded(track.box_xyxy, 4),
     )
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -27,6 +30,7 @@ MAX_FILE_BYTES: Final = 8 << 20
 MAX_FILES: Final = 1000  # nearly three years; the oldest go first
 
 Kind = Literal["trigger", "crossing", "stay"]
+_ROW_START: Final = re.compile(r"^(?=[0-9]{4}-[0-9]{2}-[0-9]{2}T)", re.MULTILINE)
 
 
 class TallyRow(NamedTuple):
@@ -44,6 +48,24 @@ class TallyRow(NamedTuple):
     track: str = ""
     duration_s: str = ""
 
+    @property
+    def local_time(self) -> datetime | None:
+        """The time with its zone; None of a damaged row."""
+        try:
+            time = datetime.fromisoformat(self.time)
+        except ValueError:
+            return None
+        return time if time.tzinfo else None
+
+    @property
+    def stay_s(self) -> float | None:
+        """The time of a stay; None of other rows and of a damaged one."""
+        try:
+            seconds = float(self.duration_s)
+        except ValueError:
+            return None
+        return seconds if self.kind == "stay" and 0 <= seconds < math.inf else None
+
 
 def tally_folder(root: Path, camera: str) -> Path:
     return root / sanitized(camera) / FOLDER
@@ -52,11 +74,13 @@ def tally_folder(root: Path, camera: str) -> Path:
 def read_tally(path: Path) -> Iterator[TallyRow]:
     """The rows of one file. Damaged ones, as a power cut leaves them, are skipped.
 
-    Raises OSError, also for a file that is larger than any that is written.
+    Each row is read by itself, so that an open quote does not hide those after it. Raises OSError,
+    also for a file that is larger than any that is written.
     """
     text = read_regular(path, MAX_FILE_BYTES).decode(errors="replace")
-    with suppress(csv.Error):
-        for cells in csv.reader(io.StringIO(text, newline="")):
+    for part in _ROW_START.split(text):
+        with suppress(csv.Error):
+            cells = next(csv.reader(io.StringIO(part, newline="")), [])
             if len(cells) == len(TallyRow._fields) and cells[1] in get_args(Kind):
                 yield TallyRow(*cells)  # type: ignore[arg-type]
 
@@ -74,7 +98,7 @@ class TallyFile:
         path = folder / f"{local_time(wall_ns):%Y-%m-%d}{SUFFIX}"
         with capturing(path):
             make_folder(folder)
-            descriptor = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            descriptor = open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             try:
                 self._append(descriptor, path, row)
             finally:
@@ -87,6 +111,8 @@ class TallyFile:
         text = io.StringIO(newline="")
         csv.writer(text).writerows([TallyRow._fields, row] if not size else [row])
         data = text.getvalue().encode()
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data  # a power cut has left half a row
         if size + len(data) > MAX_FILE_BYTES:
             raise CaptureError(f"{path} is full; rows of this day are no longer added")
         free = free_bytes(path.parent)

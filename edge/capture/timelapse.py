@@ -63,6 +63,7 @@ class TimelapseRequests:
             timestamp_ns=frame.timestamp_ns,
             actions=series.actions,
             still=frame.detached() if "still" in series.actions else None,
+            method="timelapse",
         )
 
 

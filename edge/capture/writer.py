@@ -9,22 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from edge.capture.clip import ClipInfo, ClipWriter
 from edge.capture.disk import capturing
-from edge.capture.facts import StillFacts, clip_tags
 from edge.capture.group import CaptureGroup
-from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIX
-from edge.capture.origin import Origin
+from edge.capture.metadata.facts import StillFacts, clip_tags
+from edge.capture.metadata.origin import Origin
+from edge.capture.naming import CLIP_SUFFIX, STILL_SUFFIXES
 from edge.capture.publish import publish
-from edge.capture.request import CaptureRequest, CaptureResult
-from edge.capture.sidecar import FileEntry, iso_time, utc_time
+from edge.capture.request import CaptureRequest, CaptureResult, LaterStill
+from edge.capture.sidecar import FileEntry, TrackEntry, iso_time, track_entry, utc_time
 from edge.capture.still import encode_jpeg, metadata
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.capture.tally import TallyFile
+from edge.capture.video.clip import ClipInfo, ClipWriter
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.messages import CaptureKind
 from edge.runtime.files import PartFile, sync_directory
+from edge.vision.geometry import Box
 from edge.vision.types import EncodedPacket, EncodedStream, Frame
 
 # A growing clip asks for room in steps: each is 4 s of video at 8 Mbit/s.
@@ -32,6 +33,12 @@ _STEP_BYTES = 4 << 20
 _SIDECAR_BYTES = 4096  # room for a sidecar: one block of the usual file systems
 
 OnFailure: TypeAlias = Callable[[CaptureKind, Iterable[str], str], None]
+Blurred: TypeAlias = Callable[[int], Sequence[Box]]
+
+
+def none_blurred(_timestamp_ns: int) -> tuple[Box, ...]:
+    """Nothing is blurred in any frame."""
+    return ()
 
 
 @dataclass(slots=True)
@@ -47,7 +54,8 @@ class CaptureWriter:
 
     `on_capture` receives each finished file. `on_failure` receives the kind of a capture that
     failed, the events that requested it and the reason. Every method raises CaptureError if a file
-    could not be written; the next may be tried. A sidecar is written after each file of its group,
+    could not be written; the next may be tried. `blurred` returns the boxes that are blurred in the
+    still of a frame, by its `timestamp_ns`. A sidecar is written after each file of its group,
     so that it always lists the files that exist.
     """
 
@@ -57,6 +65,7 @@ class CaptureWriter:
         origin: Origin,
         on_capture: Callable[[CaptureResult], object],
         on_failure: OnFailure,
+        blurred: Blurred = none_blurred,
     ) -> None:
         self.guard = StorageGuard(settings)
         self.tally = TallyFile(Path(settings.directory), settings.min_free_bytes)
@@ -65,24 +74,49 @@ class CaptureWriter:
         self._origin = origin
         self._on_capture = on_capture
         self._on_failure = on_failure
+        self._blurred = blurred
         self._clip: _OpenClip | None = None
         self._clip_ended = ""  # the reason, if the last clip ended early
+        self._open: dict[str, CaptureGroup] = {}  # by event: those for which stills follow
 
     def group(self, request: CaptureRequest) -> CaptureGroup:
-        """A group of files for this request, without a name yet."""
-        return CaptureGroup(request, self._origin)
+        """A group of files for this request, without a name yet. Any thread may call it."""
+        group = CaptureGroup(request, self._origin)
+        if request.follows:
+            self._open[request.event_id] = group
+        return group
 
-    def still(self, group: CaptureGroup, frame: Frame) -> None:
-        """A JPEG in full resolution."""
+    def later_still(self, still: LaterStill) -> None:
+        """A further still of an event; the event has none if even the last one has no picture."""
+        group = self._open.pop(still.event_id) if still.last else self._open[still.event_id]
+        if still.frame is not None:
+            self.still(group, still.frame, track_entry(still.track), later=True)
+        elif still.last and not group.stills:
+            self._on_failure("still", (still.event_id,), "no picture came while it could be taken")
+
+    def still(
+        self,
+        group: CaptureGroup,
+        frame: Frame,
+        track: TrackEntry | None = None,
+        *,
+        later: bool = False,
+    ) -> None:
+        """A JPEG in full resolution. track: the object in a later still."""
         with self._failing("still", group.event_id):
             picture = frame.main
             facts = StillFacts(
-                group.sidecar, frame.wall_ns, (picture.width, picture.height),
-                self._origin.board, frame.exposure,
+                group.sidecar, frame.wall_ns, track if later else group.sidecar.events[0].track,
+                (picture.width, picture.height), self._origin.board, frame.exposure,
             )  # fmt: skip
-            jpeg = encode_jpeg(picture, self._settings.jpeg_quality, metadata(facts))
+            jpeg = encode_jpeg(
+                picture,
+                self._settings.jpeg_quality,
+                metadata(facts),
+                self._blurred(frame.timestamp_ns),
+            )
             self._claim(group, len(jpeg) + _SIDECAR_BYTES)
-            path = group.path(STILL_SUFFIX)
+            path = group.path(STILL_SUFFIXES[group.stills])
             entry = FileEntry(
                 name=path.name,
                 kind="still",
@@ -91,6 +125,7 @@ class CaptureWriter:
                 height=picture.height,
                 time=iso_time(frame.wall_ns),
                 time_utc=utc_time(frame.wall_ns),
+                track=track,
             )
             with self.guard.holding(group.sidecar_path):
                 self._complete(group, entry, frame.wall_ns, _written(path, jpeg))

@@ -21,7 +21,7 @@ POLL_S = 0.5  # longest time until a signal is noticed
 
 @click.group()
 def bridge() -> None:
-    """Forward events to an MQTT broker or to Prometheus."""
+    """Forward events to an MQTT broker, to Prometheus or to phones."""
 
 
 @bridge.command()
@@ -126,3 +126,62 @@ def prometheus(
             while not stopped():
                 if (event := subscriber.receive(POLL_S)) is not None:
                     metrics.note(event)
+
+
+@bridge.command()
+@configured
+@click.option("--endpoint", metavar="ENDPOINT", help="Default: bus.endpoint.")
+@keyed
+@click.option("--test", is_flag=True, help="Send one push to each address, and say what happened.")
+@click.option("--verbose", "-v", is_flag=True, help="Log more.")
+def notify(
+    config: Path | None,
+    assignments: tuple[str, ...],
+    endpoint: str | None,
+    key: Path | None,
+    server_key: Path | None,
+    test: bool,
+    verbose: bool,
+) -> None:
+    """Push events and problems to phones, mailboxes and chats.
+
+    The [[notify]] sections of the configuration name the receivers.
+    """
+    import logging
+
+    from edge.bridges.notify.push import TOPICS, Notifier, receivers_of
+    from edge.client import Subscriber
+    from edge.runtime.logs import set_up
+    from edge.runtime.signals import until_signal
+
+    settings = settings_of(config, assignments)
+    if test:
+        _test_addresses(settings)
+        return
+    set_up("auto", logging.DEBUG if verbose else logging.INFO)
+    receivers = receivers_of(settings)
+    keys = client_keys(key, server_key)
+    with Subscriber(endpoint or settings.bus.endpoint, TOPICS, keys=keys) as subscriber:
+        notifier = Notifier(settings, subscriber, receivers)
+        with until_signal() as stopped:
+            notifier.start()
+            try:
+                while not stopped():
+                    notifier.step()
+            finally:
+                notifier.stop()
+
+
+def _test_addresses(settings: Settings) -> None:
+    """Raises PermanentError if a push was not delivered."""
+    from edge.bridges.notify.push import addresses_of_all, sample_push
+    from edge.errors import PermanentError
+
+    failed = 0
+    addresses = [address for _, several in addresses_of_all(settings) for address in several]
+    for address in addresses:
+        reason = address.send(sample_push(settings))
+        failed += bool(reason)
+        click.echo(f"{address.label}: {f'not delivered: {reason}' if reason else 'delivered'}")
+    if failed:
+        raise PermanentError(f"{failed} of {len(addresses)} addresses could not be reached")

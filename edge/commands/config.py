@@ -67,16 +67,13 @@ def config_group() -> None:
 @click.option("--commented", is_flag=True, help="Print the defaults as a commented file instead.")
 def show(config: Path | None, assignments: tuple[str, ...], commented: bool) -> None:
     """Print the whole configuration as TOML, defaults included, without credentials."""
-    from msgspec.structs import replace
-
     from edge.config import explain
 
     if commented:
         click.echo(explain.commented(), nl=False)
     else:
         settings = settings_of(config, assignments)
-        shown = replace(settings, source=replace(settings.source, uri=settings.source.name))
-        click.echo(explain.to_toml(shown), nl=False)
+        click.echo(explain.to_toml(explain.without_secrets(settings)), nl=False)
 
 
 @config_group.command("explain")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +16,8 @@ from edge.commands.progress import working
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge.export.groups import Group
+    from edge.export.counts import Period
+    from edge.export.groups import Choice, Group
 
 SHOWN: Final = 3  # unreadable files that are named
 
@@ -29,8 +30,8 @@ def export() -> None:
     """
 
 
-def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that choose captures; `export_to` receives these and their folder."""
+def choosing(export_to: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that choose captures; `export_to` receives their folder and the choice."""
 
     @configured
     @click.option("--captures", type=FOLDER, metavar="DIR",
@@ -51,23 +52,56 @@ def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
         until: datetime | None,
         **rest: Any,
     ) -> None:
-        from edge.export.groups import Choice, read_groups
+        from edge.export.groups import Choice
 
         root = captures or _folder(config, cameras, assignments)
         span = [None if time is None else _zoned(time) for time in (since, until)]
-        with working("reading the captures"):
-            reading = read_groups(root, Choice(cameras, *span))
-        export_to(reading.groups, root=root, **rest)
-        if reading.unreadable:
-            shown = ", ".join(str(path) for path in reading.unreadable[:SHOWN])
-            more = ", …" if len(reading.unreadable) > SHOWN else ""
-            click.echo(
-                f"files left out, as they are damaged or can't be read: {len(reading.unreadable)} "
-                f"({shown}{more})",
-                err=True,
-            )
+        export_to(root=root, choice=Choice(cameras, *span), **rest)
 
     return command
+
+
+def exporting(export_to: Callable[..., None]) -> Callable[..., None]:
+    """As `choosing`, but `export_to` receives the captures and their folder."""
+
+    @choosing
+    @functools.wraps(export_to)
+    def command(root: Path, choice: Choice, **rest: Any) -> None:
+        from edge.export.groups import read_groups
+
+        with working("reading the captures"):
+            reading = read_groups(root, choice)
+        export_to(reading.groups, root=root, **rest)
+        _report_unreadable(reading.unreadable)
+
+    return command
+
+
+def _report_unreadable(paths: Sequence[Path]) -> None:
+    if paths:
+        shown = ", ".join(str(path) for path in paths[:SHOWN])
+        more = ", …" if len(paths) > SHOWN else ""
+        click.echo(
+            f"files left out, as they are damaged or can't be read: {len(paths)} ({shown}{more})",
+            err=True,
+        )
+
+
+def _write(out: Path, write: Callable[[IO[str]], int], rows: str) -> None:
+    """Writes a table to a file, or to standard output if its name is `-`. rows: their name."""
+    import io
+
+    from edge.runtime.files import write_file
+
+    if str(out) == "-":
+        write(sys.stdout)
+        sys.stdout.flush()  # a closed pipe fails here, where click ends the program quietly
+        return
+    text = io.StringIO()
+    with working("writing the table"):
+        number = write(text)
+    write_file(out, text.getvalue().encode())
+    click.echo(f"{out}: {number} {rows}")
 
 
 def _folder(config: Path | None, cameras: tuple[str, ...], assignments: tuple[str, ...]) -> Path:
@@ -131,20 +165,27 @@ def table(groups: Sequence[Group], root: Path, out: Path) -> None:
 
     Give - as OUT for standard output.
     """
-    import io
-
     from edge.export.table import write_csv
-    from edge.runtime.files import write_file
 
-    if str(out) == "-":
-        write_csv(sys.stdout, groups, root)
-        sys.stdout.flush()  # a closed pipe fails here, where click ends the program quietly
-        return
-    text = io.StringIO()
-    with working("writing the table"):
-        rows = write_csv(text, groups, root)
-    write_file(out, text.getvalue().encode())
-    click.echo(f"{out}: {rows} events")
+    _write(out, lambda text: write_csv(text, groups, root), "events")
+
+
+@export.command(epilog="Example: edge export counts counts.csv --by day --since 2025-06-01")
+@click.argument("out", type=FILE)
+@choosing
+@click.option("--by", type=click.Choice(["hour", "day"]), default="hour", show_default=True,
+              help="Length of a period, in the camera's local time.")  # fmt: skip
+def counts(root: Path, choice: Choice, out: Path, by: Period) -> None:
+    """Export a CSV table of triggers, crossings and stays by hour or day to OUT.
+
+    Give - as OUT for standard output.
+    """
+    from edge.export.counts import read_counts, write_counts
+
+    with working("reading the tables"):
+        read = read_counts(root, choice, by)
+    _write(out, lambda text: write_counts(text, read), "rows")
+    _report_unreadable(read.unreadable)
 
 
 @export.command()

@@ -21,6 +21,7 @@ from edge.errors import ConfigError
 FOLDER: Final = INSTALLED
 MAX_CAMERAS: Final = 64  # files that are compared; a Pi has processor time for a few
 VIEW_PORT, METRICS_PORT = 8080, 9464  # of the first camera; further ones count up
+VIEW = re.compile(r"(?m)^EDGE_VIEW_LISTEN=.*:(\d+)\s*$")
 PORT = re.compile(r"(?m)^EDGE_(?:VIEW_LISTEN|METRICS_PORT)=(?:.*:)?(\d+)\s*$")
 
 
@@ -65,6 +66,17 @@ def new_ports(name: str, folder: Path = FOLDER) -> str:
         "# edge-prometheus@\n"
         f"EDGE_METRICS_HOST=127.0.0.1\nEDGE_METRICS_PORT={METRICS_PORT + step}\n"
     )
+
+
+def view_ports(file: Path, folder: Path = FOLDER) -> dict[str, int]:
+    """Ports of the pages of all cameras of the services, by name.
+
+    Empty for a file that is not in `folder`. A page may be stopped.
+    """
+    if file.resolve().parent != folder.resolve():
+        return {}
+    listens = {one.stem: VIEW.search(_text(one.with_suffix(".env"))) for one in cameras(folder)}
+    return {name: int(found[1]) if found else VIEW_PORT for name, found in listens.items()}
 
 
 def clashes(file: Path | None, settings: Settings, folder: Path = FOLDER) -> list[str]:

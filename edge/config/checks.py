@@ -23,7 +23,9 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _repeated_names([rule.name for rule in settings.triggers], "triggers")
     yield from _repeated_names([series.name for series in settings.timelapse], "timelapse")
     yield from _repeated_names([line.name for line in settings.lines], "lines")
+    yield from _repeated_names([row.name for row in settings.notify], "notify")
     yield from _names_of_rules(settings)
+    yield from _missing_rules(settings)
     yield from _missing_position(settings)
     yield from _shared_line(settings)
     yield from _too_many_corners(settings)
@@ -61,6 +63,15 @@ def _names_of_rules(settings: Settings) -> Iterator[Problem]:
             yield f"timelapse[{index}].name", f"a trigger is named {series.name!r}; choose another"
 
 
+def _missing_rules(settings: Settings) -> Iterator[Problem]:
+    known = [rule.name for rule in settings.triggers]
+    for index, row in enumerate(settings.notify):
+        for name in row.rules:
+            if name not in known:
+                hint = suggestion(name, known) or "; add it as a [[triggers]] section"
+                yield f"notify[{index}].rules", f"there is no rule {name!r}{hint}"
+
+
 def _missing_position(settings: Settings) -> Iterator[Problem]:
     """Times by the sun need a place."""
     if settings.site.position:
@@ -69,6 +80,7 @@ def _missing_position(settings: Settings) -> Iterator[Problem]:
     for index, series in enumerate(settings.timelapse):
         times[f"timelapse[{index}].at"] = series.at
         times[f"timelapse[{index}].schedule"] = series.schedule
+    times |= {f"notify[{index}].quiet": row.quiet for index, row in enumerate(settings.notify)}
     for key, texts in times.items():
         if by_sun := [text for text in texts if any(event in text for event in SUN_EVENTS)]:
             yield (
@@ -89,6 +101,7 @@ def _too_many_corners(settings: Settings) -> Iterator[Problem]:
     polygons = {
         "zones": [zone.polygon for zone in settings.zones],
         "motion.masks": list(settings.motion.masks),
+        "privacy.masks": list(settings.privacy.masks),
     }
     for key, several in polygons.items():
         if (corners := sum(map(len, several))) > MAX_TOTAL_CORNERS:

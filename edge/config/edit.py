@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from edge.config.load import loads
-from edge.config.schema import MAX_CORNERS, Mute, Settings
+from edge.config.schema import MAX_CORNERS, Line, Mute, Settings, TriggerRule, Zone
 from edge.errors import ConfigError, MissingExtraError
 
 try:
@@ -27,6 +27,8 @@ except ImportError as missing:
 MAX_CORNERS_TOGETHER = 2048  # of a change: editing the text of so many takes about 2 s
 
 Points: TypeAlias = list[tuple[float, float]]
+Named: TypeAlias = Zone | Line | TriggerRule
+RowEdit: TypeAlias = "ZoneEdit | LineEdit | RuleEdit"
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,29 +44,50 @@ class ZoneEdit(Edit, frozen=True):
 
 
 class MaskEdit(Edit, frozen=True):
-    """The new state of a mask. was: its index in the file; None for a new mask."""
+    """The new state of a mask of motion or privacy. was: its index in the file; None if new."""
 
     polygon: Points
     was: int | None = None
 
 
-class RuleEdit(Edit, frozen=True):
-    """The new zones of the rule with this name."""
+class LineEdit(Edit, frozen=True):
+    """The new state of a line. was: its name in the file; None for a new line."""
 
     name: str
-    zones: tuple[str, ...]
+    points: Points
+    labels: tuple[str, ...] | None = None
+    was: str | None = None
+
+
+class RuleEdit(Edit, frozen=True):
+    """The new state of a rule; None leaves a value as it is, or as its default in a new rule.
+
+    was: its name in the file; None for a new rule.
+    """
+
+    name: str
+    labels: tuple[str, ...] | None = None
+    zones: tuple[str, ...] | None = None
+    schedule: tuple[str, ...] | None = None
+    actions: tuple[str, ...] | None = None
+    min_score: float | None = None
+    cooldown_s: float | None = None
+    was: str | None = None
 
 
 class Change(Edit, frozen=True):
-    """New zones, masks, rules and motion settings. Zones and masks that it omits are removed.
+    """New zones, masks of motion and of privacy, lines, rules and motion settings.
 
-    version: of the file that the change is based on. motion: new values of `[motion]`, by key.
+    What a list omits is removed; the last three lists may be absent, and then stay. version: of the
+    file that the change is based on. motion: new values of `[motion]`, by key.
     """
 
     version: str
     zones: tuple[ZoneEdit, ...]
     masks: tuple[MaskEdit, ...]
-    rules: tuple[RuleEdit, ...] = ()
+    privacy: tuple[MaskEdit, ...] | None = None
+    lines: tuple[LineEdit, ...] | None = None
+    rules: tuple[RuleEdit, ...] | None = None
     motion: dict[str, float] = {}
 
 
@@ -80,9 +103,14 @@ def edited(text: str, change: Change, path: Path) -> str:
         text = _uncommented(text, "motion", key)
 
     def apply(document: Any) -> None:
-        _set_zones(document, change.zones)
-        _set_masks(document, change.masks)
-        _set_rules(document, change.rules, before)
+        _set_rows(document, "zones", change.zones, before.zones)
+        _set_masks(document, "motion", change.masks)
+        if change.privacy is not None:
+            _set_masks(document, "privacy", change.privacy)
+        if change.lines is not None:
+            _set_rows(document, "lines", change.lines, before.lines)
+        if change.rules is not None:
+            _set_rules(document, change.rules, before)
         for key, value in motion.items():
             _table(document, "motion")[key] = value
 
@@ -140,6 +168,8 @@ def _check_corners(change: Change, path: Path) -> None:
     """Refuses polygons of too many corners before they cost time."""
     polygons = [(f"zone {zone.name}", zone.polygon) for zone in change.zones]
     polygons += [(f"mask {n}", mask.polygon) for n, mask in enumerate(change.masks, 1)]
+    privacy = enumerate(change.privacy or (), 1)
+    polygons += [(f"privacy mask {n}", mask.polygon) for n, mask in privacy]
     for name, polygon in polygons:
         if len(polygon) > MAX_CORNERS:
             raise ConfigError(
@@ -157,45 +187,70 @@ def _check_corners(change: Change, path: Path) -> None:
 def _expected(before: Settings, change: Change) -> Settings:
     """The settings that must result, so that an unusual file is refused rather than damaged."""
     motion = msgspec.to_builtins(before.motion) | change.motion
-    places = {zone.name: index for index, zone in enumerate(before.zones)}
-    kept = sorted(change.zones, key=lambda zone: places.get(zone.was or "", len(places)))
-    masks = sorted(change.masks, key=lambda mask: math.inf if mask.was is None else mask.was)
-    zones = {rule.name: rule.zones for rule in change.rules}
-    rows = [msgspec.to_builtins(rule) for rule in before.triggers]
     document = msgspec.to_builtins(before) | {
-        "motion": motion | {"masks": [mask.polygon for mask in masks]},
-        "zones": [{"name": zone.name, "polygon": zone.polygon} for zone in kept],
-        "triggers": [row | {"zones": zones.get(row["name"], row["zones"])} for row in rows],
+        "motion": motion | {"masks": _in_order(change.masks)},
+        "zones": _expected_rows(before.zones, change.zones),
     }
+    if change.privacy is not None:
+        document["privacy"] |= {"masks": _in_order(change.privacy)}
+    if change.lines is not None:
+        document["lines"] = _expected_rows(before.lines, change.lines)
+    if change.rules is not None:
+        document["triggers"] = _expected_rows(before.triggers, change.rules)
     return msgspec.convert(document, Settings)
 
 
-def _set_zones(document: Any, zones: Sequence[ZoneEdit]) -> None:
-    """Zones that stay keep their place and their comments; new ones follow."""
-    rows = document.get("zones", [])
-    if zones and not len(rows):  # no zones yet, or `zones = []`
-        document.pop("zones", None)
-        rows = document["zones"] = tomlkit.aot()
-    edits = {zone.was: zone for zone in zones if zone.was is not None}
+def _in_order(masks: Sequence[MaskEdit]) -> list[Points]:
+    """Their polygons; those in the file come first, in its order."""
+    ordered = sorted(masks, key=lambda mask: math.inf if mask.was is None else mask.was)
+    return [mask.polygon for mask in ordered]
+
+
+def _expected_rows(before: Sequence[Named], edits: Sequence[RowEdit]) -> list[dict[str, Any]]:
+    """The rows that stay in the order of the file, and the new ones."""
+    known = {row.name: msgspec.to_builtins(row) for row in before}
+    places = {name: index for index, name in enumerate(known)}
+    ordered = sorted(edits, key=lambda edit: places.get(edit.was or "", len(places)))
+    return [known.get(edit.was or "", {}) | _values(edit) for edit in ordered]
+
+
+def _set_rows(document: Any, key: str, edits: Sequence[RowEdit], before: Sequence[Named]) -> None:
+    """Rows that stay keep their place and their comments; new ones follow."""
+    rows = document.get(key, [])
+    if edits and not len(rows):  # none yet, or an empty list
+        document.pop(key, None)
+        rows = document[key] = tomlkit.aot()
+    known = {row.name: msgspec.to_builtins(row) for row in before}
+    kept = {edit.was: edit for edit in edits if edit.was is not None}
     for index in reversed(range(len(rows))):
-        if (edit := edits.get(str(rows[index]["name"]))) is None:
+        if (edit := kept.get(name := str(rows[index]["name"]))) is None:
             del rows[index]
         else:
-            _update(rows[index], {"name": edit.name, "polygon": _lists(edit.polygon)})
-    for zone in zones:
-        if zone.was is None:
-            _append(rows, {"name": zone.name, "polygon": _lists(zone.polygon)})
-    if "zones" in document and not len(rows):
-        del document["zones"]
+            _update(rows[index], _values(edit), known[name])
+    for edit in edits:
+        if edit.was is None:
+            _append(rows, _values(edit))
+    if key in document and not len(rows):
+        del document[key]
 
 
-def _set_masks(document: Any, masks: Sequence[MaskEdit]) -> None:
-    before = document.get("motion", {}).get("masks", [])
+def _values(edit: RowEdit) -> dict[str, Any]:
+    """The given values of a row, by key, as TOML has them."""
+    values = msgspec.to_builtins(edit)
+    del values["was"]
+    for key in ("polygon", "points"):
+        if key in values:
+            values[key] = _lists(values[key])
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _set_masks(document: Any, section: str, masks: Sequence[MaskEdit]) -> None:
+    before = document.get(section, {}).get("masks", [])
     if not masks and not len(before):
         return
     if not len(before):
-        _table(document, "motion")["masks"] = tomlkit.array().multiline(True)
-    rows = _table(document, "motion")["masks"]
+        _table(document, section)["masks"] = tomlkit.array().multiline(True)
+    rows = _table(document, section)["masks"]
     edits = {mask.was: mask for mask in masks if mask.was is not None}
     for index in reversed(range(len(rows))):
         if (edit := edits.get(index)) is None:
@@ -209,18 +264,15 @@ def _set_masks(document: Any, masks: Sequence[MaskEdit]) -> None:
 
 def _set_rules(document: Any, rules: Sequence[RuleEdit], before: Settings) -> None:
     """Writes the default rules into a file without rules when one of them changes."""
-    known = {rule.name: rule for rule in before.triggers}
-    changed = {r.name: r for r in rules if r.name in known and r.zones != known[r.name].zones}
-    if not changed:
+    if _expected_rows(before.triggers, rules) == [*map(msgspec.to_builtins, before.triggers)]:
         return
-    if not len(document.get("triggers", [])):
-        document.pop("triggers", None)
+    if "triggers" not in document:
         rows = document["triggers"] = tomlkit.aot()
         for rule in before.triggers:
             _append(rows, {"name": rule.name, "labels": list(rule.labels)})
-    for row in document["triggers"]:
-        if edit := changed.get(str(row["name"])):
-            row["zones"] = list(edit.zones)
+    _set_rows(document, "triggers", rules, before.triggers)
+    if not rules:  # without the key, the default rule would apply
+        document["triggers"] = tomlkit.array()
 
 
 def _append(rows: Any, values: dict[str, object]) -> None:
@@ -232,11 +284,16 @@ def _append(rows: Any, values: dict[str, object]) -> None:
     rows.append(row)
 
 
-def _update(row: Any, values: dict[str, object]) -> None:
-    """Sets only values that differ, so that the others stay as they were written."""
+def _update(row: Any, values: dict[str, Any], before: dict[str, Any]) -> None:
+    """Sets only values that differ from before, so that the others stay as they were written."""
     for key, value in values.items():
-        if row[key].unwrap() != value:
+        if value != _plain(before[key]):
             row[key] = value
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, as TOML has them."""
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _table(document: Any, name: str) -> Any:

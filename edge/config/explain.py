@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from edge.config import words
-from edge.config.schema import Section, Settings, section_of_list
+from edge.config.masking import MASK
+from edge.config.schema import Section, Settings, is_marked, section_of_list
 
 HEAD = """\
 # Configuration of edge. Every key is shown with its default, or with an example if it has none;
@@ -17,7 +18,7 @@ HEAD = """\
 # `edge check-config FILE` checks this file, `edge config explain KEY` explains a key.
 # Names end in their unit: _s seconds, _ms milliseconds, _m metres, _c degrees Celsius, _px pixels.
 """
-EXAMPLES = {  # for keys that have no default
+EXAMPLES = {  # for keys that have no default, or whose section is not valid with it
     "site.latitude": "52.37403",
     "site.longitude": "4.88969",
     "site.altitude_m": "2.0",
@@ -28,6 +29,8 @@ EXAMPLES = {  # for keys that have no default
     "lines[].name": '"gate"',
     "lines[].points": "[[0.5, 0.0], [0.5, 1.0]]",
     "timelapse[].name": '"daily"',
+    "notify[].name": '"phone"',
+    "notify[].url_file": '"/etc/edge/phone"',
     "mutes[].box": "[0.4, 0.3, 0.6, 0.8]",
 }
 
@@ -75,6 +78,24 @@ def search(text: str) -> list[KeyDoc]:
     )
 
 
+def without_secrets(settings: Settings) -> Settings:
+    """The settings with `***` in place of passwords, tokens and private addresses."""
+    source = msgspec.structs.replace(settings.source, uri=settings.source.name)
+    hidden: dict[str, object] = {"source": source}
+    for field in msgspec.structs.fields(settings):
+        if (element := section_of_list(field.type)) and (names := _secrets(element)):
+            rows = getattr(settings, field.name)
+            hidden[field.name] = tuple(
+                msgspec.structs.replace(row, **{n: MASK for n in names if getattr(row, n)})
+                for row in rows
+            )
+    return msgspec.structs.replace(settings, **hidden)
+
+
+def _secrets(kind: type[Section]) -> list[str]:
+    return [f.name for f in msgspec.structs.fields(kind) if is_marked(f.type, "secret")]
+
+
 def to_toml(settings: Settings) -> str:
     """TOML text that loads to the same settings."""
     top = [f"camera = {words.toml_value(settings.camera)}"]
@@ -97,7 +118,7 @@ def commented() -> str:
             parts.append(f"\n{f'#{header}' if header.startswith('[[') else header}\n")
         for row in rows:
             limits = f" ({row.range})" if row.range else ""
-            value = row.default or EXAMPLES[row.key]
+            value = EXAMPLES.get(row.key) or row.default
             parts.append(f"# {row.description}{limits}\n#{row.name} = {value}\n")
     return "".join(parts)
 

@@ -20,7 +20,8 @@ import msgspec
 
 from edge.config.checks import contradictions
 from edge.config.dropins import drop_ins, merge
-from edge.config.schema import MAX_ROWS, Section, Settings, section_of_list
+from edge.config.masking import MASK
+from edge.config.schema import MAX_ROWS, Section, Settings, is_marked, section_of_list
 from edge.config.words import expected_words, most_entries, suggestion, toml_value
 from edge.errors import ConfigError
 
@@ -215,22 +216,28 @@ class _Validation:
         if isinstance(value, list) and len(value) > (most := most_entries(kind)):
             self._report(key, f"{len(value)} entries found, expected up to {most}")
             return None
+        secret = is_marked(kind, "secret")
         try:
             converted = msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             where = WITHIN.search(str(error))
             within = where.group(1) if where else ""
-            self._report(key, f"{_shown(value)} found, expected {expected_words(kind)}", within)
+            found = MASK if secret else _shown(value)
+            self._report(key, f"{found} found, expected {expected_words(kind)}", within)
             return None
         if problem := next(_problems_of_text(converted), ""):
-            self._report(key, problem)
+            self._report(key, problem.replace(_shown(converted), MASK) if secret else problem)
             return None
-        return self._expanded(converted, key) if _is_path(kind) and converted else converted
+        return (
+            self._expanded(converted, key) if is_marked(kind, "path") and converted else converted
+        )
 
     def _rows(self, element: type[Section], value: object, key: str) -> Any:
         """Converts the sections of a list; None after a problem."""
         if not isinstance(value, list):
-            self._report(key, f"{_shown(value)} found, expected [[{key}]] sections")
+            hidden = any(is_marked(f.type, "secret") for f in msgspec.structs.fields(element))
+            found = MASK if hidden else _shown(value)
+            self._report(key, f"{found} found, expected [[{key}]] sections")
             return None
         if len(value) > MAX_ROWS:
             self._report(key, f"{len(value)} sections found, expected up to {MAX_ROWS}")
@@ -257,12 +264,6 @@ def _problems_of_text(value: object) -> Iterator[str]:
             yield f"{_shown(value)} found, expected up to {MAX_TEXT} characters"
         if any(unicodedata.category(character) in REFUSED for character in value):
             yield f"{_shown(value)} found, expected text without control characters"
-
-
-def _is_path(kind: Any) -> bool:
-    """Whether a key is declared as `schema.PathText`."""
-    metas = (meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, msgspec.Meta))
-    return any((meta.extra or {}).get("path") for meta in metas)
 
 
 def _parsed(text: str) -> object:

@@ -11,12 +11,14 @@ from edge.capture.recorder import Recorder
 from edge.config.schema import Settings
 from edge.daemon import publish
 from edge.daemon.acquisition import Acquisition, Received
+from edge.daemon.blur import BlurredBoxes
 from edge.daemon.commands import Remote
 from edge.daemon.outlet import Outlet
 from edge.daemon.pictures import Size, thumbnail
 from edge.daemon.progress import Progress
 from edge.daemon.sight import sight
 from edge.daemon.tallies import Tallies
+from edge.daemon.visits import Visits
 from edge.hooks.hooks import Hooks
 from edge.messages import Sight
 from edge.runtime.service_thread import ServiceThread
@@ -42,22 +44,26 @@ class Reporter:
         progress: Progress,
         places: Places,
         tallies: Tallies,
+        blurred: BlurredBoxes,
     ) -> None:
         self._settings = settings
         self._classes = classes
         self._tallies = tallies
+        self._blurred = blurred
         self._outlet = outlet
         self._hooks = hooks
         self._recorder = recorder
         self._progress = progress
         self._places = places
         self._changes = publish.TrackChanges()
+        self._visits = Visits(recorder, settings.capture.max_clip_s)
 
     def __call__(self, analysis: Analysis, received_ns: int, size: Size) -> None:
         """Reports one frame.
 
         received_ns: when the daemon received it. size: (width, height) of the main picture.
         """
+        self._blurred.add(analysis)
         if analysis.layouts:
             message = publish.detection(analysis, self._classes, size)
             self._outlet.about_frame(message, analysis.frame)
@@ -65,6 +71,7 @@ class Reporter:
             self._outlet.about_frame(change, analysis.frame)
         for event in analysis.events:
             self._report_event(event, analysis, received_ns, size)
+        self._visits(analysis)
         self._tallies(analysis, size)
         self._places(analysis.events, analysis.ended, analysis.frame.wall_ns, size)
         self._progress.muted = analysis.muted
@@ -78,6 +85,7 @@ class Reporter:
 
     def end(self) -> None:
         """Reports what is still open after the last frame."""
+        self._visits.end()
         self._tallies.end()
 
     def count_frame(self) -> None:
@@ -99,15 +107,16 @@ class Reporter:
         latency_ms = max(0, time.monotonic_ns() - exposed_ns) / NS_PER_MS
         jpeg = None
         if self._settings.bus.thumbnails:
-            jpeg = thumbnail(event.frame, event.best.box_xyxy)
+            hidden = self._blurred(event.frame.timestamp_ns)
+            jpeg = thumbnail(event.frame, event.best.box_xyxy, hidden)
         message = publish.trigger(event, event_id, size, latency_ms)
         self._hooks(event.rule, self._outlet.about_frame(message, frame, jpeg))
         self._tallies.trigger(event, frame)
         if event.rule.actions:
             camera = self._settings.camera
-            self._recorder.trigger(
-                publish.capture_request(event, event_id, camera, frame, latency_ms)
-            )
+            request = publish.capture_request(event, event_id, camera, frame, latency_ms)
+            if self._recorder.trigger(request):
+                self._visits.begin(event, request)
 
 
 class AnalysisThread:
@@ -182,6 +191,8 @@ class AnalysisThread:
             self._remote.show(received.frame)
         else:
             analysis = pipeline(received.frame, self._budget_share())
+            if analysis.events:  # before it is published: who receives it may ask for its picture
+                self._remote.last_event = analysis.events[-1]
             self._reporter(analysis, received.received_ns, size)
             self._remote.show(received.frame, self._reporter.sight(analysis, size))
         self._reporter.count_frame()

@@ -7,13 +7,14 @@ from functools import partial
 
 from edge.bus.control import ControlServer
 from edge.bus.publisher import Publisher
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import Settings
 from edge.daemon import publish
 from edge.daemon.acquisition import Acquisition
 from edge.daemon.analysis import AnalysisThread, Reporter
+from edge.daemon.blur import BlurredBoxes
 from edge.daemon.commands import EXTERNAL_RULE, Reload, Remote
 from edge.daemon.daemon import Daemon
 from edge.daemon.governor import Governor
@@ -60,7 +61,7 @@ def assemble(
     outlet = Outlet(publisher, shared.progress, listener)
     recorder = _recorder(shared, outlet, boot_id)
     source = source or _source(shared, waits=waits)
-    remote = Remote(settings, boot_id, recorder.trigger, reload)
+    remote = Remote(settings, boot_id, recorder.trigger, reload, shared.blurred)
     hooks, acquisition = _hooks(shared, remote), _acquisition(shared, source, recorder)
     parts = Parts(
         settings=settings,
@@ -94,6 +95,8 @@ class _Shared:
         self.places = Places()
         self.governor = Governor(settings.governor)
         self.detector = TimedDetector(model, self.progress)
+        self.classes = publish.classes_of(self.detector)
+        self.blurred = BlurredBoxes(settings.privacy.blur, self.classes)
 
 
 def _recorder(shared: _Shared, outlet: Outlet, boot_id: str) -> Recorder:
@@ -103,14 +106,12 @@ def _recorder(shared: _Shared, outlet: Outlet, boot_id: str) -> Recorder:
         on_failure=outlet.capture_failure,
         on_error=shared.problems.report,
         origin=Origin(
-            model=shared.model.name,
-            model_sha256=shared.model.sha256,
-            boot_id=boot_id,
-            board=board(),
-            site=shared.settings.site,
+            model=shared.model.name, model_sha256=shared.model.sha256, boot_id=boot_id,
+            board=board(), site=shared.settings.site,
         ),
         clips=shared.settings.captures_clips,
-    )
+        blurred=shared.blurred,
+    )  # fmt: skip
 
 
 def _source(shared: _Shared, *, waits: bool) -> Source:
@@ -121,6 +122,7 @@ def _source(shared: _Shared, *, waits: bool) -> Source:
         settings.health.stall_s,
         shared.problems.report,
         clip_height_px=settings.capture.clip_height_px if settings.captures_clips else 0,
+        masks=settings.privacy.masks,
         waits=waits,
     )
 
@@ -157,11 +159,11 @@ def _analysis(
     remote: Remote,
 ) -> AnalysisThread:
     settings, governor, detector = shared.settings, shared.governor, shared.detector
-    classes = publish.classes_of(detector)
     tallies = Tallies(settings, remote.boot_id, outlet, recorder)
     reporter = Reporter(
-        settings, classes, outlet, hooks, recorder, shared.progress, shared.places, tallies
-    )
+        settings, shared.classes, outlet, hooks, recorder, shared.progress, shared.places, tallies,
+        shared.blurred,
+    )  # fmt: skip
     return AnalysisThread(
         acquisition,
         partial(build_pipeline, settings, detector, last_events_ns=shared.last_events_ns),

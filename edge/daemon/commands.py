@@ -10,10 +10,11 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from edge.capture.request import CaptureRequest
+from edge.capture.writer import Blurred, none_blurred
 from edge.config.schema import Settings
 from edge.daemon import pictures
 from edge.errors import TemporaryError
@@ -27,6 +28,8 @@ from edge.messages import (
     StatusReply,
 )
 from edge.runtime.times import NS_PER_S
+from edge.vision.geometry import Box
+from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Frame
 
 FRAME_WAIT_S = 2.0  # for the next frame; a camera at 1 frame/s needs less
@@ -42,21 +45,33 @@ class RefusedError(TemporaryError):
 
 
 class Remote:
-    """Commands to one daemon. health: the last one published; the supervising thread sets it."""
+    """Commands to one daemon.
+
+    health: the last one published; the supervising thread sets it. last_event: the last trigger,
+    with its frame; the analysis thread sets it.
+    """
 
     def __init__(
-        self, settings: Settings, boot_id: str, capture: Capture, reload: Reload | None = None
+        self,
+        settings: Settings,
+        boot_id: str,
+        capture: Capture,
+        reload: Reload | None = None,
+        blurred: Blurred = none_blurred,
     ) -> None:
         """capture: accepts a request, or returns False because too many are waiting.
 
         reload: reads the configuration again and returns the result as a sentence. To refuse, it
             raises EdgeError and changes nothing. None if the daemon can't reload.
+        blurred: boxes that the picture of a trigger is to show blurred, by the frame's time.
         """
         self.health: Health | None = None
+        self.last_event: TriggerEvent | None = None
         self._settings = settings
         self.boot_id = boot_id
         self._capture = capture
         self._reload = reload
+        self._blurred = blurred
         self._paused_until_s = 0.0
         self._frames = _NextFrame()
 
@@ -72,6 +87,10 @@ class Remote:
         sight: makes the pipeline's view of the frame, if requested; None during a pause.
         """
         self._frames.show(frame, sight)
+
+    def close(self) -> None:
+        """Refuses pictures from here on, as the next daemon may have other privacy masks."""
+        self._frames.close()
 
     def status(self) -> StatusReply:
         return StatusReply(
@@ -93,6 +112,7 @@ class Remote:
             timestamp_ns=frame.timestamp_ns,
             actions=captures,
             still=frame if "still" in captures else None,
+            method="command",
         )
         if not self._capture(request):
             raise RefusedError("too many captures are waiting to be written; try again later")
@@ -112,9 +132,20 @@ class Remote:
             raise RefusedError("this daemon can't reload its configuration; restart it")
         return DoneReply(text=self._reload())
 
-    def snapshot(self, max_width_px: int, sight: bool = False) -> tuple[SnapshotReply, bytes]:
-        frame, view = self._frames.wait(sight)
-        jpeg, (width, height) = pictures.snapshot(frame, max_width_px)
+    def snapshot(
+        self, max_width_px: int, sight: bool = False, trigger: bool = False
+    ) -> tuple[SnapshotReply, bytes]:
+        box, view = None, None
+        hidden: Sequence[Box] = ()
+        if trigger:
+            event = self.last_event  # read once: the analysis thread may replace it
+            if event is None:
+                raise RefusedError("there was no trigger yet")
+            frame, box = event.frame, event.best.box_xyxy
+            hidden = self._blurred(frame.timestamp_ns)
+        else:
+            frame, view = self._frames.wait(sight)
+        jpeg, (width, height) = pictures.snapshot(frame, max_width_px, box, hidden)
         reply = SnapshotReply(
             width=width,
             height=height,
@@ -131,7 +162,7 @@ class _NextFrame:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting = threading.Lock()  # one command waits at a time
-        self._wanted = self._wants_sight = False
+        self._wanted = self._wants_sight = self._closed = False
         self._shown: tuple[Frame, Sight | None] | None = None
 
     def show(self, frame: Frame, sight: Callable[[], Sight] | None) -> None:
@@ -142,12 +173,20 @@ class _NextFrame:
             self._shown, self._wanted = (frame.detached(), view), False
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Makes each wait fail."""
+        self._closed = True
+        with self._changed:
+            self._changed.notify_all()
+
     def wait(self, sight: bool = False) -> tuple[Frame, Sight | None]:
-        """Waits for the next frame. Raises RefusedError if none comes."""
+        """Waits for the next frame. Raises RefusedError if none comes or may be given."""
         with self._waiting, self._changed:
             self._shown, self._wants_sight, self._wanted = None, sight, True
-            self._changed.wait_for(lambda: self._shown is not None, FRAME_WAIT_S)
+            self._changed.wait_for(lambda: self._closed or self._shown is not None, FRAME_WAIT_S)
             shown, self._shown, self._wanted = self._shown, None, False
+        if self._closed:
+            raise RefusedError("the daemon is stopping or starts again")
         if shown is None:
             raise RefusedError(f"no frame came within {FRAME_WAIT_S:g} s")
         return shown

@@ -75,6 +75,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Makes `run` end soon; callable from a signal handler or another thread."""
+        self._parts.remote.close()
         self._stop.set()
 
     def run(self, manager: ServiceManager) -> None:

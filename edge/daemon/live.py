@@ -26,6 +26,7 @@ LIVE: Final = {
     "mutes": "pipeline",
     "governor": "governor",
     "mqtt": "nobody: the MQTT bridge is a program of its own",
+    "notify": "nobody: the bridge for pushes is a program of its own",
     "upload": "nobody: the next `edge upload` reads it",
 }
 

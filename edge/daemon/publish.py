@@ -7,10 +7,16 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from edge import messages
-from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
+from edge.capture.request import (
+    CaptureFailure,
+    CaptureRequest,
+    CaptureResult,
+    Presence,
+    TrackInfo,
+)
 from edge.daemon.pictures import Size
 from edge.runtime.times import NS_PER_S
-from edge.vision.geometry import Box
+from edge.vision.geometry import Box, normalized
 from edge.vision.pipeline import Analysis, DetectorLike
 from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Frame, Track, TrackState
@@ -130,28 +136,28 @@ def capture_request(
     event: TriggerEvent, event_id: str, camera: str, frame: Frame, latency_ms: float
 ) -> CaptureRequest:
     """frame: the one that confirmed the event."""
-    size = (frame.main.width, frame.main.height)
-    look = event.best
-    track = TrackInfo(
-        event.track.id,
-        event.track.label,
-        round(look.score, 4),
-        pixel_box(look.box_xyxy),
-        normalized(look.box_xyxy, size),
-        event.track.group,
-    )
+    rule, look = event.rule, event.best
     return CaptureRequest(
         event_id=event_id,
-        rule=event.rule.name,
+        rule=rule.name,
         camera=camera,
         wall_ns=frame.wall_ns,
         timestamp_ns=frame.timestamp_ns,
-        actions=event.rule.actions,
-        still=event.frame if "still" in event.rule.actions else None,
-        track=track,
+        actions=rule.actions,
+        still=event.frame if "still" in rule.actions and not rule.best_still else None,
+        track=track_info(event.track, look.box_xyxy, look.score, frame),
         zones=event.zones,
         latency_ms=round(latency_ms, 3),
+        presence=Presence(frame.timestamp_ns) if rule.clip_until_end else None,
+        follows=rule.stills_follow,
     )
+
+
+def track_info(track: Track, box_xyxy: Box, score: float, frame: Frame) -> TrackInfo:
+    """The object in a frame, where it has this box."""
+    shares = normalized(box_xyxy, (frame.main.width, frame.main.height))
+    box_px = pixel_box(box_xyxy)
+    return TrackInfo(track.id, track.label, round(score, 4), box_px, shares, track.group)
 
 
 def capture(result: CaptureResult) -> messages.Capture:
@@ -178,16 +184,6 @@ def capture_failure(failure: CaptureFailure) -> messages.Capture:
         size_bytes=0,
         failure=failure.reason,
     )
-
-
-def normalized(box_xyxy: Box, size: Size) -> Box:
-    """A box in pixels as shares (0..1) of the picture, clipped at its edges."""
-    width, height = size
-    x0, y0, x1, y1 = (
-        round(min(max(value / side, 0.0), 1.0), 5)
-        for value, side in zip(box_xyxy, (width, height, width, height), strict=True)
-    )
-    return x0, y0, x1, y1
 
 
 def pixel_box(values: Box | list[float] | tuple[int, int, int, int]) -> Box:

@@ -4,7 +4,8 @@ A reload reads and checks the configuration, and applies it to the running daemo
 take up all that changed (`edge.daemon.live.LIVE`). Otherwise it is a restart of the daemon within
 this process that can't fail halfway: the model is loaded and the next daemon is made while the
 present one runs. Only then does the present one finish its captures and end, and the next one takes
-its place. If that one fails before its first frame, the previous configuration is used again.
+its place. If that one fails before its first frame, the previous configuration is used again, with
+the new privacy masks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+
+import msgspec
 
 from edge.config.schema import Settings
 from edge.daemon.assemble import assemble
@@ -72,7 +75,7 @@ class Service:
             except Exception as error:
                 if proven is None or self._daemon.progress.frames:
                     raise
-                self._go_back(proven, error)
+                self._go_back(_with_masks_of(self._daemon.settings, proven), error)
                 without_frames(error)  # they hold the daemon that failed
                 proven = None
                 continue
@@ -153,6 +156,12 @@ class Service:
             self._daemon.problems.report(f"the new configuration does not work: {error}", "reload")
             if self._stopping:
                 self._daemon.stop()
+
+
+def _with_masks_of(new: Settings, settings: Settings) -> Settings:
+    """The settings with other privacy masks: what was to be hidden stays so after a failure."""
+    privacy = msgspec.structs.replace(settings.privacy, masks=new.privacy.masks)
+    return msgspec.structs.replace(settings, privacy=privacy)
 
 
 def run(

@@ -25,12 +25,11 @@ from edge.export.about import About
 from edge.export.deployments import Placed, deployments
 from edge.export.folder import place, whole_folder
 from edge.export.groups import Group, Medium
-from edge.export.taxa import Taxon, taxon_of
+from edge.export.taxa import UNCLASSIFIED, Taxon, taxon_of
 
 VERSION: Final = "1.0.2"
 SPECIFICATION: Final = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 MEDIATYPES: Final = {"still": "image/jpeg", "clip": "video/mp4"}
-UNCLASSIFIED: Final = Taxon(kind="unclassified")  # a capture on command, without an object
 BLANK: Final = Taxon(kind="blank")  # a false alarm
 EXTENT_DIGITS: Final = 4  # decimal places, as in the boxes of sidecars
 
@@ -122,7 +121,7 @@ def descriptor(tables: Tables, about: About) -> dict[str, Any]:
                 "title": about.project.title,
                 "description": about.project.description,
                 "samplingDesign": about.project.sampling_design,
-                "captureMethod": ["activityDetection"],
+                "captureMethod": _methods(tables.media),
                 "individualAnimals": False,
                 "observationLevel": ["media", "event"],
             }
@@ -157,7 +156,7 @@ def _add(tables: Tables, group: Group, deployment: str, about: About) -> None:
     for event, track in tracks:
         rows.append(_observation(group, taxa[track.id], event, track))
     for still in group.stills():
-        if (shown := group.track_of(still.event)) is not None:
+        if (shown := group.track_on(still)) is not None:
             taxon = taxon_of(shown.label, about.labels, shown.group)
             row = _observation(group, taxon, still.event, shown)
             rows.append(row | _on_still(still, shown))
@@ -188,7 +187,7 @@ def _deployment(placed: Placed) -> Row:
 def _medium(medium: Medium, *, public: bool) -> Row:
     return {
         "mediaID": _package_path(medium),
-        "captureMethod": "activityDetection" if medium.event.track is not None else None,
+        "captureMethod": _method(medium.event),
         "timestamp": _instant(time_of(medium.file)),
         "filePath": _package_path(medium),
         "filePublic": public,
@@ -196,6 +195,21 @@ def _medium(medium: Medium, *, public: bool) -> Row:
         "fileMediatype": MEDIATYPES[medium.file.kind],
         "exifData": _exif(medium) if medium.file.time_utc else None,
     }
+
+
+def _method(event: EventEntry) -> str | None:
+    """None for a capture on command, which the specification has no word for.
+
+    Versions that did not write `method` captured without an object on command only.
+    """
+    if event.method == "timelapse":
+        return "timeLapse"
+    return "activityDetection" if event.method == "motion" and event.track is not None else None
+
+
+def _methods(media: Iterable[Row]) -> list[str]:
+    """Those of the media, for the project; it must name at least one."""
+    return sorted({str(row["captureMethod"]) for row in media} - {"None"}) or ["activityDetection"]
 
 
 def _exif(medium: Medium) -> str:
@@ -225,6 +239,8 @@ def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntr
         "observationTags": f"rule:{event.rule}",
     }
     if track is not None:
+        row["observationTags"] = f"rule:{event.rule} | label:{track.label} | track:{track.id}"
+    if track is not None and taxon.kind != "unclassified":
         row |= {
             "scientificName": taxon.scientific_name,
             "count": 1,
@@ -232,7 +248,6 @@ def _observation(group: Group, taxon: Taxon, event: EventEntry, track: TrackEntr
             "classifiedBy": group.model or None,
             "classificationTimestamp": _instant(time_of(event)),
             "classificationProbability": track.score,
-            "observationTags": f"rule:{event.rule} | label:{track.label} | track:{track.id}",
         }
     return row
 
@@ -241,7 +256,7 @@ def _on_still(still: Medium, track: TrackEntry) -> Row:
     """The columns that differ in an observation of the still."""
     x0, y0, x1, y1 = track.box_xyxy
     return {
-        "observationID": f"{still.event.event_id}-still",
+        "observationID": f"{still.event.event_id}-still" + f"-{still.number}" * (still.number > 1),
         "mediaID": _package_path(still),
         "observationLevel": "media",
         "bboxX": x0,

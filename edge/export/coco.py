@@ -34,7 +34,7 @@ def coco(groups: Iterable[Group], root: Path) -> dict[str, Any]:
                 "date_captured": still.file.time,
             }
         )
-        if (track := group.track_of(still.event)) is not None:
+        if (track := group.track_on(still)) is not None:
             category = categories.setdefault(track.label, len(categories) + 1)
             annotations.append(_annotation(len(annotations) + 1, len(images), category, track))
     return {

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
-from edge.capture.false_alarm import is_false_alarm
 from edge.capture.naming import SIDECAR_SUFFIX
 from edge.capture.sidecar import (
     EventEntry,
@@ -19,8 +19,10 @@ from edge.capture.sidecar import (
     read_sidecar,
     time_of,
 )
-from edge.capture.tree import date_folders, names_in
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.tree import date_folders, names_in
 from edge.errors import CaptureError, PermanentError
+from edge.messages import CaptureKind
 from edge.runtime.files import is_regular
 
 
@@ -43,11 +45,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """The file of a still or clip, and the event for which it was made."""
+    """The file of a still or clip, and the event for which it was made.
+
+    number: of a still among those of its event, from 1.
+    """
 
     path: Path
     file: FileEntry
     event: EventEntry
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,9 @@ class Group:
         ends = [time_of(file) + timedelta(seconds=file.duration_s or 0) for file in files]
         return max(ends + [time_of(event) for event in self.events])
 
-    def still_of(self, event: EventEntry) -> Medium | None:
-        """The still of this event, if it exists."""
-        return next((m for m in self.stills() if m.event.event_id == event.event_id), None)
+    def stills_of(self, event: EventEntry) -> list[Medium]:
+        """The stills of this event that exist."""
+        return [medium for medium in self.stills() if medium.event.event_id == event.event_id]
 
     def stills(self) -> list[Medium]:
         return [medium for medium in self.media if medium.file.kind == "still"]
@@ -99,6 +105,14 @@ class Group:
     def track_of(self, event: EventEntry) -> TrackEntry | None:
         """The object of the event; None for a capture on command and for a false alarm."""
         return None if event.event_id in self.false_alarms else event.track
+
+    def track_on(self, still: Medium) -> TrackEntry | None:
+        """The object where it is in a still; None if it isn't known to be there."""
+        if still.event.event_id in self.false_alarms:
+            return None
+        if still.number > 1 or still.file.track is not None:
+            return still.file.track
+        return still.event.track
 
     def tracks(self) -> list[tuple[EventEntry, TrackEntry]]:
         """Each object once, with the event in which it has the highest score."""
@@ -174,13 +188,16 @@ def _sharing_events(sidecars: Iterable[_Placed]) -> list[list[_Placed]]:
     return list({id(parts): parts for parts in by_event.values()}.values())
 
 
+def _media(path: Path, sidecar: Sidecar) -> Iterator[Medium]:
+    for kind in get_args(CaptureKind):
+        files = [file for file in sidecar.files if file.kind == kind]
+        for number, file in enumerate(files, 1):
+            yield Medium(path.with_name(file.name), file, sidecar.events[0], number)
+
+
 def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
     events = {event.event_id: event for _, sidecar in parts for event in sidecar.events}
-    media = [
-        Medium(path.with_name(file.name), file, sidecar.events[0])
-        for path, sidecar in parts
-        for file in sidecar.files
-    ]
+    media = [medium for path, sidecar in parts for medium in _media(path, sidecar)]
     present = [medium for medium in media if is_regular(medium.path)]
     # A file that is gone was deleted on purpose; a link, folder or device is not a capture's file.
     unreadable += [m.path for m in media if m not in present and os.path.lexists(m.path)]
@@ -195,7 +212,7 @@ def _group(parts: list[_Placed], unreadable: list[Path]) -> Group:
         frozenset(
             event.event_id
             for path, sidecar in parts
-            if is_false_alarm(path)
+            if Mark.FALSE_ALARM.is_on(path)
             for event in sidecar.events
         ),
     )

@@ -13,6 +13,7 @@ COLUMNS = (
     "time", "camera", "rule", "event_id", "label", "group", "score", "track_id", "x0", "y0",
     "x1", "y1", "latency_ms", "model", "still", "clip", "clip_s", "zones", "deployment",
     "latitude", "longitude", "boot_id", "false_alarm",
+    "method",
 )  # fmt: skip
 
 
@@ -32,14 +33,14 @@ def write_csv(out: IO[str], groups: Iterable[Group], root: Path) -> int:
             if track is not None:
                 values = track.label, track.group, track.score, track.id, *track.box_xyxy
             files = [
-                medium.path.relative_to(root).as_posix() if medium else ""
-                for medium in (group.still_of(event), clip)
+                " ".join(medium.path.relative_to(root).as_posix() for medium in media)
+                for media in (group.stills_of(event), [clip] if clip else [])
             ]
             writer.writerow(
                 [event.time, group.camera, event.rule, event.event_id, *values, event.latency_ms,
                  group.model, *files, clip.file.duration_s if clip else "", " ".join(event.zones),
                  group.deployment, *(group.site.position or ("", "")), group.boot_id,
-                 str(event.event_id in group.false_alarms).lower()]
+                 str(event.event_id in group.false_alarms).lower(), event.method]
             )  # fmt: skip
             rows += 1
     return rows

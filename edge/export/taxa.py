@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from edge.config.schema import MOTION_LABEL
+
 Kind = Literal["animal", "human", "vehicle", "blank", "unknown", "unclassified"]
 Rank = Literal[
     "kingdom", "phylum", "class", "order", "family", "genus", "species", "subspecies"
@@ -27,6 +29,7 @@ def _animal(name: str, rank: Rank) -> Taxon:
 
 HUMAN = Taxon(kind="human", scientific_name="Homo sapiens", rank="species")
 UNKNOWN = Taxon(kind="unknown")
+UNCLASSIFIED = Taxon(kind="unclassified")  # no model and no person has named it
 LABELS: Mapping[str, Taxon] = {
     "person": HUMAN,
     "bird": _animal("Aves", "class"),
@@ -40,6 +43,7 @@ LABELS: Mapping[str, Taxon] = {
     "zebra": _animal("Equus", "genus"),
     "giraffe": _animal("Giraffa", "genus"),
     "animal": Taxon(),
+    MOTION_LABEL: UNCLASSIFIED,
     **dict.fromkeys(
         ("bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "vehicle"),
         Taxon(kind="vehicle"),

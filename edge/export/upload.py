@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.capture.kept import Order
 from edge.capture.naming import SIDECAR_SUFFIX
 from edge.capture.sidecar import FileEntry, read_sidecar
-from edge.capture.tree import date_folders, names_in
-from edge.capture.uploaded import is_uploaded, mark
+from edge.capture.stored.kept import Order
+from edge.capture.stored.tree import date_folders, names_in
+from edge.capture.stored.uploaded import is_uploaded, mark
 from edge.errors import CaptureError, ConfigError, UploadError
 from edge.runtime.files import PART_SUFFIX, explain
 

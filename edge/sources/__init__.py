@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from edge.config.schema import SourceSettings
 from edge.errors import ConfigError, SourceError
 from edge.sources.base import Source
 from edge.sources.kinds import SCHEMES, Kind, check, kind_of, normalized, path_of
+from edge.sources.masked import MaskedSource
 from edge.sources.reconnect import OnEvent, Reconnecting
+from edge.vision.privacy import Painter, Polygon
 from edge.vision.types import SourceInfo
 
 __all__ = ["Source", "SourceInfo", "check", "open_source"]
 
 WINDOWS_PATH: Final = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+log = logging.getLogger(__name__)
 
 
 def open_source(
@@ -24,6 +30,7 @@ def open_source(
     on_event: OnEvent | None = None,
     clip_height_px: int = 0,
     *,
+    masks: Sequence[Polygon] = (),
     recording: bool = False,
     waits: bool = False,
 ) -> Source:
@@ -32,7 +39,8 @@ def open_source(
     stall_s: a live source that gives no frame for this long is lost. on_event: receives a sentence
     when a source is lost and when it is back. clip_height_px: a camera that has an encoder uses it
     for pictures up to this height, 0 = never; a video gives its own packets up to this height, 0 =
-    at any. recording: the settings are those of the camera that made this recording, so that
+    at any. masks: areas that are black in every frame, as shares of the picture; with any, neither
+    gives packets. recording: the settings are those of the camera that made this recording, so that
     settings which only a camera follows are ignored rather than refused.
 
     Raises SourceError for a URI of no known kind, and ConfigError for settings that the source
@@ -44,18 +52,29 @@ def open_source(
         _check_file(settings)
     if not recording and (problems := check(settings)):
         raise ConfigError(problems)
-    source = _source(kind, settings, stall_s, clip_height_px)
+    source = _source(kind, settings, stall_s, clip_height_px, masked=bool(masks))
+    if masks:
+        log.info(
+            "source %s: privacy masks are painted into its pictures; clips are encoded from these "
+            "in software, whether or not the camera gives H.264", settings.name,
+        )  # fmt: skip
+        source = MaskedSource(source, Painter(masks))
     if not kind.live:
         return source
     return Reconnecting(source, settings, on_event, waits=waits)
 
 
-def _source(kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int) -> Source:
-    """Imports the module of this kind only, as picamera2 is installed only on a Pi."""
+def _source(
+    kind: Kind, settings: SourceSettings, stall_s: float, clip_height_px: int, *, masked: bool
+) -> Source:
+    """Imports the module of this kind only, as picamera2 is installed only on a Pi.
+
+    masked: the frames are to be painted.
+    """
     if kind is Kind.PICAMERA2:
         from edge.sources.picamera2 import Picamera2Source
 
-        return Picamera2Source(settings, stall_s, clip_height_px)
+        return Picamera2Source(settings, stall_s, 0 if masked else clip_height_px, writable=masked)
     if kind is Kind.SCENE:
         from edge.sources.scenes.synthetic import SyntheticSource
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,20 @@ FORMATS = {"YUV420": PixelFormat.I420, "NV12": PixelFormat.NV12}  # by libcamera
 class Lease:
     """A completed request: the camera gets its buffers back when no reference to it is left."""
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Any, *, writable: bool) -> None:
         self._request = request
+        self._writable = writable
         self._mapped: list[Any] = []
 
     def view(self, library: Any, stream: str) -> Plane:
-        """(n,) uint8, the bytes of a stream's buffer, read-only.
+        """(n,) uint8, the bytes of a stream's buffer; read-only unless the lease is writable.
 
         Each array that is derived from this one keeps the lease, even when the frame is gone.
         """
-        mapped = library.MappedArray(self._request, stream, reshape=False, write=False)
+        write = self._writable
+        mapped = library.MappedArray(self._request, stream, reshape=False, write=write)
         self._mapped.append(mapped)
-        return np.asarray(_Buffer(mapped.__enter__().array, self))
+        return np.asarray(_Buffer(mapped.__enter__().array, self, write))
 
     def __del__(self) -> None:
         for mapped in self._mapped:
@@ -34,13 +37,32 @@ class Lease:
         self._request.release()
 
 
+class Leases:
+    """The requests that are out of the camera; its length is their number.
+
+    writable: whether their pictures may be changed in the camera's buffers.
+    """
+
+    def __init__(self, *, writable: bool) -> None:
+        self._writable = writable
+        self._out: weakref.WeakSet[Lease] = weakref.WeakSet()
+
+    def new(self, request: Any) -> Lease:
+        lease = Lease(request, writable=self._writable)
+        self._out.add(lease)
+        return lease
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+
 class _Buffer:
     """A camera's memory for numpy (`__array_interface__`); it keeps the lease."""
 
-    def __init__(self, array: Plane, lease: Lease) -> None:
+    def __init__(self, array: Plane, lease: Lease, writable: bool) -> None:
         (address, _), shape = array.__array_interface__["data"], array.shape
         self.__array_interface__ = {
-            "version": 3, "typestr": "|u1", "shape": shape, "data": (address, True),
+            "version": 3, "typestr": "|u1", "shape": shape, "data": (address, not writable),
         }  # fmt: skip
         self._lease = lease
 

@@ -348,8 +348,12 @@ def picture_of(image: av.VideoFrame) -> Picture:
 
 
 def _view(plane: Any, height: int, width: int) -> Plane:
-    """(height, width) uint8 on the plane's memory, which it keeps alive."""
+    """(height, width) uint8 on the plane's memory, which it keeps alive.
+
+    Read-only, as the decoder may predict its next pictures from this one.
+    """
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows.flags.writeable = False
     return rows[:height, :width]
 
 

@@ -13,13 +13,12 @@ import logging
 import math
 import os
 import time
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
 from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
-from edge.sources.buffers import FORMATS, Lease, picture_of, size_of
+from edge.sources.buffers import FORMATS, Leases, picture_of, size_of
 from edge.sources.hardware_h264 import HardwareH264
 from edge.sources.views import even, luma_size
 from edge.vision.types import Exposure, Frame, SourceInfo
@@ -49,11 +48,17 @@ class Picamera2Source:
     """`picamera2:N`, where N counts from 0 the cameras that libcamera lists.
 
     clip_height_px: pictures up to this height go to the Pi's own H.264 encoder, if it has one, and
-    their packets come with the frames; 0 = never.
+    their packets come with the frames; 0 = never. writable: whether frames may be painted, which
+    must not be while an encoder reads them.
     """
 
     def __init__(
-        self, settings: SourceSettings, stall_s: float = 5.0, clip_height_px: int = 0
+        self,
+        settings: SourceSettings,
+        stall_s: float = 5.0,
+        clip_height_px: int = 0,
+        *,
+        writable: bool = False,
     ) -> None:
         self._settings = settings
         self._stall_s = stall_s
@@ -63,7 +68,7 @@ class Picamera2Source:
         self._encoder: HardwareH264 | None = None
         self._packets_due_s = 0.0
         self._index = self._first_index = 0
-        self._leases: weakref.WeakSet[Lease] = weakref.WeakSet()
+        self._leases = Leases(writable=writable)
         self._spare = 0
         self._streams: dict[str, dict[str, Any]] = {}
 
@@ -182,8 +187,7 @@ class Picamera2Source:
 
     def _frame(self, request: Any, index: int, sensor: str) -> Frame:
         """A frame of views; of copies, if the camera would otherwise have too few buffers."""
-        lease = Lease(request)
-        self._leases.add(lease)
+        lease = self._leases.new(request)
         metadata = request.get_metadata()
         sensor_ns = metadata.get("SensorTimestamp")
         now_ns, wall_ns = time.monotonic_ns(), time.time_ns()

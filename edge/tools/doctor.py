@@ -111,7 +111,7 @@ def _source(settings: Settings) -> Iterator[Finding]:
         return
     source = None
     try:
-        source = open_source(settings.source, settings.health.stall_s)
+        source = open_source(settings.source, settings.health.stall_s, masks=settings.privacy.masks)
         info = source.open()
         size = "x".join(map(str, info.main_size))
         yield Finding("source", "ok", f"{info.name}: {size} at {info.fps:g} fps")

@@ -71,7 +71,7 @@ def replay(
     of frames done and, where it is known, of all frames. Raises EdgeError.
     """
     detector = build_detector(settings)
-    source = open_source(settings.source, recording=True)
+    source = open_source(settings.source, masks=settings.privacy.masks, recording=True)
     info = source.open()
     if info.live:
         source.close()

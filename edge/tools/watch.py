@@ -16,6 +16,7 @@ from edge.messages import (
     DetectedObject,
     Detection,
     Health,
+    Presence,
     Stay,
     Track,
     Trigger,
@@ -93,6 +94,10 @@ def _styled(message: AnyMessage) -> tuple[str, str]:
         case Stay():
             track = f"{message.label} #{message.track_id}"
             return "", f"stay      {message.zone}: {track} for {message.duration_s:.1f} s"
+        case Presence():
+            rules = ", ".join(f"{number} {rule}" for rule, number in message.rules.items())
+            zones = ", ".join(f"{zone.objects} in {name}" for name, zone in message.zones.items())
+            return "dim", f"presence  {'; '.join(filter(None, (rules, zones))) or 'no rules'}"
         case Health():
             rate = f"{message.fps:.1f} fps, {message.invocations_per_s:.1f} invocations/s"
             return "dim", f"health    {message.state}, {rate}, {message.tracks} tracks"

@@ -22,6 +22,7 @@ UPDATES_PER_S = 5.0
 FIRST_NOISE = 2.0  # luma levels assumed before a measurement: a good sensor in daylight
 MIN_GAIN_SHIFT = 1.5  # luma levels; the average follows a smaller shift of the mean
 GAIN_GRID = 8  # every 8th pixel, both ways, determines the gain: 1,200 pixels of 320x240
+_GRID = np.s_[::GAIN_GRID, ::GAIN_GRID]
 # In the dark an average of zeros sinks to subnormal numbers, where an update takes ten times as
 # long (docs/BENCHMARKS.md, "Idle"): the averages are kept above this, at every 64th update.
 MIN_AVERAGE, BOUND_EVERY = 0.01, 64
@@ -57,8 +58,14 @@ class Background:
         self._settings = settings
         self._noise_factor = settings.noise_factor / settings.sensitivity
         self._least = _least_threshold(settings, self.luma.shape)
+        self._unmasked = self._least[_GRID] != NEVER_EXCEEDED
         if self.learnt:
             self._derive()
+
+    @property
+    def unmasked_share(self) -> float:
+        """Share of the picture outside the masks; more than 0, so that it can divide."""
+        return float(max(1, np.count_nonzero(self._unmasked)) / self._unmasked.size)
 
     @property
     def learnt(self) -> bool:
@@ -69,13 +76,12 @@ class Background:
         """The luma at the background's brightness: `luma` itself, or a corrected copy in `out`.
 
         All are (h, w) uint8. The gain that is removed is the median ratio of luma to background
-        where no known object is, which may be large (held is 255 there).
+        where no known object is, which may be large (held is 255 there), and outside the masks.
         """
         if abs(cv2.mean(luma)[0] - self._mean) < MIN_GAIN_SHIFT:
             return luma
-        grid = np.s_[::GAIN_GRID, ::GAIN_GRID]
-        ratio = (luma[grid] + np.float32(1)) / (self._average[grid] + np.float32(1))
-        free = ratio[held[grid] == 0]
+        ratio = (luma[_GRID] + np.float32(1)) / (self._average[_GRID] + np.float32(1))
+        free = ratio[(held[_GRID] == 0) & self._unmasked]
         ratios = free if free.size else ratio.ravel()
         ratios.partition(ratios.size // 2)  # np.median takes twice as long for these few
         cv2.convertScaleAbs(luma, out, 1 / float(ratios[ratios.size // 2]))

@@ -48,17 +48,20 @@ def _require_labels(settings: Settings, detector: DetectorLike) -> None:
 def check_labels(
     settings: Settings, labels: Iterable[str], groups: Iterable[str] = ()
 ) -> list[str]:
-    """One sentence for each label of a rule, mute or line that the model has not, nor as group."""
+    """One sentence for each label that is named and is none of the model, nor one of its groups."""
     known = [*labels, *sorted({*groups} - {""}), MOTION_LABEL]
     named = [
-        (f"{key}[{index}]", row.labels)
+        (f"{key}[{index}].labels", row.labels)
         for key in ("triggers", "mutes", "lines")
         for index, row in enumerate(getattr(settings, key))
     ]
+    named += [
+        (f"triggers[{index}].unless", rule.unless) for index, rule in enumerate(settings.triggers)
+    ]
+    named.append(("privacy.blur", settings.privacy.blur))
     return [
-        f"{section}.labels: the model {settings.model.file} has no label {label!r}"
-        + suggestion(label, known)
-        for section, labels_ in named
+        f"{key}: the model {settings.model.file} has no label {label!r}" + suggestion(label, known)
+        for key, labels_ in named
         for label in labels_
         if label not in known
     ]

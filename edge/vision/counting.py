@@ -101,6 +101,11 @@ class Counter:
             stays += _ended(gone)
         return tuple(crossings), tuple(stays)
 
+    def inside(self) -> dict[str, int]:
+        """Number of objects in each zone now, by its name."""
+        objects = self._known.values()
+        return {name: sum(name in one.inside_ns for one in objects) for name in self._zones}
+
     def end(self) -> tuple[Stay, ...]:
         """The stays of the objects that are in a zone when the source ends."""
         known, self._known = self._known, {}

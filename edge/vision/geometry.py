@@ -32,6 +32,16 @@ def intersection(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     return np.asarray(sides[..., 0] * sides[..., 1], np.float32)
 
 
+def normalized(box_xyxy: Box, size: tuple[int, int]) -> Box:
+    """A box in pixels as shares (0..1) of a picture of (width, height), clipped at its edges."""
+    width, height = size
+    x0, y0, x1, y1 = (
+        round(min(max(value / side, 0.0), 1.0), 5)
+        for value, side in zip(box_xyxy, (width, height, width, height), strict=True)
+    )
+    return x0, y0, x1, y1
+
+
 def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> npt.NDArray[np.float32]:
     """Intersection over union: (n, 4), (m, 4) -> (n, m) in 0..1; 0 where both are empty."""
     shared = intersection(a_xyxy, b_xyxy)

@@ -40,7 +40,7 @@ class Motion:
     activity: (n,) float32 in 0..1, the share of the blob that also changed within the last frames:
         about 0 for a ghost or an object that stands still.
     mask: (h, w) uint8 of the luma plane, 255 in the blobs: a view that the next frame overwrites.
-    changed: share of the picture that differs from the background.
+    changed: share of the picture, outside the masks, that differs from the background.
     scene_change: light was switched or the camera was moved; the background was relearnt from this
         frame, and there are no blobs. True for the first frame.
     """
@@ -88,7 +88,7 @@ class MotionDetector:
         cv2.absdiff(level, background.luma, self._difference)
         cv2.compare(self._difference, background.threshold, cv2.CMP_GT, self._changed)
         pixels = cv2.countNonZero(self._changed)
-        changed = pixels / self._changed.size
+        changed = min(1.0, pixels / (self._changed.size * background.unmasked_share))
         if changed > self._max_changed and self._is_new_scene():
             return self._relearn(luma, timestamp_ns)
         if pixels < self._blobs.min_pixels:
@@ -147,7 +147,8 @@ class MotionDetector:
         """Whether most of the picture changed also where no known object is."""
         free = self._held == 0
         outside = int(np.count_nonzero(self._changed[free]))
-        return outside > self._max_changed * int(np.count_nonzero(free))
+        unmasked = int(np.count_nonzero(free)) * self._background.unmasked_share
+        return outside > self._max_changed * unmasked
 
     def _find_blobs(self, level: Luma, changed: float) -> Motion:
         stats = self._blobs(self._changed)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import MOTION_LABEL, Settings
+from edge.config.schema import MOTION_LABEL, MotionSettings, Settings
 from edge.vision.clock import StageClock, untimed
 from edge.vision.colours import histograms
 from edge.vision.flow import Flow
@@ -81,6 +82,9 @@ class Analysis:
     tracks: the open tracks. ended: those that ended with this frame.
     events: rules that were met.
     muted: objects so far whose trigger a muted place silenced.
+    unexplained: what moves and belongs to no track, as tracks with the label `motion`; empty
+        without a rule on that label.
+    present: number of objects that meet each rule now, by its name.
     """
 
     frame: Frame
@@ -93,6 +97,8 @@ class Analysis:
     ended: tuple[Track, ...]
     events: tuple[TriggerEvent, ...]
     muted: int = 0
+    unexplained: tuple[Track, ...] = ()
+    present: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -131,7 +137,7 @@ class Pipeline:
         self._sizes = SizeWatch(main_size, (luma_shape[1], luma_shape[0]))
         self._detector = detector
         self._clock = clock
-        self._motion = MotionDetector(settings.motion, luma_shape, main_size)
+        self._motion = MotionDetector(_motion_of(settings), luma_shape, main_size)
         self._flow = Flow(luma_shape, main_size)
         self._packer = Packer(settings.regions, detector.input_size, main_size)
         self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
@@ -164,7 +170,7 @@ class Pipeline:
         before anything is changed.
         """
         self._triggers.replace(settings.triggers, settings.zones, settings.mutes)
-        self._motion.apply(settings.motion)
+        self._motion.apply(_motion_of(settings))
         self._packer.apply(settings.regions)
         self._scheduler.apply(settings.scheduler, _agreeing_looks(settings))
         self._tracker.apply(settings.tracker)
@@ -186,7 +192,8 @@ class Pipeline:
         if invocations.layouts:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
-        events = self._events(frame, motion, tracks, looked=bool(invocations.layouts))
+        unexplained = self._unexplained(frame, motion, tracks)
+        events, present = self._events(frame, tracks, unexplained, looked=bool(invocations.layouts))
         if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
         with self._clock("motion"):
@@ -205,12 +212,14 @@ class Pipeline:
             self._tracker.take_ended(),
             events,
             self._triggers.muted,
+            unexplained,
+            present,
         )
 
     def _begin_scene(self) -> None:
         """Makes the stages for the new size. Track ids and cooldowns of rules go on."""
         settings, main_size = self._settings, self._sizes.main_size
-        self._motion = MotionDetector(settings.motion, self._sizes.luma_shape, main_size)
+        self._motion = MotionDetector(_motion_of(settings), self._sizes.luma_shape, main_size)
         self._flow = Flow(self._sizes.luma_shape, main_size)
         self._packer = Packer(settings.regions, self._detector.input_size, main_size)
         self._scheduler = Scheduler(settings.scheduler, _agreeing_looks(settings))
@@ -283,21 +292,31 @@ class Pipeline:
             ids = self._tracker.update(detections, invocations.crops_xyxy(), frame.index, colours)
         return detections, ids
 
-    def _events(
-        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...], *, looked: bool
-    ) -> tuple[TriggerEvent, ...]:
-        """The rules that are met. looked: whether tracks have looks at this frame."""
-        unexplained: tuple[Track, ...] = ()
-        if any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
-            blobs, activity = self._joined(motion)
-            unexplained = self._motion_tracker(
-                blobs, activity, tracks, frame.index, frame.timestamp_ns
-            )
-        looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
-        if not looked:
+    def _unexplained(
+        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...]
+    ) -> tuple[Track, ...]:
+        if not any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
             return ()
+        blobs, activity = self._joined(motion)
+        return self._motion_tracker(blobs, activity, tracks, frame.index, frame.timestamp_ns)
+
+    def _events(
+        self,
+        frame: Frame,
+        tracks: tuple[Track, ...],
+        unexplained: tuple[Track, ...],
+        *,
+        looked: bool,
+    ) -> tuple[tuple[TriggerEvent, ...], dict[str, int]]:
+        """The events, and the number of objects that meet each rule.
+
+        looked: whether tracks have looks at this frame.
+        """
+        looked |= any(one.looks[-1].frame_index == frame.index for one in unexplained)
+        objects = (*tracks, *unexplained)
         with self._clock("triggers"):
-            return self._triggers((*tracks, *unexplained), frame)
+            events = self._triggers(objects, frame) if looked else ()
+            return events, self._triggers.present(objects)
 
     def _joined(self, motion: Motion) -> tuple[Boxes, npt.NDArray[np.float32]]:
         """The blobs without their fragments, and the highest activity among these."""
@@ -328,6 +347,12 @@ class Pipeline:
             for subject, outcome in zip(invocations.motion, outcomes, strict=True):
                 if not outcome.has_object and subject.is_ghost:
                     self._motion.absorb(subject.box_xyxy, frame.luma)
+
+
+def _motion_of(settings: Settings) -> MotionSettings:
+    """With privacy masks as masks: black places tell nothing about the light of the scene."""
+    masks = settings.motion.masks + settings.privacy.masks
+    return msgspec.structs.replace(settings.motion, masks=masks)
 
 
 def _agreeing_looks(settings: Settings) -> int:

@@ -17,7 +17,7 @@ from edge.runtime.schedule import Schedule
 from edge.runtime.sun import Position
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Polygon, covered, point_in_polygon
-from edge.vision.types import Frame, Look, Track
+from edge.vision.types import Frame, Look, Track, TrackState
 
 # Not tuned: a detection ends within a pixel of the edge that cuts it, and any weight well below 1
 # prefers a whole object.
@@ -27,6 +27,9 @@ CUT_QUALITY = 0.5  # multiplies the quality of a look that the edge may cut
 MAX_FRAMES = 8
 # The box of an object that stays varies by a tenth of its size from look to look.
 MUTED_SHARE = 0.85  # of the box that must lie in a muted place, at each look
+# A person who leaves the picture may come back, and a dog's owner is seldom further behind.
+UNLESS_S = 5.0  # for which labels in `unless` prevent events after they were in view
+LEFT_S = 1.0  # an object that is out of a rule's zones for less has not left them
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,19 @@ class TriggerEvent:
 
 @dataclass(slots=True)
 class _Watch:
-    """A rule in use. zones: those that it names, in pixels. triggered: objects that met it."""
+    """A rule in use.
+
+    zones: those that it names, in pixels. triggered: objects with an event. prevented_ns: when a
+    label that prevents events was in view last. present_ns: objects that met it and are still
+    there, with the time of the latest look in its zones.
+    """
 
     rule: TriggerRule
     zones: tuple[Polygon, ...]
     schedule: Schedule
     triggered: set[tuple[int, int]]
+    prevented_ns: int | None
+    present_ns: dict[tuple[int, int], int]
 
 
 class Triggers:
@@ -92,8 +102,8 @@ class Triggers:
     ) -> None:
         """Uses other rules, zones and mutes from the next frame on.
 
-        A rule whose name stays keeps its cooldown and the tracks that triggered it. Raises KeyError
-        as the constructor.
+        A rule whose name stays keeps its cooldown, the tracks that triggered it and the time since
+        its `unless` was in view. Raises KeyError as the constructor.
         """
         polygons, before = _polygons(zones, self._main_size), self._watches
         self._watches = {
@@ -102,6 +112,10 @@ class Triggers:
                 tuple(polygons[name] for name in rule.zones),
                 Schedule(rule.schedule, self._position),
                 before[rule.name].triggered if rule.name in before else set(),
+                before[rule.name].prevented_ns if rule.name in before else None,
+                before[rule.name].present_ns
+                if rule.name in before and before[rule.name].rule == rule
+                else {},
             )
             for rule in rules
         }
@@ -123,12 +137,37 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
-        self._silent &= {_object_of(track) for track in tracks}
+        self._silent &= {object_of(track) for track in tracks}
         events: list[TriggerEvent] = []
         for watch in self._watches.values():
+            self._follow(watch, tracks, frame.timestamp_ns)
+            if _is_prevented(watch, tracks, frame.timestamp_ns):
+                continue
             if frame.wall_ns in watch.schedule:
                 events += self._events(watch, tracks, frame.timestamp_ns)
         return tuple(events)
+
+    def present(self, tracks: Sequence[Track]) -> dict[str, int]:
+        """Number of objects among the open tracks that meet each rule, by the rule's name.
+
+        An object that has met a rule counts until it is gone or has left the rule's zones; cooldown
+        and `once_per_track` don't matter.
+        """
+        open_now = {object_of(track) for track in tracks}
+        return {name: len(open_now & w.present_ns.keys()) for name, w in self._watches.items()}
+
+    def _follow(self, watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> None:
+        """Removes objects that are gone or have left the rule's zones from those that are there."""
+        before, watch.present_ns = watch.present_ns, {}
+        for track in tracks:
+            since_ns = before.get(object_of(track))
+            if since_ns is None:
+                continue
+            look = track.looks[-1]
+            if not watch.zones or any(_stands_in(look.box_xyxy, zone) for zone in watch.zones):
+                since_ns = timestamp_ns
+            if timestamp_ns - since_ns <= LEFT_S * NS_PER_S:
+                watch.present_ns[object_of(track)] = since_ns
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Keeps the frames of the looks in the rules' windows; the newest, if they are too many."""
@@ -143,14 +182,20 @@ class Triggers:
     ) -> Iterator[TriggerEvent]:
         """Events of one rule; with a cooldown at most one, as the cooldown begins with it."""
         rule = watch.rule
-        watch.triggered &= {_object_of(track) for track in tracks}
+        watch.triggered &= {object_of(track) for track in tracks}
         for track in tracks:
-            if self._is_quiet(rule, timestamp_ns):
-                return
             confirmed = self._confirmed(watch, track, timestamp_ns)
-            if confirmed is None or self._is_muted(track):
+            if confirmed is None:
                 continue
-            watch.triggered.add(_object_of(track))
+            is_muted = self._is_muted(track)
+            if not is_muted:
+                watch.present_ns[object_of(track)] = timestamp_ns
+            if self._is_quiet(rule, timestamp_ns) or self._is_repeat(watch, track):
+                continue
+            if is_muted:
+                self._silence(track)
+                continue
+            watch.triggered.add(object_of(track))
             self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
@@ -163,11 +208,13 @@ class Triggers:
             return False
         return 0 <= timestamp_ns - last_ns < round(rule.cooldown_s * NS_PER_S)
 
+    @staticmethod
+    def _is_repeat(watch: _Watch, track: Track) -> bool:
+        return watch.rule.once_per_track and object_of(track) in watch.triggered
+
     def _confirmed(self, watch: _Watch, track: Track, timestamp_ns: int) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
         rule = watch.rule
-        if rule.once_per_track and _object_of(track) in watch.triggered:
-            return None
         if not _is_of(track, rule.labels):
             return None
         if timestamp_ns - track.first_ns < rule.min_duration_s * NS_PER_S:
@@ -185,7 +232,7 @@ class Triggers:
     def _is_muted(self, track: Track) -> bool:
         """Whether a track that meets a rule has been in one muted place all its time, unmoved.
 
-        Counts it. A track that leaves the place is not muted any more, and triggers then.
+        A track that leaves the place is not muted any more, and triggers then.
         """
         names = {track.label, track.group}
         places = [mute.box for mute in self._mutes if not mute.labels or names & {*mute.labels}]
@@ -193,11 +240,12 @@ class Triggers:
             return False
         boxes = np.array([look.box_xyxy for look in track.looks if not look.missed], np.float32)
         places_px = np.array(places, np.float32) * np.array(self._main_size * 2, np.float32)
-        if not (covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any():
-            return False
-        self.muted += _object_of(track) not in self._silent
-        self._silent.add(_object_of(track))
-        return True
+        return bool((covered(boxes, places_px) >= MUTED_SHARE).all(axis=0).any())
+
+    def _silence(self, track: Track) -> None:
+        """Counts an object that would have triggered."""
+        self.muted += object_of(track) not in self._silent
+        self._silent.add(object_of(track))
 
     def _meets(self, watch: _Watch, look: Look) -> bool:
         rule = watch.rule
@@ -222,9 +270,8 @@ class Triggers:
     def _quality(self, look: Look) -> float:
         """Higher for a higher score and for a larger and more complete object."""
         x0, y0, x1, y1 = look.box_xyxy
-        width, height = self._main_size
-        inside = x0 > EDGE_PX and y0 > EDGE_PX and x1 < width - EDGE_PX and y1 < height - EDGE_PX
-        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * (1.0 if inside else CUT_QUALITY)
+        whole = CUT_QUALITY if is_cut(look.box_xyxy, self._main_size) else 1.0
+        return look.score * math.sqrt((x1 - x0) * (y1 - y0)) * whole
 
 
 def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Polygon]:
@@ -233,9 +280,34 @@ def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Po
     return {zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones}
 
 
-def _object_of(track: Track) -> tuple[int, int]:
+def object_of(track: Track) -> tuple[int, int]:
     """Identifies an object: a track that another object takes over may trigger again."""
     return track.id, track.takeovers
+
+
+def in_view(tracks: Sequence[Track], names: Sequence[str]) -> bool:
+    """Whether a confirmed track has one of these labels or groups."""
+    return any(
+        {track.label, track.group} & {*names}
+        for track in tracks
+        if track.state is not TrackState.TENTATIVE
+    )
+
+
+def is_cut(box_xyxy: Box, size: tuple[int, int]) -> bool:
+    """Whether the edge of a picture of this (width, height) may cut the object."""
+    x0, y0, x1, y1 = box_xyxy
+    width, height = size
+    return min(x0, y0, width - x1, height - y1) <= EDGE_PX
+
+
+def _is_prevented(watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> bool:
+    """Whether `unless` of the rule is in view, or was shortly before."""
+    if in_view(tracks, watch.rule.unless):
+        watch.prevented_ns = timestamp_ns
+    if watch.prevented_ns is None:
+        return False
+    return 0 <= timestamp_ns - watch.prevented_ns < UNLESS_S * NS_PER_S
 
 
 def _is_of(track: Track, labels: Sequence[str]) -> bool:

@@ -7,6 +7,8 @@ a host name of its site that resolves to this machine (DNS rebinding).
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -21,6 +23,7 @@ from edge.errors import ConfigError
 from edge.runtime.files import read_regular, write_atomic
 from edge.web.guesses import Guesses
 
+FOR_PROGRAMS: Final = ("/picture.jpg", "/stream.mjpg")  # players wait to be asked for a token
 OPEN: Final = ("/", "/api/login")  # paths that need no token, as those in /static/
 SAFE: Final = ("GET", "HEAD")  # methods that change nothing
 MIN_TOKEN: Final = 16  # characters; in hexadecimal 64 random bits, in base64 96
@@ -64,10 +67,12 @@ class Token:
         return "authorization" in headers or f"{self._cookie}=" in headers.get("cookie", "")
 
     def admits(self, headers: dict[str, str]) -> bool:
-        """Whether a request with these headers has the token, as bearer or by cookie."""
-        kind, _, bearer = headers.get("authorization", "").partition(" ")
+        """Whether a request has the token: as bearer, as password of any user, or by cookie."""
+        kind, _, shown = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return self.matches(bearer.strip())
+            return self.matches(shown.strip())
+        if kind.lower() == "basic":
+            return self.matches(_password(shown.strip()))
         pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
         return any(
             name == self._cookie
@@ -107,7 +112,8 @@ class Guard:
         if refusal is None:
             await self._app(scope, receive, send_with_headers)
         else:
-            await _respond(send_with_headers, *refusal)
+            challenge = refusal[0] == 401 and scope["path"] in FOR_PROGRAMS
+            await _respond(send_with_headers, *refusal, challenge=challenge)
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """HTTP status and reason of a refusal, or None for a request that is admitted."""
@@ -162,9 +168,11 @@ def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return result + [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-async def _respond(send: Send, status: int, text: str) -> None:
+async def _respond(send: Send, status: int, text: str, *, challenge: bool) -> None:
     body = json.dumps({"problems": [text]}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if challenge:
+        headers.append((b"www-authenticate", b'Basic realm="edge view"'))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -196,6 +204,15 @@ def read_token(path: Path) -> str:
     if len(token) < MIN_TOKEN:
         raise ConfigError(f"token file {path}: a token needs {MIN_TOKEN} characters or more")
     return token
+
+
+def _password(credentials: str) -> str:
+    """The password in the credentials of Basic authentication; empty if they are none."""
+    try:
+        text = base64.b64decode(credentials, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return text.partition(":")[2]
 
 
 def _media_type(headers: dict[str, str]) -> str:

@@ -19,6 +19,10 @@ STOPPING = "edge view is stopping"
 T = TypeVar("T")
 
 
+class StoppingError(NoAnswerError):
+    """The server stops."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One frame for the page. picture: a JPEG, base64 in JSON."""
 
@@ -29,7 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Camera:
     """Sends commands to one daemon, from any task of one event loop.
 
-    Each method raises the errors of `Control`, and NoAnswerError after `close`.
+    Each method raises the errors of `Control`, and StoppingError after `close`.
     """
 
     def __init__(self, make_control: Callable[[], Control], width_px: int) -> None:
@@ -79,7 +83,7 @@ class Camera:
         def run() -> T:
             with self._lock:
                 if self._closed:
-                    raise NoAnswerError(STOPPING)
+                    raise StoppingError(STOPPING)
                 if self._control is None:
                     self._control = self._make_control()
                 return command(self._control)
@@ -98,4 +102,4 @@ async def _unless_stopping(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except asyncio.CancelledError as error:
-        raise NoAnswerError(STOPPING) from error
+        raise StoppingError(STOPPING) from error

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 MAX_CONNECTIONS: Final = 128  # a browser opens up to 6
 REQUEST_S: Final = 10.0  # until a request is complete, headers and body
 RESPONSE_S: Final = 300.0  # until the response is sent: a long clip over a slow line
+STREAM_PATH: Final = "/stream.mjpg"  # has no end; `edge.web.stream` ends slow viewers
 
 _open: dict[BoundedProtocol, None] = {}  # of this process, the oldest first
 
@@ -39,7 +40,8 @@ class BoundedProtocol(H11Protocol):
     def handle_events(self) -> None:
         super().handle_events()
         if self.cycle is not None and not self.cycle.response_complete:
-            self._watch(REQUEST_S if self.cycle.more_body else RESPONSE_S, again=False)
+            response_s = None if self.cycle.scope["path"] == STREAM_PATH else RESPONSE_S
+            self._watch(REQUEST_S if self.cycle.more_body else response_s, again=False)
 
     def on_response_complete(self) -> None:
         self._watch(REQUEST_S)

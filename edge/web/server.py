@@ -10,18 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from edge.client import CommandError, NoAnswerError
-from edge.config.edit import Change
+from edge.config.cameras import view_ports
+from edge.config.edit import Change, RuleEdit
 from edge.config.schema import Mute
 from edge.errors import BusError, ConfigError, EdgeError, MissingExtraError
 from edge.messages import Box
 from edge.web.access import Guard, Token, address_of, too_many
 from edge.web.camera import Camera
-from edge.web.captures import Captures
+from edge.web.captures import BusyError, Captures
 from edge.web.guesses import Guesses
 from edge.web.settings_file import ConflictError, SettingsFile
 from edge.web.sliders import sliders
@@ -35,18 +36,20 @@ try:
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
+    from edge.web.capture_views import CaptureViews
     from edge.web.connections import BoundedProtocol
+    from edge.web.replies import as_json, body_of, problems
+    from edge.web.stream import StreamViews
 except ImportError as missing:
     raise MissingExtraError("the live view", "web") from missing
 
 STATIC: Final = Path(__file__).parent / "static"
-MAX_BODY_BYTES: Final = 256 * 1024  # enough for thousands of corners
-MAX_CAPTURES: Final = 100  # in one response
-DEFAULT_CAPTURES: Final = "24"
+RULE_KEYS: Final = tuple(key for key in RuleEdit.__struct_fields__ if key != "was")
 STOP_S: Final = 1  # for requests in progress when the server stops
 STATUS: Final = (  # HTTP status of an error: the first class that fits
     (ConfigError, 422),
     (ConflictError, 409),
+    (BusyError, 409),
     (CommandError, 409),
     (NoAnswerError, 503),
     (EdgeError, 500),
@@ -60,13 +63,6 @@ class MuteChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     version: str
     box: Box
     labels: tuple[str, ...] = ()
-
-
-class FalseAlarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The new mark of a capture. id: as in the list of captures."""
-
-    id: str
-    false_alarm: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +101,8 @@ class Views:
             Route("/api/settings", self.settings),
             Route("/api/settings", self.save, methods=["PUT"]),
             Route("/api/mutes", self.mute, methods=["POST", "DELETE"]),
-            Route("/api/captures", self.captures),
-            Route("/api/captures/false-alarm", self.false_alarm, methods=["POST"]),
-            Route("/api/captures/unreadable", self.unreadable),
-            Route("/captures/{date}/{name}", self.capture_file),
+            *CaptureViews(self._captures).routes(),
+            *StreamViews(self._camera).routes(),
         ]
 
     async def page(self, _request: Request) -> Response:
@@ -116,27 +110,27 @@ class Views:
 
     async def login(self, request: Request) -> Response:
         """Exchanges the token for a cookie."""
-        body = msgspec.json.decode(await _body(request), type=dict[str, str])
+        body = msgspec.json.decode(await body_of(request), type=dict[str, str])
         if self._token is None:
-            return _json({})
+            return as_json({})
         address = address_of(request.scope)
         if (wait_s := self._guesses.wait_s(address)) > 0:
-            return _problems(429, too_many(wait_s))
+            return problems(429, too_many(wait_s))
         right = self._token.matches(body.get("token", ""))
         self._guesses.note(address, right)
         if not right:
-            return _problems(401, "wrong token")
+            return problems(401, "wrong token")
         cookie = self._token.set_cookie(request.url.scheme)
-        return _json({}, headers={"Set-Cookie": cookie})
+        return as_json({}, headers={"Set-Cookie": cookie})
 
     async def frame(self, _request: Request) -> Response:
-        return _json(await self._camera.frame())
+        return as_json(await self._camera.frame())
 
     async def status(self, _request: Request) -> Response:
-        return _json(await self._camera.status())
+        return as_json(await self._camera.status())
 
     async def capture(self, _request: Request) -> Response:
-        return _json(await self._camera.capture())
+        return as_json(await self._camera.capture())
 
     async def settings(self, _request: Request) -> Response:
         """The settings that the page edits, as they are in the file now."""
@@ -144,15 +138,17 @@ class Views:
         settings, version = file.read()
         motion = msgspec.to_builtins(settings.motion)
         masks = motion.pop("masks")
-        return _json({
+        return as_json({
             "file": str(file.path),
             "version": version,
             "camera": settings.camera,
+            "pages": view_ports(file.path),
             "zones": settings.zones,
             "masks": masks,
+            "privacy": settings.privacy.masks,
             "mutes": settings.mutes,
-            "rules": [{"name": r.name, "labels": r.labels, "zones": r.zones}
-                      for r in settings.triggers],
+            "lines": settings.lines,
+            "rules": [{key: getattr(rule, key) for key in RULE_KEYS} for rule in settings.triggers],
             "motion": motion,
             "sliders": sliders(),
         })  # fmt: skip
@@ -160,13 +156,13 @@ class Views:
     async def save(self, request: Request) -> Response:
         """Writes the file and reloads the daemon; the response reports the result of both."""
         file = self._settings_file()
-        change = msgspec.json.decode(await _body(request), type=Change)
+        change = msgspec.json.decode(await body_of(request), type=Change)
         return await self._change(partial(file.save, change))
 
     async def mute(self, request: Request) -> Response:
         """Mutes a place, or unmutes it with DELETE, as `save` changes the rest of the file."""
         file = self._settings_file()
-        change = msgspec.json.decode(await _body(request), type=MuteChange)
+        change = msgspec.json.decode(await body_of(request), type=MuteChange)
         row = Mute(box=change.box, labels=change.labels)
         if request.method == "DELETE":
             return await self._change(partial(file.unmute, [row], change.version))
@@ -179,34 +175,7 @@ class Views:
                 taken_up, text = True, (await self._camera.reload()).text
             except EdgeError as error:
                 taken_up, text = False, str(error)
-        return _json({"version": version, "taken_up": taken_up, "text": text})
-
-    async def false_alarm(self, request: Request) -> Response:
-        """Marks a capture as a false alarm, or removes the mark."""
-        mark = msgspec.json.decode(await _body(request), type=FalseAlarm)
-        marked = partial(self._captures.mark, mark.id, false_alarm=mark.false_alarm)
-        entry = await asyncio.to_thread(marked)
-        if entry is None:
-            raise HTTPException(404, "no such capture")
-        return _json(entry)
-
-    async def captures(self, request: Request) -> Response:
-        count = request.query_params.get("count", DEFAULT_CAPTURES)
-        if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= MAX_CAPTURES:
-            return _problems(400, f"count must be a number from 1 to {MAX_CAPTURES}")
-        before = request.query_params.get("before", "")
-        return _json(await asyncio.to_thread(self._captures.newest, int(count), before))
-
-    async def unreadable(self, _request: Request) -> Response:
-        """The number of sidecars that can't be read, in the days listed last."""
-        return _json({"count": self._captures.unreadable})
-
-    async def capture_file(self, request: Request) -> Response:
-        file = self._captures.file(request.path_params["date"], request.path_params["name"])
-        if file is None:
-            raise HTTPException(404, "no such capture")
-        path, media_type = file
-        return FileResponse(path, media_type=media_type)
+        return as_json({"version": version, "taken_up": taken_up, "text": text})
 
     def _settings_file(self) -> SettingsFile:
         if self._file is None:
@@ -261,37 +230,15 @@ def serve(app: Guard, listening: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"the request body has more than {MAX_BODY_BYTES} bytes")
-    return bytes(body)
-
-
 async def _edge_error(_request: Request, error: Exception) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
-    return _problems(status, *str(error).splitlines())
+    return problems(status, *str(error).splitlines())
 
 
 async def _bad_json(_request: Request, error: Exception) -> Response:
-    return _problems(400, str(error))
+    return problems(400, str(error))
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problems(error.status_code, error.detail)
-
-
-def _problems(status: int, *sentences: str) -> Response:
-    return _json({"problems": sentences}, status)
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(value),
-        status,
-        {"Cache-Control": "no-store"} | (headers or {}),
-        "application/json",
-    )
+    return problems(error.status_code, error.detail)

@@ -103,7 +103,7 @@ def _line(process: subprocess.Popen[str], limit_s: float) -> str | None:
 
 def _list(directory: Path) -> None:
     """Reads captures as retention does at each start, and as the page does."""
-    from edge.capture.storage import StorageGuard
+    from edge.capture.stored.storage import StorageGuard
     from edge.config.schema import CaptureSettings
     from edge.web.captures import Captures
 

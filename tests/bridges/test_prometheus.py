@@ -16,16 +16,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.bridges import bounded_server
+from edge.bridges import bounded_server, prometheus
 from edge.bridges.prometheus import Metrics
 from edge.client import Event
-from edge.messages import Health
+from edge.messages import Crossing, Header, Health, Stay
 
 EDGE = [sys.executable, "-m", "edge.cli"]
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboards" / "grafana.json"
@@ -64,7 +66,9 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         [*EDGE, "bridge", "prometheus", "--port", str(port), *common], stdout=subprocess.DEVNULL
     )
     daemon = subprocess.Popen(
-        [*EDGE, "run", "--source", "synthetic:visits?duration=0", "--capture-dir", folder, *common],
+        [*EDGE, "run", "--source", "synthetic:visits?duration=0", "--capture-dir", folder, *common,
+         "--set", "lines=[{name='middle', points=[[0.5, 0.0], [0.5, 1.0]]}]",
+         "--set", "zones=[{name='all', polygon=[[0, 0], [1, 0], [1, 1], [0, 1]]}]"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -73,6 +77,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         while time.monotonic() < end_s and (
             not values(page, "edge_rule_triggers_total")
             or not sum(values(page, "edge_triggers_total").values())
+            or not values(page, "edge_zone_objects")
         ):
             time.sleep(0.1)
             page = fetched(port)
@@ -97,6 +102,14 @@ def test_the_metrics_have_the_daemons_values(metrics: tuple[str, str]) -> None:
     assert abs(values(page, "edge_last_trigger_timestamp_seconds")[("cam0", "person")]
                - time.time()) < 60  # fmt: skip
     assert values(page, "edge_frames_total")[("cam0",)] > 0
+    assert values(page, "edge_muted_total") == {("cam0",): 0}
+    assert ("cam0", "person") in values(page, "edge_rule_objects")
+    assert ("cam0", "all") in values(page, "edge_zone_objects")
+    assert values(page, "edge_line_crossings_total").keys() == {
+        ("cam0", "in", "middle"), ("cam0", "out", "middle")
+    }  # fmt: skip
+    assert ("cam0", "all") in values(page, "edge_zone_stay_seconds_count")
+    assert not values(after, "edge_rule_objects")
     assert values(page, "edge_resident_memory_bytes")[("cam0",)] > 10e6
     assert values(page, "edge_disk_free_bytes")[("cam0",)] > 0
     assert ("cam0", "messages") in values(page, "edge_dropped_total")
@@ -190,6 +203,28 @@ def test_a_camera_without_health_messages_is_down() -> None:
     time.sleep(0.1)
     assert up("edge_up", {"camera": "cam7"}) == 0
     assert up("edge_frame_rate", {"camera": "cam7"}) is None
+
+
+def test_counts_are_counted_and_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics(1.0)
+    monkeypatch.setattr(prometheus, "MAX_NAMES", 2)
+    head = Header(camera="cam7", boot_id="b", sequence=1, topic_sequence=1,
+                  wall_time=datetime.now(UTC), timestamp_ns=1)  # fmt: skip
+    track = {"track_id": 1, "label": "person", "header": head}
+    gate = Crossing(line="gate", direction="in", today_in=1, today_out=0, **track)  # type: ignore[arg-type]
+    for message in (gate, gate, replace(gate, direction="out"),
+                    Stay(zone="pond", duration_s=4.5, **track),  # type: ignore[arg-type]
+                    Stay(zone="pond", duration_s=400, **track),  # type: ignore[arg-type]
+                    replace(gate, line="one too many")):  # fmt: skip
+        metrics.note(Event("", message))
+    value = metrics.registry.get_sample_value
+    gate_in = {"camera": "cam7", "line": "gate", "direction": "in"}
+    pond = {"camera": "cam7", "zone": "pond"}
+    assert value("edge_line_crossings_total", gate_in) == 2
+    assert value("edge_line_crossings_total", gate_in | {"direction": "out"}) == 1
+    assert value("edge_zone_stay_seconds_sum", pond) == 404.5
+    assert value("edge_zone_stay_seconds_bucket", pond | {"le": "5.0"}) == 1
+    assert value("edge_line_crossings_total", gate_in | {"line": "one too many"}) is None
 
 
 def test_slow_clients_get_a_bounded_number_of_threads_and_keep_nobody_out() -> None:

@@ -20,6 +20,7 @@ from edge.messages import (
     Capture,
     Health,
     MessageError,
+    Presence,
     Track,
     Trigger,
     decode,
@@ -241,6 +242,20 @@ def test_repeats_for_others_are_dropped_and_hide_no_gap(endpoint: str) -> None:
     publisher.stop()
     assert [summary(event.message) for event in events] == [(4, False)]
     assert first.gaps.missing == 2
+
+
+def test_a_new_subscriber_receives_the_last_presence(endpoint: str) -> None:
+    publisher = started(endpoint)
+    with Subscriber(endpoint, topics=["presence."]) as first:
+        for number in (1, 2):
+            publisher.publish(Presence(rules={"person": number}, zones={}, lines={}), 0, 0)
+            assert first.receive(2) is not None
+    with Subscriber(endpoint, topics=["presence."]) as late:
+        (event,) = received(late)
+    publisher.stop()
+    assert isinstance(event.message, Presence)
+    assert event.message.rules == {"person": 2}
+    assert event.message.header.repeated
 
 
 def test_fifty_new_subscribers_at_once_cost_others_no_message(endpoint: str) -> None:

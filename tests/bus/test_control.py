@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -25,6 +26,7 @@ from edge.bus import control, keys
 from edge.bus.control import ControlServer, answer
 from edge.bus.endpoint import control_endpoint
 from edge.bus.rate import RateLimit
+from edge.capture.sidecar import read_sidecar
 from edge.client import ClientKeys, CommandError, Control, Event, NoAnswerError, Subscriber
 from edge.config.schema import BusSettings, Settings
 from edge.daemon.commands import RefusedError, Remote
@@ -77,8 +79,10 @@ class Recorded:
         self._call("reload")
         return DoneReply(text="reloaded")
 
-    def snapshot(self, max_width_px: int, sight: bool) -> tuple[SnapshotReply, bytes]:
-        self._call("snapshot", max_width_px, sight)
+    def snapshot(
+        self, max_width_px: int, sight: bool, trigger: bool
+    ) -> tuple[SnapshotReply, bytes]:
+        self._call("snapshot", max_width_px, sight, trigger)
         now = datetime.now(UTC)
         return SnapshotReply(width=4, height=3, wall_time=now, timestamp_ns=1), b"\xff\xd8"
 
@@ -127,8 +131,8 @@ def test_each_command_is_done_and_answered(served: Served) -> None:
         client.snapshot(sight=True)
     assert served.commands.calls == [
         ("status",), ("capture", ("still",)), ("capture", ("still", "clip")), ("pause", None),
-        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640, False),
-        ("snapshot", 1280, True),
+        ("pause", 60.0), ("resume",), ("reload",), ("snapshot", 640, False, False),
+        ("snapshot", 1280, True, False),
     ]  # fmt: skip
 
 
@@ -418,10 +422,16 @@ def test_a_daemon_captures_on_command(running: str) -> None:
         done = ctl("capture", "--still", "--clip", "--endpoint", f"{running}-control")
         event_id = done.stdout.split()[-1]
         captured = {
-            until(subscriber, lambda event: event_id in event.message.event_ids).message.capture
-            for _ in range(2)
+            message.capture: Path(message.sidecar)
+            for message in (
+                until(subscriber, lambda event: event_id in event.message.event_ids).message
+                for _ in range(2)
+            )
         }
-    assert captured == {"still", "clip"}
+    assert set(captured) == {"still", "clip"}
+    sidecar = read_sidecar(captured["still"])
+    assert sidecar is not None
+    assert [event.method for event in sidecar.events] == ["command"]
 
 
 def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
@@ -430,6 +440,33 @@ def test_a_daemon_sends_its_picture(running: str, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "now.jpg")).shape[1] == 200
     nowhere = ctl("snapshot", "/nowhere/now.jpg", "--endpoint", f"{running}-control")
     assert nowhere.stderr == "edge: can't write /nowhere/now.jpg: No such file or directory\n"
+
+
+def test_without_a_trigger_its_snapshot_is_refused() -> None:
+    remote = Remote(Settings(), "boot", lambda _request: True)
+    with pytest.raises(RefusedError, match="there was no trigger yet"):
+        remote.snapshot(640, trigger=True)
+
+
+def test_the_picture_of_a_trigger_is_blurred_where_stills_are() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    frame = SimpleNamespace(
+        timestamp_ns=7, wall_ns=0,
+        main=SimpleNamespace(width=64, height=48, rgb=lambda _box: noise),
+    )  # fmt: skip
+    event = SimpleNamespace(frame=frame, best=SimpleNamespace(box_xyxy=(30, 20, 60, 40)))
+    asked: list[int] = []
+
+    def blurred(at_ns: int) -> tuple[tuple[float, float, float, float], ...]:
+        asked.append(at_ns)
+        return ((0, 0, 20, 48),)
+
+    remote = Remote(Settings(), "boot", lambda _request: True, blurred=blurred)
+    remote.last_event = event  # type: ignore[assignment]
+    _, jpeg = remote.snapshot(64, trigger=True)
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0).astype(float)
+    assert asked == [7]
+    assert picture[4:44, 2:18].std() < picture[4:18, 30:60].std() / 2
 
 
 def test_a_snapshot_has_the_pipelines_view_except_in_a_pause(running: str) -> None:

@@ -43,6 +43,7 @@ TOPICS = {
     "capture-clip": "capture.cam0.visitor",
     "count": "count.cam0.gate",
     "stay": "stay.cam0.pond",
+    "presence": "presence.cam0",
     "health": "health.cam0",
     "health-degraded": "health.cam0",
     "health-repeated": "health.cam0",

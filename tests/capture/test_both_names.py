@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.kept import find_captures
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
-from edge.capture.storage import StorageGuard
-from edge.capture.uploaded import is_uploaded, mark
+from edge.capture.stored.kept import find_captures
+from edge.capture.stored.storage import StorageGuard
+from edge.capture.stored.uploaded import is_uploaded, mark
 from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
 from edge.export.groups import read_groups

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import pytest
 
-from edge.capture.clip import ClipWriter
-from edge.capture.encoder import FrameEncoder
+from edge.capture.video.clip import ClipWriter
+from edge.capture.video.encoder import FrameEncoder
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_MS
 from edge.vision.types import EncodedPacket, EncodedStream

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.capture.kept import find_captures
 from edge.capture.sidecar import MAX_SEQUENCE, Sidecar, event_entry, iso_time
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.kept import find_captures
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.runtime.clock import FIRST_S, SETTLED_S, STEADY_S, WallClock
 from tests.support.captures import START_NS, request
@@ -225,8 +225,8 @@ def test_daemons_that_share_a_folder_go_on_with_the_count_of_the_others(tmp_path
 CHILD = """
 import sys, time
 from pathlib import Path
-from edge.capture.origin import Origin
-from edge.capture.storage import StorageGuard
+from edge.capture.metadata.origin import Origin
+from edge.capture.stored.storage import StorageGuard
 from edge.capture.writer import CaptureWriter
 from edge.config.schema import CaptureSettings
 from tests.support.captures import START_NS, frame, request

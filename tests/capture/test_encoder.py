@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from edge.capture.encoder import FrameEncoder, clip_size
+from edge.capture.video.encoder import FrameEncoder, clip_size
 from edge.runtime.times import NS_PER_MS, NS_PER_S
 from edge.vision.picture import Picture, PixelFormat
 from edge.vision.types import Frame

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.capture.facts import StillFacts
-from edge.capture.origin import SOFTWARE, Origin
+from edge.capture.metadata.facts import StillFacts
+from edge.capture.metadata.origin import SOFTWARE, Origin
 from edge.capture.request import TrackInfo
 from edge.capture.sidecar import new_sidecar
 from edge.capture.still import encode_jpeg, metadata
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, Any]:
 def still(path: Path, exposure: Exposure | None = EXPOSURE, **fields: Any) -> dict[str, Any]:
     """Writes a still, and reads it back."""
     sidecar = new_sidecar(request(at(0), "e7", **fields), Origin(site=SITE))
-    facts = StillFacts(sidecar, WALL_NS, (320, 240), BOARD, exposure)
+    facts = StillFacts(sidecar, WALL_NS, sidecar.events[0].track, (320, 240), BOARD, exposure)
     path.write_bytes(encode_jpeg(picture(5), 90, metadata(facts)))
     return read(path)
 
@@ -108,7 +108,7 @@ def test_the_picture_itself_is_the_same_with_and_without_metadata(tmp_path: Path
 
 def test_what_is_not_known_is_absent(tmp_path: Path) -> None:
     sidecar = new_sidecar(request(at(0), "e7", track=None), Origin())
-    facts = StillFacts(sidecar, WALL_NS, (320, 240))
+    facts = StillFacts(sidecar, WALL_NS, sidecar.events[0].track, (320, 240))
     path = tmp_path / "a.jpg"
     path.write_bytes(encode_jpeg(picture(5), 90, metadata(facts)))
     tags = read(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.request import CaptureResult
 from edge.capture.sidecar import read_sidecar
 from edge.capture.writer import CaptureWriter

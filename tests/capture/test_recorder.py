@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError, PermanentError
 from edge.runtime.worker import NICE

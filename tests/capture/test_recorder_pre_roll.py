@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge.capture import feed
+from edge.capture.video import feed
 from edge.config.schema import CaptureSettings
 from edge.runtime.machine import memory_bytes
 from tests.support.captures import (

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.ring import PacketRing
+from edge.capture.video.ring import PacketRing
 from edge.vision.types import EncodedPacket
 
 STREAMS = st.lists(

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.encoder import Canvas
-from edge.capture.picture_ring import PictureRing
+from edge.capture.video.encoder import Canvas
+from edge.capture.video.picture_ring import PictureRing
 from edge.vision.picture import PixelFormat
 from tests.support.captures import picture
 

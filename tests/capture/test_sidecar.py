@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import __version__
+from edge.capture.metadata.origin import Origin
 from edge.capture.naming import local_time
-from edge.capture.origin import Origin
 from edge.capture.sidecar import (
     MAX_BYTES,
     EventEntry,
@@ -28,7 +28,7 @@ from edge.capture.sidecar import (
     schema,
     time_of,
 )
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings, SiteSettings
 from edge.errors import CaptureError
 from edge.export.groups import read_groups

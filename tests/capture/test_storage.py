@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from edge.capture.sidecar import Sidecar, event_entry, iso_time
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.deletion import delete_capture
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState, WallClock
@@ -257,3 +259,34 @@ def test_the_sidecar_is_plain_json(tmp_path):
         "box_xyxy_px": [10.0, 20.0, 110.0, 220.0],
         "box_xyxy": [0.1, 0.2, 0.3, 0.4],
     }
+
+
+def test_captures_with_a_star_are_deleted_last_and_never_by_age(tmp_path):
+    day_s = 86_400.0
+    oldest, *_ = [capture(tmp_path, f"c{n}", age_s=(9 - n) * day_s) for n in range(4)]
+    Mark.STAR.set(tmp_path, oldest, on=True)
+    keeper = guard(tmp_path, max_age_days=6.5, max_bytes=4000)
+    for _ in range(3):
+        keeper.expire()
+    assert stems(tmp_path) == {"c0", "c3"}  # those of nine and six days
+    keeper = guard(tmp_path, max_bytes=2000)
+    keeper.admit(500)
+    assert stems(tmp_path) == {"c0"}
+    keeper.admit(1500)  # nothing else is left
+    assert stems(tmp_path) == set()
+    assert files(tmp_path) == set()
+
+
+def test_a_persons_deletion_is_counted_before_anything_else_is_deleted(tmp_path):
+    made = [capture(tmp_path, f"c{n}", age_s=50 - n) for n in range(4)]
+    keeper = guard(tmp_path, max_bytes=4000)
+    delete_capture(tmp_path, made[2])
+    delete_capture(tmp_path, made[3])
+    keeper.admit(2000)
+    assert stems(tmp_path) == {"c0", "c1"}
+    assert (keeper.bytes, keeper.deleted) == (2000, 0)
+    delete_capture(tmp_path, made[0])
+    keeper.admit(0)
+    assert keeper.bytes == 1000
+    with pytest.raises(FileNotFoundError):
+        delete_capture(tmp_path, made[0])

@@ -19,7 +19,7 @@ def rows(root: Path) -> list[TallyRow]:
 
 
 def test_rows_are_appended_under_one_header(tmp_path: Path) -> None:
-    stay = TallyRow("t", "stay", "pond", label='a "quoted", label\n', duration_s="3.2")
+    stay = TallyRow(ROW.time, "stay", "pond", label='a "quoted", label\n', duration_s="3.2")
     for _ in range(2):  # as after a restart
         TallyFile(tmp_path, 0).append("cam0", DAY, ROW)
         TallyFile(tmp_path, 0).append("cam0", DAY, stay)
@@ -38,6 +38,18 @@ def test_damaged_rows_are_skipped(tmp_path: Path, damage: bytes) -> None:
     path.write_bytes(path.read_bytes() + damage)
     assert rows(tmp_path)[0] == ROW
     assert all(row.kind == "crossing" for row in rows(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "half", [b'2026-11-25T12:00:00,stay,pond,,"per', b"2026-11-25T12", b"\xff"]
+)
+def test_rows_after_a_half_one_are_read(tmp_path: Path, half: bytes) -> None:
+    """A power cut ends a row anywhere, also within a quoted label; the next run appends."""
+    TallyFile(tmp_path, 0).append("cam0", DAY, ROW)
+    (path,) = tally_folder(tmp_path, "cam0").iterdir()
+    path.write_bytes(path.read_bytes() + half)
+    TallyFile(tmp_path, 0).append("cam0", DAY, ROW)
+    assert rows(tmp_path) == [ROW, ROW]
 
 
 def test_a_day_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureRequest, CaptureResult
+from edge.capture.sidecar import read_sidecar
 from edge.capture.timelapse import TimelapseRequests
 from edge.config.schema import CaptureSettings, Timelapse
 from edge.vision.picture import Picture, PixelFormat
@@ -117,3 +118,6 @@ def test_a_series_writes_its_stills(tmp_path: Path) -> None:
     assert result.rule == "daily"
     assert result.wall_ns / 1e9 == s("2026-11-25T12:00", UTC)
     assert result.path.stat().st_size > 0
+    sidecar = read_sidecar(result.sidecar)
+    assert sidecar is not None
+    assert sidecar.events[0].method == "timelapse"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.storage import StorageGuard
+from edge.capture.stored.storage import StorageGuard
 from edge.config.schema import CaptureSettings
 from edge.export.groups import read_groups
 from edge.web.captures import Captures as Listed

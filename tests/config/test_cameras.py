@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge.cli import commands
-from edge.config.cameras import cameras, clashes, new_ports, placed, refuse_copy
+from edge.config.cameras import cameras, clashes, new_ports, placed, refuse_copy, view_ports
 from edge.config.load import load, loads
 from edge.errors import ConfigError, PermanentError
 
@@ -84,3 +84,11 @@ def test_the_list_has_the_address_of_the_page(etc: Path, tmp_path: Path) -> None
 )
 def test_a_key_is_placed_in_its_section(text: str) -> None:
     assert loads(placed(text, "bus", "endpoint", "ipc:///x")).bus.endpoint == "ipc:///x"
+
+
+def test_the_ports_of_all_pages_are_known_to_installed_cameras_only(
+    etc: Path, tmp_path: Path
+) -> None:
+    (etc / "cam0.env").unlink()  # of an older version
+    assert view_ports(etc / "cam1.toml", etc) == {"cam0": 8080, "cam1": 8081}
+    assert view_ports(tmp_path / "edge.toml", etc) == {}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge.config.edit import (
     Change,
+    LineEdit,
     MaskEdit,
     RuleEdit,
     ZoneEdit,
@@ -53,7 +54,7 @@ def test_each_change_touches_its_own_lines() -> None:
                 ZoneEdit(name="door", polygon=SQUARE),
             ),
             masks=(MASK, MaskEdit(polygon=SQUARE)),
-            rules=(RuleEdit(name="visitor", zones=("door",)),),
+            rules=(RuleEdit(name="visitor", was="visitor", zones=("door",)),),
             motion={"floor": 20.0, "sensitivity": 1.5},
         ),
         HERE,
@@ -105,7 +106,10 @@ def test_files_of_all_kinds_can_be_edited(text: str) -> None:
     wanted = change(
         zones=(*zones, ZoneEdit(name="door", polygon=SQUARE)),
         masks=(MaskEdit(polygon=SQUARE),),
-        rules=(RuleEdit(name=rule, zones=("door",)),),
+        rules=(
+            RuleEdit(name=rule, was=rule, zones=("door",)),
+            *(RuleEdit(name=r.name, was=r.name) for r in before.triggers[1:]),
+        ),
         motion={"floor": 20.0},
     )
     new = edited(text, wanted, HERE)
@@ -162,6 +166,55 @@ def test_the_file_holds_exactly_the_shapes_that_were_drawn(
         assert "# The gate, seen from the house." in text
 
 
+def test_privacy_masks_are_made_changed_and_removed() -> None:
+    text = edited(CONFIGURATION, change(privacy=(MaskEdit(polygon=TREE),)), HERE)
+    assert loads(text).privacy.masks == (tuple(TREE),)
+    assert loads(text).motion.masks == (tuple(TREE),)
+    both = change(privacy=(MaskEdit(polygon=TREE, was=0), MaskEdit(polygon=SQUARE)))
+    text = edited(text, both, HERE)
+    assert loads(text).privacy.masks == (tuple(TREE), tuple(SQUARE))
+    assert loads(edited(text, change(), HERE)).privacy == loads(text).privacy
+    text = edited(text, change(privacy=(MaskEdit(polygon=LEFT, was=1),)), HERE)
+    assert loads(text).privacy.masks == (tuple(LEFT),)
+    assert loads(edited(text, change(privacy=()), HERE)).privacy.masks == ()
+    crossing = [(0.1, 0.1), (0.5, 0.5), (0.5, 0.1), (0.1, 0.5)]
+    with pytest.raises(ConfigError, match=r"privacy\.masks\[0\]"):
+        edited(CONFIGURATION, change(privacy=(MaskEdit(polygon=crossing),)), HERE)
+
+
+LINE = LineEdit(name="kerb", points=[(0.1, 0.8), (0.9, 0.8)], labels=("person",))
+
+
+def test_lines_and_rules_are_made_changed_and_removed() -> None:
+    night = RuleEdit(name="night", labels=("animal",), schedule=("22:00-06:00",), cooldown_s=30.0)
+    visitor = RuleEdit(name="visitor", was="visitor")
+    text = edited(CONFIGURATION, change(lines=(LINE,), rules=(visitor, night)), HERE)
+    made = loads(text)
+    assert made.lines[0].points == ((0.1, 0.8), (0.9, 0.8))
+    assert made.lines[0].labels == ("person",)
+    assert made.triggers[0] == loads(CONFIGURATION).triggers[0]
+    assert (made.triggers[1].schedule, made.triggers[1].cooldown_s) == (("22:00-06:00",), 30.0)
+    assert made.triggers[1].confirm == 2  # a default
+    moved = LineEdit(name="edge", was="kerb", points=[(0.2, 0.8), (0.9, 0.8)])
+    guest = RuleEdit(name="guest", was="visitor", actions=("still", "clip"))
+    changed = loads(edited(text, change(lines=(moved,), rules=(guest,)), HERE))
+    assert [(line.name, line.labels) for line in changed.lines] == [("edge", ("person",))]
+    assert [(r.name, r.actions) for r in changed.triggers] == [("guest", ("still", "clip"))]
+    assert "# where one walks" in text
+    assert loads(edited(text, change(), HERE)) == made  # a change without lists of them
+    without = loads(edited(text, change(lines=(), rules=()), HERE))
+    assert (without.lines, without.triggers) == ((), ())
+
+
+def test_the_default_rule_is_written_when_another_one_joins_it() -> None:
+    person = RuleEdit(name="person", was="person")
+    rules = loads(edited("", change(zones=(), masks=(), rules=(person,)), HERE)).triggers
+    assert edited("", change(zones=(), masks=(), rules=(person,)), HERE) == ""
+    both = change(zones=(), masks=(), rules=(person, RuleEdit(name="dogs", labels=("dog",))))
+    assert [rule.name for rule in loads(edited("", both, HERE)).triggers] == ["person", "dogs"]
+    assert rules == loads("").triggers
+
+
 WRONG = [
     ({"motion": {"floor": 999.0}}, "motion.floor: 999.0 found, expected a number from 1 to 255"),
     ({"motion": {"flor": 9.0}}, "motion.flor: unknown key; did you mean floor?"),
@@ -169,7 +222,11 @@ WRONG = [
     ({"zones": (PATH, ZoneEdit(name="path", polygon=SQUARE))}, "the name 'path' is used twice"),
     ({"zones": (ZoneEdit(name="a", polygon=SQUARE[:2]),)}, "zones[0].polygon"),
     ({"masks": (MaskEdit(polygon=[(0.0, 0.0), (2.0, 0.0), (1.0, 1.0)]),)}, "motion.masks"),
-    ({"rules": (RuleEdit(name="visitor", zones=("paht",)),)}, "did you mean path?"),
+    ({"rules": (RuleEdit(name="visitor", was="visitor", zones=("paht",)),)}, "did you mean path?"),
+    ({"rules": (RuleEdit(name="new", schedule=("later",)),)}, "triggers[0].schedule"),
+    ({"rules": (RuleEdit(name="new", was="gone"),)}, "can be edited only by hand"),
+    ({"lines": (LineEdit(name="l", points=[(0.1, 0.1)]),)}, "lines[0].points"),
+    ({"lines": (LineEdit(name="l", points=[(0.1, 0.1)] * 2),)}, "start and end are the same"),
     ({"masks": (MaskEdit(was=7, polygon=SQUARE),)}, "can be edited only by hand"),
 ]
 

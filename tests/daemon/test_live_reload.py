@@ -124,6 +124,7 @@ LIVE_CHANGES: dict[str, dict[str, object]] = {
     "mutes": {"mutes": [{"box": [0, 0, 1, 1]}]},
     "governor": {"governor.hot_c": 50},
     "mqtt": {"mqtt.port": 1884},
+    "notify": {"notify": [{"name": "phone", "url": "ntfy://garden"}]},
     "upload": {"upload.remote": "place:captures"},
 }
 RESTARTS: dict[str, dict[str, object]] = {
@@ -131,6 +132,7 @@ RESTARTS: dict[str, dict[str, object]] = {
     "model": {"model.min_score": 0.6},
     "capture": {"capture.pre_roll_s": 1},
     "site": {"site.name": "Pond"},
+    "privacy": {"privacy.masks": [CORNER]},
     "timelapse": {"timelapse": [{"name": "daily"}]},
     "bus": {"bus.thumbnails": False},
     "health": {"health.interval_s": 1},

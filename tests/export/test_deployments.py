@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.sidecar import SiteEntry, new_sidecar
 from edge.config.schema import SiteSettings
 from edge.errors import ConfigError

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import jsonschema
 import pytest
 from frictionless import Package, Schema, system
 
-from edge.capture.false_alarm import set_false_alarm
+from edge.capture.request import Method
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
+from edge.capture.stored.marks import Mark
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
 TABLES = ("deployments", "media", "observations")
@@ -28,7 +30,12 @@ def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def event(
-    name: str, second: float, label: str = "person", track: int | None = 1, group: str = ""
+    name: str,
+    second: float,
+    label: str = "person",
+    track: int | None = 1,
+    group: str = "",
+    method: Method = "motion",
 ) -> EventEntry:
     box = (0.25, 0.1, 0.5, 0.9)
     return EventEntry(
@@ -36,6 +43,7 @@ def event(
         rule="visitor",
         time=f"2025-03-30T12:00:{second:06.3f}+02:00",
         latency_ms=80.0,
+        method=method,
         track=None
         if track is None
         else TrackEntry(id=track, label=label, group=group, score=0.75, box_xyxy=box,
@@ -50,12 +58,16 @@ def capture(
     clip: bool = False,
     lost: bool = False,
     site: SiteEntry | None = None,
+    later: Sequence[TrackEntry | None] = (),
 ) -> None:
     folder = root / camera / events[0].time[:10]
     folder.mkdir(parents=True, exist_ok=True)
     stem = events[0].event_id
     files = [FileEntry(name=f"{stem}.jpg", kind="still", bytes=3, width=640, height=480,
                        time=events[0].time)]  # fmt: skip
+    files += [FileEntry(name=f"{stem}.{n}.jpg", kind="still", bytes=3, width=640, height=480,
+                        time=events[0].time, track=track)
+              for n, track in enumerate(later, 2)]  # fmt: skip
     if clip:
         start = datetime.fromisoformat(events[0].time) - timedelta(seconds=3)
         files.append(
@@ -226,7 +238,7 @@ def test_a_false_alarm_is_blank_and_a_picture_without_an_annotation(tmp_path: Pa
     capture(root, event("e1", 1, track=1))
     capture(root, event("e2", 30, track=2))
     (marked,) = root.rglob("e1.json")
-    set_false_alarm(root, marked, on=True)
+    Mark.FALSE_ALARM.set(root, marked, on=True)
     done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
                 "--location", "cam0=1,2")  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -243,6 +255,53 @@ def test_a_false_alarm_is_blank_and_a_picture_without_an_annotation(tmp_path: Pa
     assert [(row["label"], row["false_alarm"]) for row in rows] == [
         ("person", "true"), ("person", "false"),
     ]  # fmt: skip
+
+
+def test_series_commands_and_plain_motion_are_exported_as_such(tmp_path: Path) -> None:
+    root = tmp_path / "captures"
+    capture(root, event("e1", 1, "motion", track=-1))
+    capture(root, event("e2", 20, track=None, method="command"))
+    capture(root, event("e3", 50, track=None, method="timelapse"))
+    done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
+                "--location", "cam0=1,2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tables = check_package(tmp_path / "dp")
+    assert {row["fileName"]: row["captureMethod"] for row in tables["media"]} == {
+        "e1.jpg": "activityDetection", "e2.jpg": None, "e3.jpg": "timeLapse",
+    }  # fmt: skip
+    observed = {row["observationID"]: row for row in tables["observations"]}
+    assert {row["observationType"] for row in observed.values()} == {"unclassified"}
+    assert set(observed) == {"e1", "e1-still", "e2", "e3"}
+    assert observed["e1"]["classificationMethod"] is observed["e1"]["count"] is None
+    assert "label:motion" in observed["e1"]["observationTags"]
+    (deployment,) = tables["deployments"]
+    assert deployment["deploymentEnd"].second == 50, "the series shows how long the camera ran"
+    package = json.loads((tmp_path / "dp" / "datapackage.json").read_text())
+    assert package["project"]["captureMethod"] == ["activityDetection", "timeLapse"]
+    rows = csv.DictReader(edge("export", "csv", "-", "--captures", root).stdout.splitlines())
+    assert [row["method"] for row in rows] == ["motion", "command", "timelapse"]
+
+
+def test_the_stills_of_a_burst_are_exported_with_the_boxes_there(tmp_path: Path) -> None:
+    root = tmp_path / "captures"
+    moved = TrackEntry(id=1, label="person", score=0.6, box_xyxy=(0.5, 0.1, 0.75, 0.9),
+                       box_xyxy_px=(320.0, 48.0, 480.0, 432.0))  # fmt: skip
+    capture(root, event("e1", 1), later=[moved, None], clip=True)
+    done = edge("export", "camtrap-dp", tmp_path / "dp", "--captures", root,
+                "--location", "cam0=1,2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tables = check_package(tmp_path / "dp")
+    names = {"e1.jpg", "e1.2.jpg", "e1.3.jpg", "e1.mp4"}
+    assert {row["fileName"] for row in tables["media"]} == names
+    observed = {row["observationID"]: row for row in tables["observations"]}
+    assert set(observed) == {"e1", "e1-still", "e1-still-2"}
+    assert [float(observed[name]["bboxX"]) for name in ("e1-still", "e1-still-2")] == [0.25, 0.5]
+    (row,) = csv.DictReader(edge("export", "csv", "-", "--captures", root).stdout.splitlines())
+    assert [Path(name).name for name in row["still"].split()] == ["e1.jpg", "e1.2.jpg", "e1.3.jpg"]
+    assert edge("export", "coco", tmp_path / "c.json", "--captures", root).returncode == 0
+    document = json.loads((tmp_path / "c.json").read_text())
+    assert len(document["images"]) == 3
+    assert [box["bbox"][0] for box in document["annotations"]] == [160.0, 320.0]
 
 
 def test_an_existing_folder_is_not_touched(captures: Path, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def bridges(names: list[str], port: int, folder: Path, load_: Load, active: Any,
     for name in names:
         settings = load(Path("/dev/null"), {
             "camera": name, "mqtt.port": port, "health.interval_s": HEALTH_S,
-            "triggers": '[{name = "visitor"}]',
+            "triggers": '[{name = "visitor"}]', "mqtt.scene_width_px": 0,  # which no daemon sends
         })  # fmt: skip
         broker = Broker(
             settings.mqtt, f"edge-{name}", Topics(settings.mqtt.prefix, name).availability

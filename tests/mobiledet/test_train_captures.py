@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from edge.capture.false_alarm import set_false_alarm
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
+from edge.capture.stored.marks import Mark
 from edge.cli import commands as edge
 from mobiledet.cli import commands as edge_train
 from mobiledet.dataset import read_dataset
@@ -45,7 +45,7 @@ def still(root: Path, name: str, colour: tuple[int, int, int]) -> Path:
 def stills(tmp_path: Path) -> Path:
     """The export of a person on red and of a false alarm on blue."""
     still(tmp_path, "visitor", RED)
-    set_false_alarm(tmp_path, still(tmp_path, "poster", BLUE), on=True)
+    Mark.FALSE_ALARM.set(tmp_path, still(tmp_path, "poster", BLUE), on=True)
     out = tmp_path / "stills.json"
     done = CliRunner().invoke(edge, ["export", "coco", str(out), "--captures", str(tmp_path)])
     assert done.exit_code == 0, done.output

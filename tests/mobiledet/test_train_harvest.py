@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bench.ground_truth import Objects
-from edge.config.schema import DEFAULT_MODEL, Settings, SourceSettings
+from edge.config.schema import DEFAULT_MODEL, PrivacySettings, Settings, SourceSettings
 from edge.errors import ConfigError, EdgeError, PermanentError, SourceError
 from edge.sources.scenes.synthetic import SyntheticScene, SyntheticSource
 from mobiledet.cli import commands
@@ -88,6 +88,19 @@ def test_walking_objects_are_found_in_their_places(walked: Path, tmp_path: Path)
     assert result.precision > 0.9
     assert result.recall > 0.85
     assert result.missed < 0.1 * result.objects
+
+
+def test_pictures_for_training_show_no_privacy_mask(tmp_path: Path) -> None:
+    top = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.25), (0.0, 0.25))
+    settings = Settings(privacy=PrivacySettings(masks=(top,)))
+    footage = "synthetic:walk?duration=8&fps=10&seed=1&objects=2&width=320&height=240"
+    options = Options(label="object", shares=Shares(1, 0, 0))
+    harvest(settings, [footage], tmp_path / "set", options, lambda _: quiet)
+    pictures = [cv2.imread(str(path)) for path in (tmp_path / "set").rglob("*.jpg")]
+    assert pictures
+    for picture in pictures:
+        assert picture[:50].max() < 12
+        assert picture[70:].mean() > 50
 
 
 @pytest.mark.parametrize(

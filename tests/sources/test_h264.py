@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.codec.context import Flags
 
-from edge.capture.clip import ClipWriter
+from edge.capture.video.clip import ClipWriter
 from edge.config.schema import SourceSettings
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source

@@ -17,6 +17,7 @@ import pytest
 
 from edge.config.schema import SourceSettings
 from edge.errors import MissingExtraError, SourceError, SourceLostError
+from edge.sources import open_source
 from edge.sources.picamera2 import BUFFERS, IN_CAMERA, Picamera2Source
 from edge.vision.picture import PixelFormat
 from edge.vision.types import EncodedPacket, Exposure
@@ -38,7 +39,8 @@ class Request:
 
 class MappedArray:
     def __init__(self, request: Request, name: str, reshape: bool, write: bool) -> None:
-        assert (reshape, write) == (False, False)
+        assert not reshape
+        assert write is Camera.painted
         stream = request.camera.granted[name]
         (width, height), stride = stream["size"], stream["stride"]
         luma = np.full((height, stride), 255, np.uint8)
@@ -66,7 +68,7 @@ class Encoder:
 class Camera:
     cameras: tuple[dict[str, str], ...] = ({"Id": "/base/soc/i2c@1/imx708@1a"},)
     format = "YUV420"
-    busy = hangs = encodes = False
+    busy = hangs = encodes = painted = False
     sensor_resolution = (4608, 2592)
     suspended_ns = 0
     sensor: Any = None
@@ -156,7 +158,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> type[Camera]:
     monkeypatch.setitem(sys.modules, "picamera2", library)
     monkeypatch.setitem(sys.modules, "libcamera", libcamera)
     for name in ("cameras", "format", "busy", "hangs", "encodes", "suspended_ns", "closed", "turns",
-                 "camera_controls", "reported"):  # fmt: skip
+                 "camera_controls", "reported", "painted"):  # fmt: skip
         monkeypatch.setattr(Camera, name, getattr(Camera, name))
     monkeypatch.setattr(Encoder, "gives", True)
     return Camera
@@ -357,6 +359,27 @@ def test_without_a_usable_encoder_there_are_no_packets(
     frame = source.read()
     assert frame is not None
     assert frame.packets == ()
+
+
+@pytest.mark.parametrize("layout", ["YUV420", "NV12"])
+def test_privacy_masks_are_painted_into_the_cameras_buffers(
+    camera: type[Camera], layout: str
+) -> None:
+    """Without a copy, and without the hardware encoder, which would read these buffers."""
+    camera.format, camera.encodes, camera.painted = layout, True, True
+    left = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
+    source = open_source(SourceSettings(), clip_height_px=720, masks=[left])
+    assert source.open().encoded is None
+    frames = [frame for _ in range(BUFFERS) if (frame := source.read()) is not None]
+    for number, frame in enumerate(frames, 51):
+        rgb = frame.main.rgb()
+        assert not rgb[:, :640].any()
+        assert rgb[:, 642:].min() > 30
+        assert (frame.luma[:, :160] == 16).all()
+        assert (frame.luma[:, 162:] == number).all()
+        assert frame.packets == ()
+    assert sum(frame.lease is not None for frame in frames) == BUFFERS - IN_CAMERA
+    source.close()
 
 
 @pytest.mark.parametrize("holds_buffers", [False, True])

@@ -21,6 +21,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--hide-scrollbars", "--remote-debugging-port=0",
 )  # fmt: skip
+LIVE = "document.getElementById('state').dataset.state === 'live'"
 START_S = 30.0
 WAIT_S = 20.0
 
@@ -136,8 +137,14 @@ class Page:
         self._ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=touch)
         self._ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
+    def swipe(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Moves a finger from one point to another."""
+        for kind, points in (("touchStart", [start]), ("touchMove", [end]), ("touchEnd", [])):
+            touch = [{"x": x, "y": y} for x, y in points]
+            self._ask("Input.dispatchTouchEvent", type=kind, touchPoints=touch)
+
     def key(self, key: str) -> None:
-        code = {"Enter": 13, "Escape": 27, "Delete": 46, "ArrowRight": 39}[key]
+        code = {"Enter": 13, "Escape": 27, "Delete": 46, "ArrowLeft": 37, "ArrowRight": 39}[key]
         for kind in ("keyDown", "keyUp"):
             text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
             self._ask(

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture.encoder import FrameEncoder
-from edge.capture.origin import Origin
+from edge.capture.metadata.origin import Origin
 from edge.capture.recorder import Recorder
 from edge.capture.request import CaptureFailure, CaptureRequest, CaptureResult, TrackInfo
+from edge.capture.video.encoder import FrameEncoder
 from edge.config.schema import CaptureSettings, SiteSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.picture import Picture, PixelFormat

@@ -6,8 +6,10 @@
 
 The convolutions of each head return random numbers; what follows them (distributions, anchors,
 grids, activations) is the framework's code. Where torchvision can't be installed, its NMS and box
-conversion may be replaced by stand-ins, as they were for the present record. `NAME_raw` is the output of an exported graph,
-`NAME_found` (n, 6) the boxes x0 y0 x1 y1 in pixels of the input, score and class, best first.
+conversion may be replaced by stand-ins, as they were for the present record.
+
+`NAME_raw` is the output of an exported graph, `NAME_found` (n, 6) the boxes x0 y0 x1 y1 in pixels
+of the input, score and class, best first.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.config.schema import Settings, TrackerSettings, TriggerRule
+from edge.config.schema import PrivacySettings, Settings, TrackerSettings, TriggerRule
 from edge.errors import ConfigError
 from edge.vision.build import build_detector, build_pipeline, check_labels
 from edge.vision.types import Detections, Frame, SourceInfo
@@ -32,6 +32,13 @@ def test_a_group_of_the_model_is_as_good_as_a_label() -> None:
     rules = Settings(triggers=(TriggerRule(name="wild", labels=("animal", "vehicle")),))
     (vehicle,) = check_labels(rules, ["dog", "person"], ["animal", ""])
     assert "has no label 'vehicle'" in vehicle
+
+
+def test_a_label_to_blur_must_be_known_too() -> None:
+    blur = Settings(privacy=PrivacySettings(blur=("persons", "animal", "motion")))
+    (unknown,) = check_labels(blur, ["person"], ["animal"])
+    assert unknown.startswith("privacy.blur: the model")
+    assert "has no label 'persons'; did you mean person?" in unknown
 
 
 def test_a_rule_with_an_unknown_label_builds_no_detector_and_no_pipeline() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.config.schema import SchedulerSettings, Settings, SourceSettings
+from edge.config.schema import PrivacySettings, SchedulerSettings, Settings, SourceSettings
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
 from edge.sources.scenes.synthetic import SceneOptions, SyntheticScene
@@ -34,7 +34,7 @@ def branch(index: int) -> Frame:
 
 def analyses(uri: object, settings: Settings | None = None) -> list[Analysis]:
     settings = settings or Settings()
-    source = open_source(SourceSettings(uri=str(uri), fast=True))
+    source = open_source(SourceSettings(uri=str(uri), fast=True), masks=settings.privacy.masks)
     info = source.open()
     pipeline = build_pipeline(settings, build_detector(settings), info)
     results: list[Analysis] = []
@@ -69,6 +69,13 @@ def test_people_are_tracked_on_every_frame_for_half_an_invocation(shared_data: P
     assert sum(len(a.layouts) for a in results) / len(results) <= 0.5
     assert right / shown > 0.80
     assert right / real_count > 0.75
+
+
+def test_light_is_no_motion_beside_a_large_privacy_mask() -> None:
+    left = ((0.0, 0.0), (0.7, 0.0), (0.7, 1.0), (0.0, 1.0))
+    settings = Settings(privacy=PrivacySettings(masks=(left,)))
+    results = analyses("synthetic:step?duration=12&fps=10", settings)
+    assert not any(len(analysis.motion.blobs_xyxy) for analysis in results)
 
 
 def test_a_still_scene_costs_one_invocation_in_50_seconds() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from edge.config.schema import Mute, TriggerRule, Zone
 from edge.runtime.times import NS_PER_S
-from edge.vision.triggers import Triggers
+from edge.vision.triggers import UNLESS_S, Triggers
 from edge.vision.types import Frame, Look, Track, TrackState
 from tests.support.captures import picture
 
@@ -125,6 +126,46 @@ def test_without_a_cooldown_every_object_of_a_frame_triggers(
     cooldown_s: float, expected: int
 ) -> None:
     assert fire(rule(cooldown_s=cooldown_s), track(10), track(10, track_id=2)) == expected
+
+
+PERSON: dict[str, Any] = {"track_id": 2, "box": (600, 300, 650, 400)}
+
+
+@pytest.mark.parametrize(
+    ("unless", "other", "expected"),
+    [
+        (("person",), replace(track(10, **PERSON), state=TrackState.STATIONARY), 0),
+        (("vehicle",), replace(track(10, label="car", track_id=2), group="vehicle"), 0),
+        (("person",), replace(track(10, **PERSON), state=TrackState.TENTATIVE), 1),
+        (("person",), track(10, label="cat", track_id=2), 1),
+        ((), track(10, **PERSON), 1),
+    ],
+)
+def test_a_rule_makes_no_event_while_one_of_its_exceptions_is_in_view(
+    unless: tuple[str, ...], other: Track, expected: int
+) -> None:
+    keeps = rule(labels=("dog",), unless=unless)
+    assert fire(keeps, track(10, label="dog"), other) == expected
+
+
+def test_an_exception_holds_for_some_seconds_after_it_left_and_over_a_reload() -> None:
+    keeps = rule(labels=("dog",), unless=("person",))
+    triggers = Triggers([keeps], [], SIZE)
+    assert fire(keeps, track(10, label="dog"), track(10, **PERSON), triggers=triggers) == 0
+    triggers.replace([keeps], [])
+    soon, later = 10 + UNLESS_S - 0.1, 10 + UNLESS_S
+    assert fire(keeps, track(soon, label="dog"), now_s=soon, triggers=triggers) == 0
+    assert fire(keeps, track(later, label="dog"), now_s=later, triggers=triggers) == 1
+
+
+@pytest.mark.parametrize("settings", [{"labels": ("dog",), "unless": ("dog",)},
+                                      {"unless": ("motion",)}])  # fmt: skip
+def test_an_exception_that_the_rule_is_about_or_that_is_no_object_is_a_problem(
+    settings: dict,
+) -> None:
+    ((key, sentence),) = rule(**settings).problems()
+    assert key == "unless"
+    assert settings["unless"][0] in sentence
 
 
 def test_each_rule_has_its_own_cooldown() -> None:
@@ -267,3 +308,36 @@ def test_a_rule_for_a_group_takes_every_label_of_it(label: str, group: str, fire
     assert fire(rule(labels=("animal",)), seen) == fires
     assert fire(rule(labels=("dog", "animal")), seen) == fires
     assert fire(rule(), seen) == 1
+
+
+def test_an_object_is_present_from_its_confirmation_until_it_is_gone() -> None:
+    rules = [TriggerRule(name="any", cooldown_s=60.0), rule(labels=("dog",))]
+    triggers = Triggers(rules, [], SIZE)
+    first, second = track(10), track(12, track_id=2)
+    assert triggers.present([first]) == {"any": 0, "r": 0}
+    triggers([first], frame(10))
+    assert triggers.present([first]) == {"any": 1, "r": 0}
+    # The second makes no event, as the cooldown lasts, and is there all the same.
+    assert not triggers([replace(first, looks=track(12).looks), second], frame(12, index=3))
+    assert triggers.present([first, second]) == {"any": 2, "r": 0}
+    assert triggers.present([second]) == {"any": 1, "r": 0}
+    weak = replace(second, looks=track(14, (0.0, 0.0, 0.0), track_id=2).looks)
+    triggers([weak], frame(14, index=4))
+    assert triggers.present([weak])["any"] == 1  # missed, and not gone
+
+
+def test_an_object_that_leaves_the_zone_of_a_rule_is_no_longer_present() -> None:
+    triggers = Triggers([rule(zones=("path",))], [PATH], SIZE)
+    inside, outside = (100, 300, 150, 400), (600, 300, 650, 400)
+    for now_s, box, there in ((10, inside, 1), (10.8, outside, 1), (11.2, outside, 0),
+                              (12, inside, 1)):  # fmt: skip
+        moved = track(now_s, box=box)
+        triggers([moved], frame(now_s))
+        assert triggers.present([moved]) == {"r": there}, now_s
+
+
+def test_a_muted_object_is_not_present() -> None:
+    triggers = Triggers([rule()], [], SIZE, mutes=(Mute(box=(0.0, 0.5, 0.5, 1.0)),))
+    standing = track(10, has_moved=False)
+    assert not triggers([standing], frame(10))
+    assert triggers.present([standing]) == {"r": 0}

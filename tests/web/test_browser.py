@@ -13,34 +13,10 @@ import pytest
 from edge.client import Event, Subscriber
 from edge.config.load import load
 from edge.messages import Trigger
-from tests.support.browser import Page, browser
-from tests.support.viewing import CONFIGURATION, Viewed, daemon, until, view, viewed
+from tests.support.browser import LIVE, Page
+from tests.support.viewing import CONFIGURATION, Viewed, daemon, until, view
 
-LIVE = "document.getElementById('state').dataset.state === 'live'"
 Point = tuple[float, float]
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with browser(tmp_path_factory.mktemp("browser")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def viewing(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
-    with viewed(tmp_path_factory.mktemp("view")) as viewing:
-        yield viewing
-
-
-@pytest.fixture
-def opened(page: Page, viewing: Viewed) -> Page:
-    """The page, with the initial configuration."""
-    viewing.file.write_text(CONFIGURATION)
-    page.size(1280, 1000)
-    page.errors.clear()
-    page.open(f"http://127.0.0.1:{viewing.port}/")
-    page.until(LIVE)
-    return page
 
 
 def at(page: Page, x: float, y: float) -> Point:
@@ -100,6 +76,7 @@ def test_the_page_loads_and_the_picture_moves(
         "/fps/.test(document.getElementById('state').textContent) &&"
         "document.getElementById('state').textContent"
     )
+    opened.click("#canvas summary")
     opened.until("/crop/.test(document.getElementById('packed-caption').textContent)")
     assert opened.errors == []
     origin = f"http://127.0.0.1:{viewing.port}/"
@@ -151,8 +128,8 @@ def test_a_rule_limited_to_the_drawn_zone_triggers_only_there(
     opened.click("#add-zone")
     opened.drag(at(opened, 0.01, 0.01), at(opened, 0.05, 0.05))  # a rectangle, at once
     opened.fill("#shape-list .selected input", "corner")
-    opened.click("#rules label:nth-of-type(2)")
-    assert opened.text("#rules .about") == "Triggers only in corner."
+    opened.click(".rule > .chips label:nth-of-type(2)")
+    assert opened.text(".rule > .about") == "Triggers only in corner."
     assert saved_and_reloaded(opened, viewing).startswith("Saved: ")
     settings = load(viewing.file)
     assert settings.triggers[0].zones == ("corner",)
@@ -215,6 +192,7 @@ def test_escape_cancels_and_discard_restores(opened: Page, viewing: Viewed) -> N
 
 
 def test_a_slider_is_saved_and_a_bad_value_is_marked(opened: Page, viewing: Viewed) -> None:
+    opened.click("#motion summary")
     opened.click("#range-floor")  # its middle
     opened.run("document.getElementById('range-floor').focus()")
     opened.key("ArrowRight")
@@ -234,6 +212,7 @@ def test_a_slider_is_saved_and_a_bad_value_is_marked(opened: Page, viewing: View
 def test_a_change_by_another_program_is_reported_and_can_be_loaded(
     opened: Page, viewing: Viewed
 ) -> None:
+    opened.click("#motion summary")
     opened.fill("#number-floor", "20")
     viewing.file.write_text(CONFIGURATION.replace("sensitivity = 1.0", "sensitivity = 2.0"))
     message = saved(opened)
@@ -247,10 +226,13 @@ def test_a_change_by_another_program_is_reported_and_can_be_loaded(
 def test_captures_appear_and_a_still_opens(opened: Page) -> None:
     opened.until("document.querySelectorAll('#captures li').length > 0")
     opened.click("#capture")
-    opened.until("/command/.test(document.getElementById('captures').textContent)")
+    opened.until(
+        "/^Made a still at .*Open it/.test(document.getElementById('message').textContent)"
+    )
+    assert "command" in opened.text("#captures")
     opened.run("document.getElementById('captured').scrollIntoView()")
-    opened.until("document.querySelector('#captures img').naturalWidth === 640")
-    opened.click("#captures .still")
+    opened.until("document.querySelector('#captures img').naturalWidth === 320")
+    opened.click("#message button")
     opened.until("document.querySelector('#viewer-media img').naturalWidth === 640")
     opened.run("document.getElementById('viewer').close()")
     assert opened.errors == []
@@ -259,7 +241,7 @@ def test_captures_appear_and_a_still_opens(opened: Page) -> None:
 def test_sidecars_that_can_not_be_read_are_counted(opened: Page, viewing: Viewed) -> None:
     opened.until("document.querySelectorAll('#captures li').length > 0")
     assert opened.run("document.getElementById('unreadable-captures').hidden")
-    damaged = next(viewing.captures.glob("2*")) / "000000.000_damaged.json"
+    damaged = next(viewing.captures.glob("20*")) / "000000.000_damaged.json"
     damaged.write_text("")
     opened.until("!document.getElementById('unreadable-captures').hidden")
     assert "Not listed: 1 capture whose sidecar" in opened.text("#unreadable-captures")
@@ -282,20 +264,26 @@ def test_a_hidden_page_sends_no_requests(opened: Page) -> None:
 
 @pytest.mark.parametrize("is_dark", [False, True])
 def test_on_a_phone_everything_fits_and_is_large_enough(
-    opened: Page, is_dark: bool, tmp_path: Path
+    opened: Page, viewing: Viewed, is_dark: bool, tmp_path: Path
 ) -> None:
     opened.dark(is_dark)
     opened.size(360, 740, phone=True)
+    opened.open(f"http://127.0.0.1:{viewing.port}/")
+    opened.until(LIVE)
     opened.until("document.querySelectorAll('#captures li').length > 0")
     assert opened.run("document.documentElement.scrollWidth") == 360
     picture = shown(opened, tmp_path)
     assert picture.shape == (1480, 720, 3)
     assert (picture[:20, :20].mean() < 60) == is_dark
     small = opened.run(
-        "[...document.querySelectorAll('button, #layers label, .chip')]"
-        ".filter((e) => e.offsetParent && e.getBoundingClientRect().height < 30).length"
+        "[...document.querySelectorAll('button, select, summary, .button, #layers label, .chip,"
+        " input:not([type=checkbox])')].filter((e) => e.checkVisibility()).filter((e) => {"
+        " const b = e.getBoundingClientRect(); return b.height < 44 || b.width < 44; })"
+        ".map((e) => e.outerHTML.slice(0, 80))"
     )
-    assert small == 0
+    assert small == []
+    top = opened.run("document.querySelector('#captures li').getBoundingClientRect().top + scrollY")
+    assert top < 740 - 100  # a capture is to be seen at once
     opened.run("document.getElementById('add-zone').click()")
     for corner in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8)):
         opened.tap(at(opened, *corner))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.false_alarm import false_alarm_of, is_false_alarm
-from edge.capture.kept import group_files
+from edge.capture.stored.kept import group_files
+from edge.capture.stored.marks import Mark
 from edge.config.load import load
 from edge.web.captures import Captures
 from tests.support.browser import browser
@@ -47,12 +47,12 @@ def test_a_capture_is_marked_and_the_mark_is_removed(captures: Captures, tmp_pat
     sidecar = tmp_path / "gate" / f"{ID}.json"
     before = sidecar.read_bytes()
     for mark in (True, True, False, False, True):
-        entry = captures.mark(ID, false_alarm=mark)
+        entry = captures.mark(ID, Mark.FALSE_ALARM, on=mark)
         assert entry is not None
-        assert entry.false_alarm == is_false_alarm(sidecar) == mark
+        assert entry.false_alarm == Mark.FALSE_ALARM.is_on(sidecar) == mark
         assert captures.newest(1) == [entry]
     assert sidecar.read_bytes() == before  # it belongs to the daemon
-    assert false_alarm_of(sidecar) in group_files(sidecar)  # retention deletes the mark too
+    assert Mark.FALSE_ALARM.path(sidecar) in group_files(sidecar)  # retention deletes the mark too
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_capture_is_marked_and_the_mark_is_removed(captures: Captures, tmp_pat
 )  # fmt: skip
 def test_nothing_else_is_marked(captures: Captures, tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.json").write_bytes((tmp_path / "gate" / f"{ID}.json").read_bytes())
-    assert captures.mark(name, false_alarm=True) is None
+    assert captures.mark(name, Mark.FALSE_ALARM, on=True) is None
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".false-alarm")]
 
 
@@ -74,6 +74,7 @@ def test_a_false_alarm_is_marked_and_its_place_muted_by_clicks(tmp_path: Path) -
         page.until("document.querySelector('#places button') !== null")
         assert "visitor (person)" in page.text("#places li")
         page.until("document.querySelector('#boxes .place') !== null")
+        page.click("#motion summary")
         page.fill("#number-floor", "20")  # a change that is not saved yet
         page.click("#places button")
         page.until("document.querySelector('#mutes button') !== null")
@@ -89,11 +90,11 @@ def test_a_false_alarm_is_marked_and_its_place_muted_by_clicks(tmp_path: Path) -
         assert load(viewing.file).mutes == (row,)
 
         # No capture follows while the place is muted, so that the list stays as it is.
-        page.until("document.querySelector('#captures .marks button') !== null")
-        page.click("#captures li:last-child .marks button")
+        page.until("document.querySelector('#captures .marks .wrong') !== null")
+        page.click("#captures li:last-child .marks .wrong")
         page.until("document.querySelector('#captures .false-alarm [aria-pressed=true]') !== null")
         assert len(list(viewing.captures.rglob("*.false-alarm"))) == 1
-        page.click("#captures .false-alarm .marks button + button")
+        page.click("#captures .false-alarm .wrong + button")
         page.until("document.querySelectorAll('#mutes button').length === 2")
         x0, y0, x1, y1 = load(viewing.file).mutes[1].box
         assert x0 < row.box[0] + 0.05 < x1

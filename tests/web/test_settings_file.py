@@ -50,7 +50,7 @@ def test_line_ends_of_another_system_stay(tmp_path: Path) -> None:
     "parts",
     [
         {"motion": {"floor": 999.0}},
-        {"rules": (RuleEdit(name="visitor", zones=("paht",)),)},
+        {"rules": (RuleEdit(name="visitor", was="visitor", zones=("paht",)),)},
         {"masks": (MaskEdit(was=7, polygon=[(0.0, 0.0), (0.2, 0.0), (0.2, 0.1)]),)},
     ],
 )

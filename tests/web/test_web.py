@@ -110,7 +110,7 @@ def settings_of(viewing: Viewed) -> dict[str, object]:
         "version": read["version"],
         "zones": [z | {"was": z["name"]} for z in read["zones"]],
         "masks": [{"polygon": mask, "was": n} for n, mask in enumerate(read["masks"])],
-        "rules": [{"name": r["name"], "zones": r["zones"]} for r in read["rules"]],
+        "rules": [r | {"was": r["name"]} for r in read["rules"]],
         "motion": read["motion"],
     }
 
@@ -119,7 +119,10 @@ def test_settings_come_with_their_explanations(viewing: Viewed) -> None:
     read = viewing.json("GET", "/api/settings")
     assert read["file"] == str(viewing.file)
     assert [zone["name"] for zone in read["zones"]] == ["path"]
-    assert read["rules"] == [{"name": "visitor", "labels": ["person"], "zones": []}]
+    assert read["rules"] == [{
+        "name": "visitor", "labels": ["person"], "zones": [], "schedule": [],
+        "actions": ["still", "clip"], "min_score": 0.5, "cooldown_s": 0.5,
+    }]  # fmt: skip
     assert read["motion"]["sensitivity"] == 1.0
     floor = next(slider for slider in read["sliders"] if slider["key"] == "floor")
     assert (floor["default"], "least change" in floor["description"]) == (14.0, True)

@@ -14,6 +14,7 @@ from edge.config.schema.base import (
     LOOKS_KEPT,
     MAX_CORNERS,
     MAX_ROWS,
+    MAX_STILLS,
     MAX_TOTAL_CORNERS,
     MOMENT,
     MOTION_LABEL,
@@ -24,11 +25,14 @@ from edge.config.schema.base import (
     Section,
     SunEvent,
     about,
+    is_marked,
     section_of_list,
 )
 from edge.config.schema.capture import CaptureSettings, UploadSettings
 from edge.config.schema.counting import Line
 from edge.config.schema.health import GovernorSettings, HealthSettings
+from edge.config.schema.notify import Notify
+from edge.config.schema.privacy import PrivacySettings
 from edge.config.schema.reach import BusSettings, HookSettings, MqttSettings
 from edge.config.schema.rules import Mute, TriggerRule, Zone
 from edge.config.schema.site import SiteSettings
@@ -47,6 +51,7 @@ __all__ = [
     "LOOKS_KEPT",
     "MAX_CORNERS",
     "MAX_ROWS",
+    "MAX_STILLS",
     "MAX_TOTAL_CORNERS",
     "MOMENT",
     "MOTION_LABEL",
@@ -62,6 +67,8 @@ __all__ = [
     "MotionSettings",
     "MqttSettings",
     "Mute",
+    "Notify",
+    "PrivacySettings",
     "Problem",
     "RegionSettings",
     "SchedulerSettings",
@@ -75,6 +82,7 @@ __all__ = [
     "TriggerRule",
     "UploadSettings",
     "Zone",
+    "is_marked",
     "section_of_list",
 ]
 
@@ -94,6 +102,7 @@ class Settings(Section, frozen=True):
     mutes: tuple[Mute, ...] = ()
     lines: tuple[Line, ...] = ()
     timelapse: tuple[Timelapse, ...] = ()
+    privacy: PrivacySettings = PrivacySettings()
     site: SiteSettings = SiteSettings()
     capture: CaptureSettings = CaptureSettings()
     bus: BusSettings = BusSettings()
@@ -101,6 +110,7 @@ class Settings(Section, frozen=True):
     governor: GovernorSettings = GovernorSettings()
     hooks: HookSettings = HookSettings()
     mqtt: MqttSettings = MqttSettings()
+    notify: tuple[Notify, ...] = ()
     upload: UploadSettings = UploadSettings()
 
     @property

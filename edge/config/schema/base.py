@@ -10,6 +10,7 @@ from msgspec import Meta
 
 DEFAULT_MODEL: Final = "person_ssdlite_mobilenet_v2_int8"
 LOOKS_KEPT: Final = 16  # of a track: the longest `of_last`; 4 s at the default relook_s
+MAX_STILLS: Final = 10  # of one event
 MOTION_LABEL: Final = "motion"  # of what moves and has no label of the model
 NO_LINE: Final = -1  # a GPIO line that is not used
 
@@ -19,7 +20,7 @@ MAX_LOOKS: Final = 1000
 MAX_BYTES: Final = 10**15  # more than any disk holds
 MAX_ROWS: Final = 32  # zones, masks, rules, and zones of a rule
 MAX_CORNERS: Final = 100  # of one polygon
-MAX_TOTAL_CORNERS: Final = 1000  # of all zones, and of all masks
+MAX_TOTAL_CORNERS: Final = 1000  # of all zones, and of all masks of each kind
 MAX_PIXELS: Final = 20_000_000  # of a camera's picture, whose source has 8 buffers: 240 MB
 MIN_FPS: Final = 0.01  # one frame in 100 s
 
@@ -46,6 +47,8 @@ Name = Annotated[
 ]
 # A path of this machine: `edge.config.load` replaces a leading ~ by the home folder.
 PathText = Annotated[str, Meta(title="path", extra={"path": True})]
+# A text with a password or token: nothing shows it, neither `edge config show` nor an error.
+SecretText = Annotated[str, Meta(extra={"secret": True})]
 PolygonPoints = Annotated[
     tuple[tuple[Share, Share], ...], Meta(min_length=3, max_length=MAX_CORNERS)
 ]
@@ -67,6 +70,12 @@ def section_of_list(kind: Any) -> type[Section] | None:
     if get_origin(kind) is tuple and isinstance(arguments[0], type):
         return arguments[0] if issubclass(arguments[0], Section) else None
     return None
+
+
+def is_marked(kind: Any, mark: str) -> bool:
+    """Whether a type is declared with `extra={mark: True}`, as PathText and SecretText are."""
+    metas = (meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta))
+    return any((meta.extra or {}).get(mark) for meta in metas)
 
 
 def about(text: str, title: str | None = None) -> Meta:

@@ -122,9 +122,14 @@ class MqttSettings(Section, frozen=True):
     ] = "homeassistant"
     off_delay_s: Annotated[
         float,
-        Meta(ge=1, le=MAX_S),
-        about("Home Assistant: time after a trigger until the rule's sensor turns off"),
-    ] = 30.0
+        Meta(ge=0, le=MAX_S),
+        about("time for which a rule's occupancy stays on after its object is gone"),
+    ] = 5.0
+    scene_width_px: Annotated[
+        int,
+        Meta(ge=0, le=1920),
+        about("largest width of the picture of a trigger's scene; 0 = none"),
+    ] = 1280
     spool: Annotated[
         PathText,
         about("file for messages not yet confirmed by the broker; empty = beside the captures"),

@@ -11,6 +11,8 @@ from edge.config.schema.base import (
     LOOKS_KEPT,
     MAX_CORNERS,
     MAX_ROWS,
+    MAX_STILLS,
+    MOTION_LABEL,
     NO_LINE,
     GpioLine,
     Name,
@@ -79,6 +81,11 @@ class TriggerRule(Section, frozen=True):
             "labels, groups (animal, vehicle), or motion for objects without one; empty = any label"
         ),
     ] = ()
+    unless: Annotated[
+        tuple[str, ...],
+        Meta(max_length=1000),
+        about("labels or groups that prevent events while in view and for 5 s after, as person"),
+    ] = ()
     min_score: Annotated[Share, about("lowest score of a look that counts")] = 0.5
     zones: Annotated[
         tuple[str, ...],
@@ -118,6 +125,21 @@ class TriggerRule(Section, frozen=True):
     actions: Annotated[
         tuple[CaptureKind, ...], Meta(max_length=2), about("captures that an event makes")
     ] = ("still", "clip")
+    burst: Annotated[
+        int,
+        Meta(ge=1, le=MAX_STILLS),
+        about("number of stills that an event makes"),
+    ] = 1
+    burst_interval_s: Annotated[
+        float, Meta(ge=0.1, le=60), about("time from one still of a burst to the next")
+    ] = 1.0
+    best_still: Annotated[
+        bool,
+        about("once the object is gone, keep the best still of its visit, and not the first"),
+    ] = False
+    clip_until_end: Annotated[
+        bool, about("clip as long as the object stays in view, up to capture.max_clip_s")
+    ] = False
     exec: Annotated[
         tuple[str, ...],
         Meta(max_length=100),
@@ -130,15 +152,36 @@ class TriggerRule(Section, frozen=True):
         float, Meta(gt=0, le=3600), about("time for which the line is high")
     ] = 0.2
 
+    @property
+    def stills_follow(self) -> bool:
+        """Whether stills are taken later than the event."""
+        return "still" in self.actions and (self.best_still or self.burst > 1)
+
     def problems(self) -> Iterator[Problem]:
         if self.confirm > self.of_last:
             yield (
                 "confirm",
                 f"{self.confirm} exceeds of_last = {self.of_last}; lower it or raise of_last",
             )
+        for label in self.unless:
+            if label in (*self.labels, MOTION_LABEL):
+                yield "unless", f"{label!r} can't prevent events of this rule; remove it"
+        yield from self._problems_of_captures()
         if self.min_height > self.max_height:
             yield (
                 "min_height",
                 f"{self.min_height:g} exceeds max_height = {self.max_height:g}, so no object fits; "
                 "lower it or raise max_height",
             )
+
+    def _problems_of_captures(self) -> Iterator[Problem]:
+        if self.burst > 1 and self.best_still:
+            yield "burst", "best_still keeps a single still; remove one of the two"
+        wanted: dict[str, tuple[bool, CaptureKind]] = {
+            "burst": (self.burst > 1, "still"),
+            "best_still": (self.best_still, "still"),
+            "clip_until_end": (self.clip_until_end, "clip"),
+        }
+        for key, (is_set, kind) in wanted.items():
+            if is_set and kind not in self.actions:
+                yield key, f'it needs "{kind}" among the actions; add that or remove {key}'

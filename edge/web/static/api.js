@@ -59,9 +59,11 @@ export async function repeat(ms, action) {
   }
 }
 
+const SVG = new Set(["svg", "g", "rect", "text", "polygon", "polyline", "line", "path", "circle"]);
+
 /** Creates an element. attributes: also `text`, and functions as listeners by event name. */
 export function element(tag, attributes = {}, ...children) {
-  const isSvg = ["g", "rect", "text", "polygon", "polyline", "circle"].includes(tag);
+  const isSvg = SVG.has(tag);
   const created = isSvg
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);

@@ -1,13 +1,20 @@
-// Draws, moves and reshapes polygons over the picture, by mouse, finger, pen or keyboard.
+// Draws, moves and reshapes polygons and lines over the picture, by mouse, finger, pen or keyboard.
 //
-// A shape is {kind: "zone" | "mask", name, was, points}, with points [x, y] in 0..1 of the picture.
-// `was` identifies the shape in the file: a zone's name or a mask's index; null for a new shape.
+// A shape is {kind: "zone" | "mask" | "privacy" | "line", name, was, points}, with points [x, y] in 0..1 of the
+// picture. `was` identifies the shape in the file: a name or a mask's index; null for a new shape.
 
 import { element } from "/static/api.js";
+import { Labels } from "/static/labels.js";
 
 const NEAR_PX = 14; // a click within this distance of the first corner closes the polygon
 const DRAG_PX = 6; // a shorter movement is a click
 const STEP = 0.005; // share of the picture that an arrow key moves; ten times that with Shift
+const SQUARE = [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]];
+const ACROSS = [[0.3, 0.5], [0.7, 0.5]];
+const LEAST = { zone: 3, mask: 3, privacy: 3, line: 2 }; // corners
+export const TITLES = { zone: "Zone", mask: "Mask", privacy: "Privacy mask", line: "Line" };
+export const isNamed = ({ kind }) => kind === "zone" || kind === "line";
+const ARROW_PX = 34; // length of the arrow of a line
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const clamp = (value) => Math.min(1, Math.max(0, value));
@@ -27,6 +34,7 @@ export class Editor {
     this.mode = null; // kind of the shape that is being drawn
     this.draft = []; // its corners so far
     this.hidden = new Set(); // kinds that are not shown
+    this.names = []; // rectangles of the names, which other names leave free
     this.drag = null;
     this.size = [16, 9];
     svg.addEventListener("pointerdown", (event) => this.press(event));
@@ -61,10 +69,20 @@ export class Editor {
     this.select(null);
   }
 
+  canRemoveCorner() {
+    return this.corner !== null && this.selected?.points.length > LEAST[this.selected.kind];
+  }
+
   removeCorner() {
-    if (this.selected === null || this.corner === null || this.selected.points.length <= 3) return;
+    if (!this.canRemoveCorner()) return;
     this.selected.points.splice(this.corner, 1);
     this.select(this.selected);
+  }
+
+  /** Exchanges the ends of a line, so that its arrow points to the other side. */
+  reverse(line) {
+    line.points.reverse();
+    this.select(line);
   }
 
   begin(kind) {
@@ -81,21 +99,22 @@ export class Editor {
     this.onMode(null);
   }
 
-  /** Ends drawing; fewer than three corners become a square in the middle, ready to be moved. */
+  /** Ends drawing; too few corners become a square or a line in the middle, ready to be moved. */
   finish(points = this.draft) {
-    const usable = points.length >= 3 ? points : [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]];
-    const shape = { kind: this.mode, name: "", was: null, points: usable.map((p) => p.map(rounded)) };
-    if (shape.kind === "zone") shape.name = this.freeName();
+    const kind = this.mode;
+    const usable = points.length >= LEAST[kind] ? points : kind === "line" ? ACROSS : SQUARE;
+    const shape = { kind, name: "", was: null, points: usable.map((p) => p.map(rounded)) };
+    if (isNamed(shape)) shape.name = this.freeName(kind);
     this.shapes.push(shape);
     this.cancel();
     this.select(shape);
   }
 
-  freeName() {
+  freeName(kind) {
     const taken = new Set(this.shapes.map((shape) => shape.name));
     let number = 1;
-    while (taken.has(`zone-${number}`)) number += 1;
-    return `zone-${number}`;
+    while (taken.has(`${kind}-${number}`)) number += 1;
+    return `${kind}-${number}`;
   }
 
   at(event) {
@@ -163,9 +182,14 @@ export class Editor {
     }
   }
 
-  /** A click adds a corner; dragging before the first corner draws a rectangle. */
+  /** A click adds a corner; dragging before the first corner draws a rectangle or a line. */
   place(drag, point) {
-    if (drag.moved && this.draft.length === 0) {
+    if (this.mode === "line") {
+      if (drag.moved && this.draft.length === 0) this.draft.push(drag.from);
+      this.draft.push(point);
+      if (this.draft.length === 2) this.finish();
+      else this.render();
+    } else if (drag.moved && this.draft.length === 0) {
       this.finish(rectangle(drag.from, point));
     } else if (this.draft.length >= 3 && this.distance(this.draft[0], point) < NEAR_PX) {
       this.finish();
@@ -227,8 +251,10 @@ export class Editor {
     const unit = this.size[0] / (this.svg.clientWidth || this.size[0]); // pixels of the picture
     this.svg.style.setProperty("--unit", unit);
     this.svg.classList.toggle("drawing", this.mode !== null);
+    const labels = new Labels(this.size, unit);
+    this.names = labels.taken;
     const drawn = this.shapes.flatMap((shape, number) =>
-      this.hidden.has(shape.kind) ? [] : this.drawnShape(shape, number, unit));
+      this.hidden.has(shape.kind) ? [] : this.drawnShape(shape, number, unit, labels));
     if (this.mode) drawn.push(...this.drawnDraft(pointer, unit));
     this.group.replaceChildren(...drawn);
     if (focused?.shape !== undefined) {
@@ -241,21 +267,24 @@ export class Editor {
     return [x * this.size[0], y * this.size[1]];
   }
 
-  drawnShape(shape, number, unit) {
+  drawnShape(shape, number, unit, labels) {
+    const { kind } = shape;
     const isSelected = shape === this.selected;
     const points = shape.points.map((point) => this.scaled(point));
-    const title = shape.kind === "zone" ? `Zone ${shape.name}` : "Mask";
-    const drawn = [element("polygon", {
-      points: points.join(" "), class: shape.kind + (isSelected ? " selected" : ""),
+    const title = `${TITLES[kind]} ${shape.name}`.trim();
+    const drawn = [element(kind === "line" ? "polyline" : "polygon", {
+      points: points.join(" "), class: kind + (isSelected ? " selected" : ""),
       "data-shape": number, tabindex: 0, role: "button", "aria-label": title,
       "aria-pressed": String(isSelected),
     })];
-    const [x, y] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-    const name = shape.kind === "zone" ? shape.name : "mask";
-    const inside = y < 24 * unit;
-    drawn.push(element("text", { x, y, dy: inside ? "1.3em" : "-0.5em", class: shape.kind, text: name }));
+    if (kind === "line") drawn.push(...lineParts(points, number, unit));
+    const [left, top] = points.reduce((best, point) => (point[1] < best[1] ? point : best));
+    const bottom = Math.max(...points.map((point) => point[1]));
+    const name = isNamed(shape) ? shape.name : TITLES[kind].toLowerCase();
+    const [x, y] = labels.place([left, top, left, bottom], name);
+    drawn.push(element("text", { x, y, class: kind, text: name }));
     if (!isSelected || this.mode) return drawn;
-    points.forEach(([x0, y0], corner) => {
+    if (kind !== "line") points.forEach(([x0, y0], corner) => {
       const [x1, y1] = points[(corner + 1) % points.length];
       drawn.push(element("circle", {
         cx: (x0 + x1) / 2, cy: (y0 + y1) / 2, r: 4.5 * unit, class: "edge",
@@ -271,11 +300,12 @@ export class Editor {
   }
 
   drawnDraft(pointer, unit) {
-    if (this.drag?.moved && this.draft.length === 0) {
+    if (this.drag?.moved && this.draft.length === 0 && this.mode !== "line") {
       const points = rectangle(this.drag.from, this.drag.last).map((p) => this.scaled(p));
       return [element("polygon", { points: points.join(" "), class: `${this.mode} selected` })];
     }
-    const points = (pointer && this.draft.length ? [...this.draft, pointer] : this.draft)
+    const begun = this.drag?.moved && this.draft.length === 0 ? [this.drag.from] : this.draft;
+    const points = (pointer && begun.length ? [...begun, pointer] : begun)
       .map((p) => this.scaled(p));
     return [
       element("polyline", { points: points.join(" "), class: `${this.mode} selected` }),
@@ -285,6 +315,22 @@ export class Editor {
       }),
     ];
   }
+}
+
+/** A broad transparent stroke to hit, and an arrow to the right of the line: `in`. */
+function lineParts([[x0, y0], [x1, y1]], number, unit) {
+  const length = Math.hypot(x1 - x0, y1 - y0) || 1;
+  const [right, down] = [-(y1 - y0) / length, (x1 - x0) / length];
+  const at = (along, aside) => [
+    (x0 + x1) / 2 + right * along * unit - down * aside * unit,
+    (y0 + y1) / 2 + down * along * unit + right * aside * unit,
+  ];
+  const tip = at(ARROW_PX, 0);
+  const arrow = [at(0, 0), tip, at(ARROW_PX - 9, 6), tip, at(ARROW_PX - 9, -6)];
+  return [
+    element("polyline", { points: arrow.join(" "), class: "line arrow" }),
+    element("polyline", { points: `${x0},${y0} ${x1},${y1}`, class: "hit", "data-shape": number }),
+  ];
 }
 
 function rectangle([x0, y0], [x1, y1]) {

@@ -1,9 +1,12 @@
 // Shows each frame with the pipeline's results while the page is visible.
 
 import { ask, blobOf, element, repeat } from "/static/api.js";
+import { Labels } from "/static/labels.js";
 import { placeBoxes } from "/static/places.js";
 
-const MOTION = "#00d8a8";
+const MOTION = [0, 216, 168]; // red, green, blue
+const LINE_PX = 2; // width of the outline of motion, on the screen
+const AROUND = [[1, 0], [-1, 0], [0, 1], [0, -1], [0.7, 0.7], [0.7, -0.7], [-0.7, 0.7], [-0.7, -0.7]];
 const RETRY_MS = 1000; // pause after an error
 const FADE_S = 1.5; // regions of the last invocation disappear after this time
 
@@ -13,16 +16,17 @@ const boxes = document.getElementById("boxes");
 const layers = document.getElementById("layers");
 const veil = document.getElementById("veil");
 const tinted = document.createElement("canvas");
+const outline = document.createElement("canvas");
 
 export const shows = (layer) => layers.querySelector(`[value=${layer}]`).checked;
 
 /** Shows frames for as long as the page is open. onSize: called with the picture's size in px.
- *  onFrame: called with a RequestError and null, or with null and the snapshot. */
-export async function watch({ onSize, onFrame }) {
+ *  namesTaken: gives the rectangles that names of shapes have. onFrame: called with a RequestError and null, or with null and the snapshot. */
+export async function watch({ onSize, onFrame, namesTaken }) {
   await repeat(0, async () => {
     try {
       const { picture: jpeg, snapshot } = await ask("/api/frame");
-      await draw(jpeg, snapshot, onSize);
+      await draw(jpeg, snapshot, onSize, namesTaken);
       veil.hidden = true;
       onFrame(null, snapshot);
     } catch (error) {
@@ -34,7 +38,7 @@ export async function watch({ onSize, onFrame }) {
   });
 }
 
-async function draw(jpeg, snapshot, onSize) {
+async function draw(jpeg, snapshot, onSize, namesTaken) {
   const image = await createImageBitmap(blobOf(jpeg, "image/jpeg"));
   const sight = snapshot.sight;
   if (picture.width !== image.width || picture.height !== image.height) {
@@ -42,32 +46,41 @@ async function draw(jpeg, snapshot, onSize) {
     picture.height = image.height;
   }
   const brush = picture.getContext("2d");
-  brush.globalCompositeOperation = "source-over";
   brush.drawImage(image, 0, 0);
   onSize(sight?.width ?? snapshot.width, sight?.height ?? snapshot.height);
   if (sight && shows("motion")) await drawMotion(brush, sight.motion_png);
-  boxes.replaceChildren(...(sight ? drawnBoxes(sight) : []));
-  await drawPacked(sight?.canvas ?? null, snapshot.sight === null);
+  boxes.replaceChildren(...(sight ? drawnBoxes(sight, namesTaken()) : []));
+  if (packed.closest("details").open) await drawPacked(sight?.canvas ?? null, snapshot.sight === null);
 }
 
-/** Turns the white areas of the mask into coloured light over the picture. */
+/** Draws an outline around the white areas of the mask, so that the picture stays as it is. */
 async function drawMotion(brush, png) {
   const mask = await createImageBitmap(blobOf(png, "image/png"));
-  tinted.width = mask.width;
-  tinted.height = mask.height;
-  const tint = tinted.getContext("2d");
+  [tinted.width, tinted.height] = [mask.width, mask.height];
+  const tint = tinted.getContext("2d", { willReadFrequently: true });
   tint.drawImage(mask, 0, 0);
-  tint.globalCompositeOperation = "multiply";
-  tint.fillStyle = MOTION;
-  tint.fillRect(0, 0, mask.width, mask.height);
-  brush.globalCompositeOperation = "screen";
-  brush.drawImage(tinted, 0, 0, picture.width, picture.height);
+  const pixels = tint.getImageData(0, 0, mask.width, mask.height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    pixels.data.set([...MOTION, pixels.data[at]], at); // as opaque as the mask is white
+  }
+  tint.putImageData(pixels, 0, 0);
+  const [width, height] = [outline.width, outline.height] = [picture.width, picture.height];
+  const line = outline.getContext("2d");
+  line.imageSmoothingEnabled = false;
+  const thick = Math.max(1.5, LINE_PX * (width / (picture.clientWidth || width)));
+  for (const [x, y] of AROUND) line.drawImage(tinted, x * thick, y * thick, width, height);
+  line.globalCompositeOperation = "destination-out";
+  line.drawImage(tinted, 0, 0, width, height);
+  brush.drawImage(outline, 0, 0);
 }
 
-function drawnBoxes(sight) {
+function drawnBoxes(sight, taken) {
+  const unit = sight.width / (picture.clientWidth || sight.width);
+  const labels = new Labels([sight.width, sight.height], unit, taken);
+  const boxed = (kind, box, label) => drawnBox(kind, box, label, labels);
   const score = (value) => ` ${Math.round(value * 100)} %`;
   const drawn = [];
-  if (shows("region")) drawn.push(...drawnRegions(sight));
+  if (shows("region")) drawn.push(...drawnRegions(sight, boxed));
   if (shows("detection")) {
     drawn.push(...sight.detections.map((d) => boxed("detection", d.box_px, d.label + score(d.score))));
   }
@@ -80,7 +93,7 @@ function drawnBoxes(sight) {
 }
 
 /** Most frames have no regions; those of the last invocation fade, so that a person can follow. */
-function drawnRegions({ regions_px: regions, canvas }) {
+function drawnRegions({ regions_px: regions, canvas }, boxed) {
   if (regions.length) return regions.map((box) => boxed("region", box));
   const strength = canvas ? 1 - canvas.age_s / FADE_S : 0;
   if (strength <= 0) return [];
@@ -89,11 +102,12 @@ function drawnRegions({ regions_px: regions, canvas }) {
   return drawn;
 }
 
-function boxed(kind, [x0, y0, x1, y1], label = "") {
+function drawnBox(kind, box, label, labels) {
+  const [x0, y0, x1, y1] = box;
   const rect = element("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0 });
-  const above = y0 > 30;
-  const text = element("text", { x: x0, y: above ? y0 : y1, dy: above ? "-0.4em" : "1.1em", text: label });
-  return element("g", { class: kind }, rect, text);
+  if (!label) return element("g", { class: kind }, rect);
+  const [x, y] = labels.place(box, label);
+  return element("g", { class: kind }, rect, element("text", { x, y, text: label }));
 }
 
 async function drawPacked(canvas, isPaused) {

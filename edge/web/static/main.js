@@ -1,15 +1,23 @@
 // The whole page: live picture, editing, saving and access.
 
-import { ask, element, repeat, RequestError, sleep } from "/static/api.js";
-import { refresh, start } from "/static/captures.js";
+import { ask, element, repeat, RequestError } from "/static/api.js";
+import { ofEvent, refresh, start } from "/static/captures.js";
 import { Editor } from "/static/editor.js";
 import { shows, watch } from "/static/live.js";
+import { listPages } from "/static/pages.js";
 import { listMutes, listPlaces } from "/static/places.js";
-import { listRules, listShapes, listSliders } from "/static/settings.js";
+import { editOf, listRules, newRule, ruleOf } from "/static/rules.js";
+import { listShapes, listSliders } from "/static/settings.js";
+import { whenLocal } from "/static/times.js";
+import { view } from "/static/viewer.js";
 
 const STATUS_MS = 5000;
 const CAPTURES_MS = 5000;
+const CAPTURE_MS = 6000; // longest time for a still on command to be written
 const HINT = "Click each corner, or drag a rectangle. Enter closes the shape, Esc cancels.";
+const LINE_HINT = "Click the two ends, or drag from one to the other. Objects that go across it as the "
+  + "arrow points are counted as in.";
+const KINDS = ["zone", "mask", "privacy", "line"];
 
 const by = (id) => document.getElementById(id);
 let saved = null; // the settings as the server read them from the file
@@ -21,8 +29,8 @@ const editor = new Editor(by("drawing"), {
   onChange: () => { listAll(); showDirty(); },
   onMode: (mode) => {
     by("drawing-bar").hidden = mode === null;
-    by("drawing-hint").textContent = HINT;
-    for (const kind of ["zone", "mask"]) by(`add-${kind}`).disabled = mode !== null;
+    by("drawing-hint").textContent = mode === "line" ? LINE_HINT : HINT;
+    for (const kind of KINDS) by(`add-${kind}`).disabled = mode !== null;
   },
 });
 
@@ -33,7 +41,9 @@ function change() {
     version: saved.version,
     zones: shapesOf("zone").map(({ name, was, points }) => ({ name, was, polygon: points })),
     masks: shapesOf("mask").map(({ was, points }) => ({ was, polygon: points })),
-    rules: rules.map(({ name, zones }) => ({ name, zones: zones.map((zone) => zone.name) })),
+    privacy: shapesOf("privacy").map(({ was, points }) => ({ was, polygon: points })),
+    lines: shapesOf("line").map(({ name, was, labels, points }) => ({ name, was, labels, points })),
+    rules: rules.map(editOf),
     motion,
   };
 }
@@ -43,16 +53,18 @@ const isDirty = () => saved !== null && JSON.stringify(change()) !== before;
 async function load() {
   saved = await ask("/api/settings");
   by("camera").textContent = saved.camera;
+  listPages(by("pages"), saved.pages);
   document.title = `${saved.camera} · live view`;
   motion = Object.fromEntries(saved.sliders.map(({ key }) => [key, saved.motion[key]]));
   listSliders(by("sliders"), saved.sliders, motion, showDirty);
   const zones = saved.zones.map(({ name, polygon }) => ({ kind: "zone", name, was: name, points: polygon }));
-  const masks = saved.masks.map((polygon, was) => ({ kind: "mask", name: "", was, points: polygon }));
-  rules = saved.rules.map((rule) => ({
-    ...rule, zones: rule.zones.map((name) => zones.find((zone) => zone.name === name)),
-  }));
+  const masks = ["mask", "privacy"].flatMap((kind) =>
+    (kind === "mask" ? saved.masks : saved.privacy)
+      .map((polygon, was) => ({ kind, name: "", was, points: polygon })));
+  const lines = saved.lines.map(({ name, points, labels }) => ({ kind: "line", name, was: name, labels, points }));
+  rules = saved.rules.map((rule) => ruleOf(rule, zones));
   listMutes(saved.mutes, (row) => changeMute("DELETE", row));
-  editor.setShapes([...zones, ...masks]);
+  editor.setShapes([...zones, ...masks, ...lines]);
   before = JSON.stringify(change());
   showDirty();
 }
@@ -62,11 +74,14 @@ const shapesOf = (kind) => editor.shapes.filter((shape) => shape.kind === kind);
 function listAll() {
   const zones = shapesOf("zone");
   for (const rule of rules) rule.zones = rule.zones.filter((zone) => zones.includes(zone));
-  const showRules = () => listRules(by("rules"), rules, zones, showDirty);
+  const showRules = () => listRules(by("rules"), rules, zones, showDirty, (gone) => {
+    rules = rules.filter((rule) => rule !== gone);
+    showRules();
+    showDirty();
+  });
   listShapes(by("shape-list"), editor, () => { showRules(); showDirty(); });
   showRules();
-  const points = editor.selected?.points.length ?? 0;
-  by("delete-corner").hidden = editor.corner === null || points <= 3;
+  by("delete-corner").hidden = !editor.canRemoveCorner();
 }
 
 function showDirty() {
@@ -78,15 +93,17 @@ function showDirty() {
 
 const problemsOf = (error) => error.problems ?? [String(error)];
 
-/** Shows sentences, and marks the sliders that they name. kind: "quiet", "good" or "bad". */
+/** Shows sentences, and marks the fields that they name. kind: "quiet", "good" or "bad". */
 function showMessage(kind, sentences) {
   by("bar").hidden = false;
   by("message").dataset.kind = kind;
   by("message").replaceChildren(...sentences.map((text) => element("p", { text })));
-  for (const slider of document.querySelectorAll(".slider")) {
-    const isWrong = sentences.some((text) => text.includes(`${slider.dataset.key}:`));
-    slider.classList.toggle("wrong", isWrong);
-    slider.querySelector("[type=number]").setAttribute("aria-invalid", String(isWrong));
+  for (const field of document.querySelectorAll("[data-key]")) {
+    const { key } = field.dataset;
+    const isWrong = sentences.some((text) => text.includes(`${key}:`) || text.includes(`${key}[`));
+    field.classList.toggle("wrong", isWrong);
+    field.querySelector("input:not([type=range])").setAttribute("aria-invalid", String(isWrong));
+    if (isWrong) field.closest("details").open = true;
   }
 }
 
@@ -173,10 +190,21 @@ async function readHealth() {
 }
 
 async function captureNow() {
+  by("capture").disabled = true;
+  showMessage("quiet", ["Making a still…"]);
   try {
-    await ask("/api/capture", { method: "POST" });
-    await sleep(500);
+    const { event_id: eventId } = await ask("/api/capture", { method: "POST" });
+    const made = await ofEvent(eventId, CAPTURE_MS);
     await refresh();
+    if (made) {
+      showMessage("good", [`Made a still at ${whenLocal(made.time)}.`]);
+      by("message").append(element("button", {
+        type: "button", text: "Open it", click: () => view(made, "still"),
+      }));
+    } else {
+      showMessage("bad", ["The daemon has begun a still, but it has not been written yet. The state "
+        + "above names a problem with the disk, if there is one."]);
+    }
   } catch (error) {
     showMessage("bad", problemsOf(error));
   }
@@ -226,7 +254,11 @@ async function begin() {
   by("main").hidden = false;
   if (isRunning) return;
   isRunning = true;
-  watch({ onSize: (width, height) => editor.setSize(width, height), onFrame: showState });
+  watch({
+    onSize: (width, height) => editor.setSize(width, height),
+    namesTaken: () => editor.names,
+    onFrame: showState,
+  });
   repeat(STATUS_MS, readHealth);
   repeat(CAPTURES_MS, () => refresh().catch((error) => {
     if (!(error instanceof RequestError)) throw error;
@@ -240,13 +272,18 @@ by("login").addEventListener("submit", (event) => {
 by("save").addEventListener("click", save);
 by("discard").addEventListener("click", discard);
 by("capture").addEventListener("click", captureNow);
-by("add-zone").addEventListener("click", () => editor.begin("zone"));
-by("add-mask").addEventListener("click", () => editor.begin("mask"));
+for (const kind of KINDS) by(`add-${kind}`).addEventListener("click", () => editor.begin(kind));
+by("add-rule").addEventListener("click", () => {
+  rules.push(newRule(rules));
+  listAll();
+  showDirty();
+  by("rules").querySelector(".rule:last-child input").select();
+});
 by("delete-corner").addEventListener("click", () => editor.removeCorner());
 by("finish").addEventListener("click", () => editor.finish());
 by("cancel").addEventListener("click", () => editor.cancel());
 by("layers").addEventListener("change", () => {
-  editor.hidden = new Set(["zone", "mask"].filter((kind) => !shows(kind)));
+  editor.hidden = new Set(KINDS.filter((kind) => !shows(kind)));
   editor.render();
 });
 window.addEventListener("beforeunload", (event) => isDirty() && event.preventDefault());

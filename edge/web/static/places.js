@@ -1,6 +1,7 @@
 // Places that trigger again and again, and muted places: their lists, and their boxes on the picture.
 
 import { element } from "/static/api.js";
+import { clockAt } from "/static/times.js";
 
 const card = document.getElementById("false-alarms");
 const placeList = document.getElementById("places");
@@ -18,7 +19,7 @@ export function listPlaces(latest, onMute) {
   placeList.replaceChildren(...places.map((place) => element("li", { class: "place" },
     element("span", {
       text: `${place.place}: ${place.count} × ${place.rule} (${place.label}), last at `
-        + new Date(place.last_time).toLocaleTimeString(),
+        + clockAt(place.last_time),
     }),
     element("button", {
       type: "button", text: "Mute", "aria-label": `Mute place ${place.place}`,

@@ -1,45 +1,48 @@
-// The controls of the settings: names of zones, zones of rules, sliders for motion.
+// The controls of the settings: names of shapes, and sliders for motion.
 
 import { element } from "/static/api.js";
+import { isNamed, TITLES } from "/static/editor.js";
 
 const STEPS = 1000; // of a slider over its whole range
 
 let listed = []; // the shapes in the list
 
-/** Lists zones and masks, to select, name and delete them. onInput: called when a name changes. */
+/** Lists zones, masks and lines, to select, name and delete them. onInput: called when a name changes. */
 export function listShapes(list, editor, onInput) {
   const { shapes } = editor;
   const isSame = list.children.length === shapes.length && shapes.every((s, n) => s === listed[n]);
   if (!isSame) {
     listed = [...shapes];
     list.replaceChildren(...shapes.map((shape) => {
-      const name = shape.kind === "mask"
-        ? element("span")
-        : nameField(shape, editor, onInput);
+      const name = isNamed(shape) ? nameField(shape, editor, onInput) : element("span");
       return element("li", { class: shape.kind }, name,
-        element("button", { type: "button", class: "quiet", click: () => editor.select(shape) }),
+        element("button", {
+          type: "button", class: "quiet",
+          click: () => (shape.kind === "line" ? editor.reverse(shape) : editor.select(shape)),
+        }),
         element("button", {
           type: "button", class: "quiet", text: "Delete", click: () => editor.remove(shape),
         }));
     }));
   }
-  let masks = 0;
+  const counts = {};
   shapes.forEach((shape, number) => { // updates in place: a field that has the focus keeps it
     const item = list.children[number];
     const [name, select, remove] = item.children;
-    if (shape.kind === "mask") masks += 1;
-    const title = shape.kind === "mask" ? `Mask ${masks}` : shape.name;
-    if (shape.kind === "mask") name.textContent = title;
+    counts[shape.kind] = (counts[shape.kind] ?? 0) + 1;
+    const title = isNamed(shape) ? shape.name : `${TITLES[shape.kind]} ${counts[shape.kind]}`;
+    if (!isNamed(shape)) name.textContent = title;
     item.classList.toggle("selected", shape === editor.selected);
-    select.textContent = `${shape.points.length} corners`;
-    select.setAttribute("aria-label", `Select ${title}`);
+    const isLine = shape.kind === "line";
+    select.textContent = isLine ? "reverse" : `${shape.points.length} corners`;
+    select.setAttribute("aria-label", isLine ? `Reverse ${title}` : `Select ${title}, ${select.textContent}`);
     remove.setAttribute("aria-label", `Delete ${title}`);
   });
 }
 
 function nameField(shape, editor, onInput) {
   return element("input", {
-    value: shape.name, "aria-label": "Name of the zone", spellcheck: "false",
+    value: shape.name, "aria-label": `Name of the ${TITLES[shape.kind].toLowerCase()}`, spellcheck: "false",
     focus: () => editor.selected !== shape && editor.select(shape),
     input: (event) => {
       shape.name = event.target.value;
@@ -47,32 +50,6 @@ function nameField(shape, editor, onInput) {
       onInput();
     },
   });
-}
-
-/** Lists the rules, each with a choice of `zones`, which are shapes as the zones of a rule are. */
-export function listRules(container, rules, zones, onInput) {
-  container.replaceChildren(...rules.map((rule) => {
-    const where = element("p", { class: "about" });
-    const showWhere = () => {
-      where.textContent = rule.zones.length
-        ? `Triggers only in ${rule.zones.map((zone) => zone.name).join(" or ")}.`
-        : "Triggers anywhere in the picture.";
-    };
-    const chip = (zone) => element("label", { class: "chip" },
-      element("input", {
-        type: "checkbox", checked: rule.zones.includes(zone),
-        change: (event) => {
-          rule.zones = rule.zones.filter((other) => other !== zone);
-          if (event.target.checked) rule.zones.push(zone);
-          showWhere();
-          onInput();
-        },
-      }), zone.name);
-    showWhere();
-    const labels = rule.labels.length ? ` (${rule.labels.join(", ")})` : "";
-    return element("fieldset", {},
-      element("legend", { text: rule.name + labels }), ...zones.map(chip), where);
-  }));
 }
 
 /** Lists a slider and a number field for each setting, and writes the values to `motion`. */

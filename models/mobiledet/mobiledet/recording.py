@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edge.config.schema import SourceSettings
 from edge.runtime.times import NS_PER_S
 from edge.sources import open_source
+from edge.vision.privacy import Polygon
 from edge.vision.types import Frame, SourceInfo
 
 
 class Recording:
     """A source that is open inside a `with` block."""
 
-    def __init__(self, settings: SourceSettings) -> None:
-        """Raises SourceError if there is no such footage."""
-        self.source = open_source(settings, recording=True)
+    def __init__(self, settings: SourceSettings, masks: Sequence[Polygon] = ()) -> None:
+        """masks: painted black, as by `open_source`. Raises SourceError if there is no footage."""
+        self.source = open_source(settings, masks=masks, recording=True)
 
     def __enter__(self) -> Recording:
         self.info: SourceInfo = self.source.open()

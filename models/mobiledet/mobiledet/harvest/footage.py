@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.config.schema import Settings, SourceSettings
+from edge.config.schema import Settings
 from edge.errors import PermanentError
 from edge.runtime.times import NS_PER_S
 from edge.sources.base import Source
@@ -53,7 +53,7 @@ def harvest_settings(settings: Settings, uri: str) -> Settings:
     return msgspec.structs.replace(settings, source=source)
 
 
-def empty_scene(settings: SourceSettings) -> Luma:
+def empty_scene(settings: Settings) -> Luma:
     """The median of the first seconds, (h, w) uint8: the scene without passing objects.
 
     With it as the background, an object that is there from the first frame leaves no ghost
@@ -61,16 +61,17 @@ def empty_scene(settings: SourceSettings) -> Luma:
     Streams", 2003). Raises PermanentError for footage without a frame, and for a live source.
     """
     planes: list[Luma] = []
-    with Recording(settings) as recording:
+    name = settings.source.name
+    with Recording(settings.source, settings.privacy.masks) as recording:
         if recording.info.live:
-            raise PermanentError(f"source {settings.name}: a harvest needs a recording")
+            raise PermanentError(f"source {name}: a harvest needs a recording")
         for frame, time_s in recording.frames():
             if time_s > PRIME_S or (planes and frame.luma.shape != planes[0].shape):
                 break
             if time_s >= len(planes) * PRIME_EVERY_S:
                 planes.append(frame.luma.copy())
     if not planes:
-        raise PermanentError(f"source {settings.name}: it has no frames")
+        raise PermanentError(f"source {name}: it has no frames")
     return np.asarray(np.median(np.stack(planes), axis=0), np.uint8)
 
 
@@ -88,8 +89,8 @@ def observe(
     Raises EdgeError.
     """
     observations = Observations()
-    background = empty_scene(settings.source)
-    with Recording(settings.source) as recording:
+    background = empty_scene(settings)
+    with Recording(settings.source, settings.privacy.masks) as recording:
         info, name = recording.info, recording.info.name
         teacher = make_teacher(recording.source) if make_teacher is not None else None
         sizes, due_s = SizeWatch.of(info), 0.0
@@ -222,12 +223,10 @@ def _box(row: npt.NDArray[np.float32]) -> Box:
     return x0, y0, x1, y1
 
 
-def frames_at(
-    settings: SourceSettings, wanted: Collection[int], progress: Progress
-) -> Iterator[Frame]:
+def frames_at(settings: Settings, wanted: Collection[int], progress: Progress) -> Iterator[Frame]:
     """Reads the footage again for the frames with these indices, in order."""
     last = max(wanted, default=-1)
-    with Recording(settings) as recording:
+    with Recording(settings.source, settings.privacy.masks) as recording:
         for frame, _ in recording.frames():
             if frame.index > last:
                 return

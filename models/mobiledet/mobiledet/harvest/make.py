@@ -98,7 +98,7 @@ def _check(settings: Settings, footage: Sequence[str], out: Path, store: Store) 
         if name in store.sources():
             raise ConfigError(f"{out} holds {name} already; choose another --out")
     for uri in footage:
-        open_source(harvest_settings(settings, uri).source, recording=True)
+        open_source(harvest_settings(settings, uri).source, recording=True)  # opens nothing yet
 
 
 def _teacher(settings: Settings, options: Options) -> Callable[[Source], Teacher] | None:
@@ -149,7 +149,7 @@ def _write_pictures(
     names = {each.moment.frame_index: each.file_name for each in picked}
     views = _views(part)
     thumbs: dict[int, list[str]] = defaultdict(list)
-    for frame in frames_at(settings.source, names.keys(), progress):
+    for frame in frames_at(settings, names.keys(), progress):
         write_picture(out, names[frame.index], frame.main.bgr())
         for track_id, box in views[frame.index]:
             thumbs[track_id].append(_thumb(frame.main, box))

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from edge.capture.disk import capturing
-from edge.capture.kept import Kept, clean_up, find_captures, group_files, kept_of, newest_beside
 from edge.capture.sidecar import Sidecar
-from edge.capture.tree import opened
-from edge.capture.uploaded import is_uploaded, uploaded_first
+from edge.capture.stored.deletion import deletions, unlink_group
+from edge.capture.stored.kept import Kept, clean_up, find_captures, kept_of, newest_beside
+from edge.capture.stored.marks import Mark, starred_last
+from edge.capture.stored.tree import opened
+from edge.capture.stored.uploaded import is_uploaded, uploaded_first
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.clock import WALL_CLOCK, WallClock
@@ -77,7 +79,8 @@ class StorageGuard:
 
     Captures are numbered, and the lowest number is the oldest: no state of the wall clock changes
     the order. `max_age_days` is the only limit that needs the time: see `expire`. With
-    `keep_until_uploaded`, uploaded captures are deleted first, and only these by age.
+    `keep_until_uploaded`, uploaded captures are deleted first, and only these by age. Captures with
+    a star are deleted last, and never by age.
 
     `scan` reads the folder; after that the sizes are counted. If the count is older than an hour,
     the folder is read again before anything is deleted. Not thread-safe.
@@ -91,6 +94,7 @@ class StorageGuard:
         self._held: set[Path] = set()
         self._sequence = 0
         self._scanned_s = -float("inf")
+        self._deletions = 0  # of people, as far as they are counted
         self.bytes = 0
         self.deleted = 0
         self.unreadable = 0
@@ -102,6 +106,7 @@ class StorageGuard:
         """
         with capturing(self._root, "read"):
             make_folder(self._root)
+            self._deletions = deletions(self._root)
             clean_up(self._root)
             found = find_captures(self._root)
         self._kept = found.kept
@@ -133,6 +138,7 @@ class StorageGuard:
 
         Raises CaptureError, and deletes nothing, if deleting all would not be enough.
         """
+        self._forget_deleted()
         excess = self._excess(bytes_)
         if excess.any and time.monotonic() - self._scanned_s > _SCAN_VALID_S:
             self.scan()
@@ -141,7 +147,7 @@ class StorageGuard:
         if not excess.is_met_by(kept for _, kept in deletable):
             raise CaptureError(self._refusal(bytes_, excess))
         first = uploaded_first if self._settings.keep_until_uploaded else iter
-        for sidecar, kept in first(deletable):
+        for sidecar, kept in starred_last(first(deletable)):
             if not excess.any:
                 break
             if self._delete(sidecar, excess.reason):
@@ -166,11 +172,15 @@ class StorageGuard:
         for path, kept in reversed(self._deletable()):
             if kept.clock in believed:
                 is_old = kept.time_s < oldest_s
-            if is_old and not (self._settings.keep_until_uploaded and not is_uploaded(path)):
+            if is_old and self._may_expire(path):
                 expired.append(path)
         at_most = max(1, int(len(self._kept) * _PASS_SHARE))
         for path in expired[::-1][:at_most]:
             self._delete(path, f"it is older than capture.max_age_days, {days:g}")
+
+    def _may_expire(self, sidecar: Path) -> bool:
+        waits = self._settings.keep_until_uploaded and not is_uploaded(sidecar)
+        return not (waits or Mark.STAR.is_on(sidecar))
 
     def hold(self, sidecar: Path) -> None:
         """Protects a group of files from being deleted, until `release`."""
@@ -199,6 +209,15 @@ class StorageGuard:
         self.bytes += bytes_ - (before.bytes if before else 0)
         if bytes_:
             self._kept[path] = kept_of(path, sidecar, bytes_, before)
+
+    def _forget_deleted(self) -> None:
+        """Removes from the count what another process has deleted since it was last looked at."""
+        if (made := deletions(self._root)) == self._deletions:
+            return
+        self._deletions = made
+        for path in [path for path in self._kept if not os.path.lexists(path)]:
+            if path not in self._held:
+                self.record(path, 0)
 
     def _excess(self, bytes_: int) -> Excess:
         """The amounts by which new files exceed the limits."""
@@ -244,10 +263,7 @@ class StorageGuard:
     def _unlink(self, sidecar: Path) -> None:
         """Raises OSError, also if a folder on the way has become a link."""
         try:
-            with opened(self._root, sidecar.parent) as folder:
-                for path in group_files(sidecar):
-                    with suppress(FileNotFoundError):
-                        os.unlink(path.name, dir_fd=folder)
+            unlink_group(self._root, sidecar)
         except FileNotFoundError:  # a person removed the folder
             return
         if not any(held.parent == sidecar.parent for held in self._held):

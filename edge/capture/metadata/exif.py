@@ -10,9 +10,9 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 from PIL.TiffImagePlugin import IFDRational
 
-from edge.capture.facts import StillFacts, title
+from edge.capture.metadata.facts import StillFacts, title
+from edge.capture.metadata.origin import SOFTWARE
 from edge.capture.naming import local_time
-from edge.capture.origin import SOFTWARE
 from edge.capture.sidecar import SiteEntry
 from edge.vision.types import Exposure
 

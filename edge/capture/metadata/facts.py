@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.capture.metadata.origin import SOFTWARE
 from edge.capture.naming import local_time
-from edge.capture.origin import SOFTWARE
-from edge.capture.sidecar import Sidecar
+from edge.capture.sidecar import Sidecar, TrackEntry
 from edge.runtime.printable import printable
 from edge.vision.types import Exposure
 
 
 @dataclass(frozen=True, slots=True)
 class StillFacts:
-    """sidecar: its first event is the still's. wall_ns: Unix time of the still.
+    """sidecar: its first event is the still's. wall_ns: Unix time of the still. track: the object.
 
     size: (width, height) in pixels. board: the computer; empty if it has no name. exposure: None
     if the source does not report it.
@@ -21,6 +21,7 @@ class StillFacts:
 
     sidecar: Sidecar
     wall_ns: int
+    track: TrackEntry | None
     size: tuple[int, int]
     board: str = ""
     exposure: Exposure | None = None

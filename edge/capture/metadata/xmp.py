@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from edge.capture.facts import StillFacts, title
-from edge.capture.origin import SOFTWARE
+from edge.capture.metadata.facts import StillFacts, title
+from edge.capture.metadata.origin import SOFTWARE
 from edge.capture.sidecar import TrackEntry, iso_time
 from edge.runtime.printable import printable
 
@@ -63,8 +63,8 @@ def _properties(facts: StillFacts) -> Iterator[str]:
     yield _struct(
         "dwc:dctermsLocation", "".join(_simple(f"dwc:{key}", text) for key, text in place.items())
     )
-    if event.track is not None:
-        yield from _object(event.track, facts.size)
+    if facts.track is not None:
+        yield from _object(facts.track, facts.size)
 
 
 def _object(track: TrackEntry, size: tuple[int, int]) -> Iterator[str]:

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from edge.capture.counts import Counts
-from edge.capture.cutter import TRIGGER_DELAY_S, ClipCutter
-from edge.capture.encoder import DEFAULT_FPS, FrameEncoder
 from edge.capture.group import CaptureGroup
-from edge.capture.picture_ring import PictureRing
 from edge.capture.request import CaptureRequest
+from edge.capture.video.cutter import TRIGGER_DELAY_S, ClipCutter
+from edge.capture.video.encoder import DEFAULT_FPS, FrameEncoder
+from edge.capture.video.picture_ring import PictureRing
 from edge.config.schema import CaptureSettings
 from edge.runtime.machine import memory_bytes
 from edge.runtime.times import NS_PER_S

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.capture.encoder import Canvas
+from edge.capture.video.encoder import Canvas
 from edge.vision.picture import Picture
 
 _SPARE = 2  # buffers kept for the next pictures, as their number varies with the frame rate

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.capture.false_alarm import false_alarm_of
 from edge.capture.naming import SIDECAR_SUFFIX, SUFFIXES, in_order, is_stem
 from edge.capture.sidecar import (
     MAX_BYTES,
@@ -20,8 +19,9 @@ from edge.capture.sidecar import (
     read_sidecar,
     time_of,
 )
-from edge.capture.tree import date_folders, folders, names_in
-from edge.capture.uploaded import mark_of
+from edge.capture.stored.marks import Mark
+from edge.capture.stored.tree import date_folders, folders, names_in
+from edge.capture.stored.uploaded import mark_of
 from edge.errors import CaptureError
 from edge.runtime.clock import ClockState
 from edge.runtime.files import PART_SUFFIX, abandoned, read_limited, remove_stale
@@ -120,7 +120,7 @@ def newest_beside(root: Path, folder: Path) -> int:
 def group_files(sidecar: Path) -> list[Path]:
     """Marks of the capture, still, clip and sidecar, in the order of deletion."""
     stem = sidecar.name.removesuffix(SIDECAR_SUFFIX)
-    marks = [mark_of(sidecar), false_alarm_of(sidecar)]
+    marks = [mark_of(sidecar), *(mark.path(sidecar) for mark in Mark)]
     return [*marks, *(sidecar.with_name(stem + suffix) for suffix in SUFFIXES)]
 
 

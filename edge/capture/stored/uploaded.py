@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.capture.naming import SIDECAR_SUFFIX
-from edge.capture.tree import opened
+from edge.capture.stored.tree import opened
 
 MARK_SUFFIX: Final = ".uploaded"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

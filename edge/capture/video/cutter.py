@@ -7,8 +7,8 @@ from typing import Protocol
 
 from edge.capture.group import CaptureGroup
 from edge.capture.request import CaptureRequest
-from edge.capture.ring import PacketRing
-from edge.capture.window import ClipWindow
+from edge.capture.video.ring import PacketRing
+from edge.capture.video.window import ClipWindow
 from edge.config.schema import CaptureSettings
 from edge.errors import CaptureError
 from edge.runtime.times import NS_PER_S
@@ -95,18 +95,23 @@ class ClipCutter:
         """
         if self._window is not None and request.timestamp_ns in self._window:
             self._window.lengthen(request.timestamp_ns)
+            self._window.follow(request.presence)
             self._sink.join_clip(request)
         else:
             if self._stream is None:
                 raise CaptureError(f"event {request.event_id} has no clip: no video has come yet")
             self.end_clip()
-            self._start_clip(group, self._stream, request.timestamp_ns)
+            self._start_clip(group, self._stream, request)
 
-    def _start_clip(self, group: CaptureGroup, stream: EncodedStream, trigger_ns: int) -> None:
+    def _start_clip(
+        self, group: CaptureGroup, stream: EncodedStream, request: CaptureRequest
+    ) -> None:
+        trigger_ns = request.timestamp_ns
         start_ns = trigger_ns - int(self._settings.pre_roll_s * NS_PER_S)
         kept = self._ring.since(start_ns)
         first_ns = kept[0].timestamp_ns if kept else trigger_ns
         self._window = ClipWindow.after(trigger_ns, first_ns, self._settings)
+        self._window.follow(request.presence)
         pre_roll = [packet for packet in kept if packet.timestamp_ns in self._window]
         self._sink.start_clip(group, stream, pre_roll)
         if len(pre_roll) < len(kept):  # the request came so late that its post-roll is over

@@ -1,0 +1,1 @@
+"""The bridge that sends pushes to phones."""

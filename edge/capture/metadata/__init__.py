@@ -1,0 +1,1 @@
+"""Metadata of stills and clips: EXIF, XMP and tags of MP4."""

@@ -1,0 +1,1 @@
+"""The folder of captures: what it holds, retention, marks and deletion."""

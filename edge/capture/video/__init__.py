@@ -1,0 +1,1 @@
+"""From frames and packets to clips: pre-roll, encoder, cutter and MP4."""
