@@ -23,7 +23,7 @@ test: $(VENV)/ready ## Run everything that can be tested here
 check: $(VENV)/ready ## Run the tests that start no daemon and play no footage, in under 30 s
 	$(BIN)/python -m pytest -q -m fast -n $(TEST_JOBS) --dist loadfile
 
-test-train: $(VENV)-train/ready ## Train, export and run small networks (Python 3.11)
+test-train: $(VENV)-train/ready ## Train, export and run small networks
 	$(VENV)-train/bin/python -m pytest tests/mobiledet
 
 lint: $(VENV)/ready ## Check style and types
@@ -109,8 +109,8 @@ $(VENV)/ready: requirements.lock pyproject.toml models/mobiledet/pyproject.toml
 	@touch $@
 
 $(VENV)-train/ready: models/mobiledet/requirements.lock pyproject.toml models/mobiledet/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "training needs Python 3.11; choose it with: make test-train PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "training needs Python 3.11 to 3.13; choose one with: make test-train PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)-train
 	$(VENV)-train/bin/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r models/mobiledet/requirements.lock
 	$(VENV)-train/bin/pip install --quiet --disable-pip-version-check --no-deps \

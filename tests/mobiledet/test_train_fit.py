@@ -94,7 +94,7 @@ def test_the_card_has_the_measured_figures(run):
     text = (run / "shapes.md").read_text()
     for row in figures["variants"]:
         assert f"| {row['kind']} | {row['report']['map']:.3f} |" in text
-    assert "Finds disc, bar, ring, wedge" in text
+    assert "Detects disc, bar, ring, wedge" in text
     assert f"{STEPS} steps of 16, seed 0" in text
 
 
@@ -116,7 +116,7 @@ def test_a_model_without_the_datasets_classes_is_refused_in_one_sentence(dataset
 
 def tiny(dataset: Path, folder: Path, *more: object) -> list[str]:
     return edge_train(
-        "fit", dataset, "--out", folder, "--size-px", 64, "--batch", 4, "--steps", 200, *more
+        "fit", dataset, "--out", folder, "--size-px", 64, "--batch", 4, "--steps", 120, *more
     )
 
 
@@ -128,11 +128,11 @@ def test_a_killed_and_resumed_run_ends_like_one_that_was_not_killed(dataset, tmp
             assert process.poll() is None
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
-    assert load_checkpoint(killed).step < 200
+    assert load_checkpoint(killed).step < 120
     resume = edge_train("fit", "--out", killed, "--resume")
     subprocess.run(resume, check=True, capture_output=True, timeout=600)
     first, second = load_checkpoint(alone), load_checkpoint(killed)
-    assert first.step == second.step == 200
+    assert first.step == second.step == 120
     for one, other in zip(first.weights, second.weights, strict=True):
         assert np.array_equal(one, other)
     histories = [(f / "history.csv").read_text().splitlines() for f in (alone, killed)]
@@ -236,6 +236,37 @@ def test_the_twin_gives_nearly_the_output_of_the_float_network():
     for exact, other in zip(model(images), twin(images), strict=True):
         level = float(max(exact.numpy().max(), 0) - min(exact.numpy().min(), 0)) / 255
         assert np.abs(exact - other).mean() < 0.03 * float(np.ptp(exact)) + level / 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_fused_normalization_is_that_of_keras(training):
+    from mobiledet.normalization import normalization_layer
+
+    values = np.random.default_rng(5).normal(2, 3, (8, 16, 16, 4)).astype(np.float32)
+    own, reference = (
+        normalization_layer()(momentum=0.9),
+        tf().keras.layers.BatchNormalization(momentum=0.9),
+    )
+    outputs = [np.asarray(layer(values, training=training)) for layer in (own, reference)]
+    assert np.abs(outputs[0] - outputs[1]).max() < 1e-4
+    weights = [[w.numpy() for w in layer.weights] for layer in (own, reference)]
+    for one, other in zip(*weights, strict=True):  # the variance is that of a sample: n - 1
+        assert one == pytest.approx(other, rel=1e-3)
+    assert (np.abs(weights[0][2]).max() > 0.1) == training
+
+
+@pytest.mark.parametrize("steps", [1, 12, 1500])
+def test_the_learning_rate_is_that_of_keras_cosine_decay(steps):
+    from mobiledet.learning_rate import WARM_UP, rates, schedule
+
+    warm_up = min(WARM_UP, max(1, steps // 10))
+    reference = tf().keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warm_up), warmup_target=2e-3, warmup_steps=warm_up
+    )
+    own = schedule()(rates(2e-3, steps))
+    for step in {0, steps // 20, min(warm_up, steps - 1), steps // 2, steps - 1}:
+        assert float(own(step)) == pytest.approx(float(reference(step)), abs=1e-8)
+    assert float(own(steps + 5)) == float(own(steps - 1))
 
 
 def test_16_bit_arithmetic_trains_too():

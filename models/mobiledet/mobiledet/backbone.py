@@ -40,8 +40,8 @@ def filters(count: int, alpha: float) -> int:
 
 def separable(blocks: Blocks, x: Tensor, count: int, name: str, stride: int = 1) -> Tensor:
     """The depthwise-separable convolution: 3x3 of each channel, then 1x1 across channels."""
-    x = blocks.depthwise(x, f"{name}/depthwise", stride=stride)
-    return blocks.conv(x, count, f"{name}/pointwise")
+    x = blocks.depthwise(x, f"{name}.depthwise", stride=stride)
+    return blocks.conv(x, count, f"{name}.pointwise")
 
 
 def mobilenet_v1(blocks: Blocks, image: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -73,10 +73,10 @@ def _fire_module(
     blocks: Blocks, x: Tensor, sizes: tuple[int, int], alpha: float, name: str
 ) -> Tensor:
     squeeze, expand = (filters(size, alpha) for size in sizes)
-    x = blocks.conv(x, squeeze, f"{name}/squeeze")
-    narrow = blocks.conv(x, expand, f"{name}/expand1x1")
-    wide = blocks.conv(x, expand, f"{name}/expand3x3", kernel=3)
-    return tf().keras.layers.Concatenate(name=f"{name}/both")([narrow, wide])
+    x = blocks.conv(x, squeeze, f"{name}.squeeze")
+    narrow = blocks.conv(x, expand, f"{name}.expand1x1")
+    wide = blocks.conv(x, expand, f"{name}.expand3x3", kernel=3)
+    return tf().keras.layers.Concatenate(name=f"{name}.both")([narrow, wide])
 
 
 BACKBONES: dict[str, Backbone] = {"mobilenet_v1": mobilenet_v1, "fire": fire}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from mobiledet.normalization import normalization_layer
 from mobiledet.tensorflow import tf
 
 Tensor = Any
@@ -89,8 +90,5 @@ class FloatBlocks:
         )(x)
 
     def _normalized(self, x: Tensor, name: str) -> Tensor:
-        layers = tf().keras.layers
-        x = layers.BatchNormalization(
-            momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}/normalized"
-        )(x)
-        return layers.ReLU(6.0, name=f"{name}/relu6")(x)
+        x = normalization_layer()(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}.normalized")(x)
+        return tf().keras.layers.ReLU(6.0, name=f"{name}.relu6")(x)

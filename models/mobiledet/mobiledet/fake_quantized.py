@@ -31,7 +31,7 @@ class FakeQuantizedBlocks:
     def image(self, size_px: int) -> Tensor:
         image = tf().keras.Input((size_px, size_px, 3), name="image")
         # The daemon's levels: pixel p is p / 127.5 - 1.
-        return activation_layer()(-1.0, 127.5**-1 * 255 - 1, name="image/rounded")(image)
+        return activation_layer()(-1.0, 127.5**-1 * 255 - 1, name="image.rounded")(image)
 
     def conv(
         self, x: Tensor, filters: int, name: str, *, kernel: int = 1, stride: int = 1
@@ -53,11 +53,11 @@ class FakeQuantizedBlocks:
         bias: float,  # noqa: ARG002
     ) -> Tensor:
         x = conv_layer()(filters, kernel, 1, name=name)(x)
-        return activation_layer()(-1.0, 1.0, name=f"{name}/rounded")(x)
+        return activation_layer()(-1.0, 1.0, name=f"{name}.rounded")(x)
 
     def _bounded(self, x: Tensor, name: str) -> Tensor:
-        x = tf().keras.layers.ReLU(RELU6, name=f"{name}/relu6")(x)
-        return activation_layer()(0.0, RELU6, name=f"{name}/rounded")(x)
+        x = tf().keras.layers.ReLU(RELU6, name=f"{name}.relu6")(x)
+        return activation_layer()(0.0, RELU6, name=f"{name}.rounded")(x)
 
 
 def twin_of(model: Any, design: Design, images: npt.NDArray[np.float32]) -> Any:
@@ -67,19 +67,20 @@ def twin_of(model: Any, design: Design, images: npt.NDArray[np.float32]) -> Any:
         if isinstance(layer, (conv_layer(), depthwise_layer())):
             layer.set_weights(_folded(model, layer.name))
     for name, (low, high) in _ranges(model, images).items():
-        twin.get_layer(f"{name}/rounded").set_weights([np.float32(low), np.float32(high)])
+        twin.get_layer(f"{name}.rounded").set_weights([np.float32(low), np.float32(high)])
     return twin
 
 
 def _folded(model: Any, name: str) -> list[npt.NDArray[np.float32]]:
     """Kernel and bias with the batch statistics in them."""
-    weights = model.get_layer(name).get_weights()
+    layer = model.get_layer(name)
+    weights = layer.get_weights()
     if len(weights) == 2:  # linear: it has a bias and no normalization
         return list(weights)
-    gamma, beta, mean, variance = model.get_layer(f"{name}/normalized").get_weights()
+    gamma, beta, mean, variance = model.get_layer(f"{name}.normalized").get_weights()
     factor = gamma / np.sqrt(variance + EPSILON)
     kernel = weights[0]
-    depthwise = "depthwise" in model.get_layer(name).weights[0].name.rsplit("/", 1)[-1]
+    depthwise = isinstance(layer, tf().keras.layers.DepthwiseConv2D)
     shaped = factor[:, None] if depthwise else factor
     return [kernel * shaped, beta - mean * factor]
 
@@ -90,7 +91,8 @@ def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, Range]:
     All box codes share one range, and so do all logits: each kind is joined in one tensor.
     """
     outputs = _activations(model)
-    ends = [tf().stack([tf().reduce_min(x), tf().reduce_max(x)]) for x in outputs.values()]
+    ops = tf().keras.ops
+    ends = [ops.stack([ops.min(x), ops.max(x)]) for x in outputs.values()]
     measure = tf().keras.Model(model.input, ends)
     ranges = {name: np.array([0, MIN_RANGE], np.float32) for name in outputs}
     for start in range(0, len(images), MEASURED_AT_ONCE):
@@ -99,7 +101,7 @@ def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, Range]:
             low, high = np.asarray(value, np.float32)
             ranges[name] = _joined([ranges[name], np.array([low, high])])
     for kind in ("codes", "logits"):
-        names = [name for name in outputs if name.startswith(kind) and "/" not in name]
+        names = [name for name in outputs if name.startswith(kind) and "." not in name]
         ranges |= dict.fromkeys(names, _joined([ranges[name] for name in names]))
     return ranges
 
@@ -108,8 +110,8 @@ def _activations(model: Any) -> dict[str, Tensor]:
     """The tensors that the twin rounds, by the name of the layer whose output they are."""
     outputs = {}
     for layer in model.layers:
-        if layer.name.endswith("/relu6"):
-            outputs[layer.name.removesuffix("/relu6")] = layer.output
+        if layer.name.endswith(".relu6"):
+            outputs[layer.name.removesuffix(".relu6")] = layer.output
         elif len(layer.weights) == 2 and layer.name.startswith(("codes", "logits")):
             outputs[layer.name] = layer.output
     return outputs

@@ -26,7 +26,7 @@ def build(design: Design, blocks: Blocks) -> Any:
     for number, features in enumerate(maps):
         for kind, width, bias in (("codes", 4, 0.0), ("logits", design.columns, PRIOR_LOGIT)):
             x = _predicted(blocks, features, PER_CELL * width, bias, design, f"{kind}{number}")
-            x = layers.Reshape((-1, width), name=f"{kind}{number}/rows")(x)
+            x = layers.Reshape((-1, width), name=f"{kind}{number}.rows")(x)
             parts[kind].append(x)
     outputs = [
         # float32, even if the layers before it calculate in 16 bits
@@ -39,7 +39,7 @@ def build(design: Design, blocks: Blocks) -> Any:
 def _halved(blocks: Blocks, x: Tensor, design: Design, number: int) -> Tensor:
     """The next feature map, with half the side."""
     count = filters(EXTRA_FILTERS[min(number, len(EXTRA_FILTERS) - 1)], design.alpha)
-    x = blocks.conv(x, max(8, count // 2), f"extra{number}/narrow")
+    x = blocks.conv(x, max(8, count // 2), f"extra{number}.narrow")
     if design.extra == "depthwise":
         return separable(blocks, x, count, f"extra{number}", stride=2)
     return blocks.conv(x, count, f"extra{number}", kernel=3, stride=2)
@@ -49,6 +49,6 @@ def _predicted(
     blocks: Blocks, x: Tensor, count: int, bias: float, design: Design, name: str
 ) -> Tensor:
     if design.extra == "depthwise":
-        x = blocks.depthwise(x, f"{name}/depthwise")
+        x = blocks.depthwise(x, f"{name}.depthwise")
         return blocks.linear(x, count, name, kernel=1, bias=bias)
     return blocks.linear(x, count, name, kernel=3, bias=bias)

@@ -17,6 +17,6 @@ def import_for(purpose: str, module: str, package: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise PermanentError(
-            f"{purpose} needs {package}, which is not installed: with Python 3.11, run "
-            "pip install ./models/mobiledet in the checkout"
+            f"{purpose} needs {package}, which is not installed: on an x86-64 PC with Linux, "
+            "run pip install ./models/mobiledet in the checkout"
         ) from error

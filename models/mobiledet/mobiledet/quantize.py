@@ -55,7 +55,7 @@ def _converter(model: Any) -> Any:
     function = tf().function(lambda image: model(image, training=False))
     concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
     owner = tf().Module()  # keeps the weights alive; a Keras model would trace each layer again
-    owner.kept = model.variables
+    owner.kept = [variable.value for variable in model.variables]  # TensorFlow's own
     return tf().lite.TFLiteConverter.from_concrete_functions([concrete], owner)
 
 

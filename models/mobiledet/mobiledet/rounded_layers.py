@@ -28,7 +28,10 @@ def activation_layer() -> Any:
         def build(self, _shape: Any) -> None:
             self.low, self.high = (
                 self.add_weight(
-                    kind, (), initializer=keras.initializers.Constant(value), trainable=False
+                    name=kind,
+                    shape=(),
+                    initializer=keras.initializers.Constant(value),
+                    trainable=False,
                 )
                 for kind, value in zip(("low", "high"), self._start, strict=True)
             )
@@ -53,9 +56,9 @@ def conv_layer() -> Any:
 
         def build(self, shape: Any) -> None:
             self.kernel = self.add_weight(
-                "kernel", (self._size, self._size, shape[-1], self._filters)
+                name="kernel", shape=(self._size, self._size, shape[-1], self._filters)
             )
-            self.bias = self.add_weight("bias", (self._filters,))
+            self.bias = self.add_weight(name="bias", shape=(self._filters,))
 
         def call(self, x: Tensor, training: bool | None = None) -> Tensor:
             kernel = rounded_kernel(self.kernel) if training else self.kernel
@@ -78,8 +81,8 @@ def depthwise_layer() -> Any:
             self._stride = stride
 
         def build(self, shape: Any) -> None:
-            self.kernel = self.add_weight("kernel", (3, 3, shape[-1], 1))
-            self.bias = self.add_weight("bias", (shape[-1],))
+            self.kernel = self.add_weight(name="kernel", shape=(3, 3, shape[-1], 1))
+            self.bias = self.add_weight(name="bias", shape=(shape[-1],))
 
         def call(self, x: Tensor, training: bool | None = None) -> Tensor:
             kernel = self.kernel

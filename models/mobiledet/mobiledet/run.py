@@ -31,7 +31,8 @@ class RunError(PermanentError):
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of a training.
 
-    learning_rate: the highest; it rises over `training.WARM_UP` steps and falls to 0 as a cosine.
+    learning_rate: the highest; it rises over `learning_rate.WARM_UP` steps and falls to 0 as a
+        cosine.
     """
 
     dataset: str

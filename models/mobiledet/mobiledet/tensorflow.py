@@ -13,7 +13,9 @@ from mobiledet.optional import import_for
 def tf() -> Any:
     """The module `tensorflow`. Raises PermanentError if it is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return import_for("building and training networks", "tensorflow", "TensorFlow 2.15")
+    # Keras 3 on TensorFlow, whatever a user's other programs have set.
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"}
+    return import_for("building and training networks", "tensorflow", "TensorFlow")
 
 
 def mixed_precision() -> bool:

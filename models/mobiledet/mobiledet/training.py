@@ -15,6 +15,7 @@ from mobiledet.batches import batches
 from mobiledet.blocks import FloatBlocks
 from mobiledet.dataset import Dataset
 from mobiledet.design import Design
+from mobiledet.learning_rate import rates, schedule
 from mobiledet.looks import Samples
 from mobiledet.loss import Kind, detection_loss
 from mobiledet.network import build
@@ -32,7 +33,6 @@ from mobiledet.run import (
 from mobiledet.tensorflow import mixed_precision, tf
 
 # The networks of models/README.md were trained with these and a learning rate of 0.002.
-WARM_UP = 100  # steps
 WEIGHT_DECAY = 1e-4
 MAX_NORM = 10.0  # of the gradient
 CHECKPOINT_STEPS = 50  # at 740 s for 2000 steps, an interruption loses up to 19 s of CPU time
@@ -121,10 +121,7 @@ def take_steps(
 def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False) -> Any:
     """AdamW. scaled: with a scaled loss, which 16-bit gradients need."""
     optimizers = tf().keras.optimizers
-    warm_up = min(WARM_UP, max(1, steps // 10))
-    rate = optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up
-    )
+    rate = schedule()(rates(peak, steps))
     optimizer = optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=MAX_NORM)
     if scaled:
         optimizer = tf().keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -134,7 +131,7 @@ def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False)
 
 def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -> Step:
     """One step of training as a graph: images, codes, classes -> the two losses."""
-    scaled = hasattr(optimizer, "get_scaled_loss")
+    scaled = hasattr(optimizer, "inner_optimizer")
 
     @tf().function  # type: ignore[untyped-decorator]
     def step(images: Any, codes: Any, classes: Any) -> tuple[Any, Any]:
@@ -146,10 +143,8 @@ def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -
             )
             loss = location + classification + tf().add_n([0.0, *model.losses])
             if scaled:
-                loss = optimizer.get_scaled_loss(loss)
+                loss = optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, model.trainable_variables)
-        if scaled:
-            gradients = optimizer.get_unscaled_gradients(gradients)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return location, classification
 
