@@ -47,6 +47,14 @@ def folder_of(root: Path, camera: str, wall_ns: int) -> Path:
     return root / sanitized(camera) / f"{local_time(wall_ns):%Y-%m-%d}"
 
 
+def is_date(name: str) -> bool:
+    """Whether this is the name of a folder for a day that the calendar has."""
+    try:
+        return bool(DATE_FOLDER.fullmatch(name) and datetime.fromisoformat(name))
+    except ValueError:  # 30 February
+        return False
+
+
 def stem_of(
     pattern: str, wall_ns: int, *, camera: str, deployment: str, rule: str, number: int
 ) -> str:

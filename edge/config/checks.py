@@ -43,10 +43,17 @@ def _sections(settings: Settings) -> Iterator[tuple[str, Section]]:
 def _missing_zones(settings: Settings) -> Iterator[Problem]:
     known = [zone.name for zone in settings.zones]
     for index, rule in enumerate(settings.triggers):
-        for name in rule.zones:
-            if name not in known:
-                hint = suggestion(name, known) or "; add it as a [[zones]] section"
-                yield f"triggers[{index}].zones", f"there is no zone {name!r}{hint}"
+        yield from _missing(f"triggers[{index}].zones", rule.zones, known, "zone", "zones")
+
+
+def _missing(
+    key: str, names: Sequence[str], known: Sequence[str], kind: str, section: str
+) -> Iterator[Problem]:
+    """Names of rows of another section, in which they are not. kind: the row in a word."""
+    for name in names:
+        if name not in known:
+            hint = suggestion(name, known) or f"; add it as a [[{section}]] section"
+            yield key, f"there is no {kind} {name!r}{hint}"
 
 
 def _repeated_names(names: Sequence[str], section: str) -> Iterator[Problem]:
@@ -66,10 +73,7 @@ def _names_of_rules(settings: Settings) -> Iterator[Problem]:
 def _missing_rules(settings: Settings) -> Iterator[Problem]:
     known = [rule.name for rule in settings.triggers]
     for index, row in enumerate(settings.notify):
-        for name in row.rules:
-            if name not in known:
-                hint = suggestion(name, known) or "; add it as a [[triggers]] section"
-                yield f"notify[{index}].rules", f"there is no rule {name!r}{hint}"
+        yield from _missing(f"notify[{index}].rules", row.rules, known, "rule", "triggers")
 
 
 def _missing_position(settings: Settings) -> Iterator[Problem]:

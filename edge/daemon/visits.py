@@ -13,7 +13,7 @@ from edge.daemon.publish import track_info
 from edge.runtime.times import NS_PER_S
 from edge.vision.best_look import quality
 from edge.vision.pipeline import Analysis
-from edge.vision.triggers import TriggerEvent, in_view, object_of
+from edge.vision.triggers import TriggerEvent, in_view
 from edge.vision.types import Frame, Track
 
 # Each may keep a frame, of 3 MB at 1920x1080.
@@ -77,7 +77,7 @@ class Visits:
             _Visit(
                 request.event_id,
                 rule,
-                object_of(event.track),
+                event.track.object,
                 now_ns + self._max_ns,
                 request.presence or Presence(now_ns, ended=first is None),
                 first,
@@ -93,7 +93,7 @@ class Visits:
         if not self._visits:
             return
         frame, detached = analysis.frame, functools.cache(analysis.frame.detached)
-        tracks = {object_of(track): track for track in (*analysis.tracks, *analysis.unexplained)}
+        tracks = {track.object: track for track in (*analysis.tracks, *analysis.unexplained)}
         for visit in self._visits:
             track = tracks.get(visit.object)
             is_prevented = in_view(analysis.tracks, visit.rule.unless)

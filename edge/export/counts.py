@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple
 
-from edge.capture.naming import DATE_FOLDER
+from edge.capture.naming import is_date
 from edge.capture.stored.tree import folders, names_in
 from edge.capture.tally import FOLDER, SUFFIX, TallyRow, read_tally
 from edge.errors import PermanentError
@@ -102,16 +102,8 @@ def _tables(root: Path) -> Iterator[tuple[str, Path]]:
         folder = camera / FOLDER
         for name in names_in(folder):
             path = folder / name
-            if path.suffix == SUFFIX and DATE_FOLDER.fullmatch(path.stem) and _is_date(path.stem):
+            if path.suffix == SUFFIX and is_date(path.stem):
                 yield camera.name, path
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _may_include(choice: Choice, camera: str, day: date) -> bool:

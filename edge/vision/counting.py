@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from edge.config.schema import Line, Zone
 from edge.runtime.times import NS_PER_S
-from edge.vision.geometry import Polygon, point_in_polygon
+from edge.vision.geometry import feet, point_in_polygon, polygon_px
 from edge.vision.types import Track, TrackState
 
 # Chosen, not tuned.
@@ -72,13 +72,8 @@ class Counter:
         self, lines: Sequence[Line], zones: Sequence[Zone], main_size: tuple[int, int]
     ) -> None:
         """Uses other lines and zones from the next frame on; objects are not counted again."""
-        width, height = main_size
-        self._lines = {
-            line.name: (line, [(x * width, y * height) for x, y in line.points]) for line in lines
-        }
-        self._zones: dict[str, Polygon] = {
-            zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones
-        }
+        self._lines = {line.name: (line, polygon_px(line.points, main_size)) for line in lines}
+        self._zones = {zone.name: polygon_px(zone.polygon, main_size) for zone in zones}
 
     def __call__(
         self, tracks: Sequence[Track], timestamp_ns: int
@@ -92,7 +87,7 @@ class Counter:
         for track in tracks:
             if track.state is TrackState.TENTATIVE:
                 continue
-            key = track.id, track.takeovers
+            key = track.object
             known = self._known[key] = before.pop(key) if key in before else _Known(track)
             known.track = track
             crossings += self._crossings(known, timestamp_ns)
@@ -113,10 +108,10 @@ class Counter:
 
     def _crossings(self, known: _Known, timestamp_ns: int) -> Iterator[Crossing]:
         track = known.track
-        x0, y0, x1, y1 = track.box_xyxy
-        foot = (x0 + x1) / 2, y1
+        _, y0, _, y1 = track.box_xyxy
+        foot = feet(track.box_xyxy)
         for name, (line, (start, end)) in self._lines.items():
-            if line.labels and not {track.label, track.group} & set(line.labels):
+            if line.labels and not track.is_one_of(line.labels):
                 continue
             distance = _distance(foot, start, end)
             if abs(distance) < MARGIN * (y1 - y0):
@@ -129,9 +124,9 @@ class Counter:
                 yield Crossing(name, "in" if distance > 0 else "out", track, timestamp_ns)
 
     def _stays(self, known: _Known, timestamp_ns: int) -> Iterator[Stay]:
-        x0, _, x1, y1 = known.track.box_xyxy
+        foot = feet(known.track.box_xyxy)
         for name, polygon in self._zones.items():
-            if point_in_polygon((x0 + x1) / 2, y1, polygon):
+            if point_in_polygon(*foot, polygon):
                 known.entered_ns.setdefault(name, timestamp_ns)
                 known.inside_ns[name] = timestamp_ns
             elif timestamp_ns - known.inside_ns.get(name, timestamp_ns) > LEFT_S * NS_PER_S:

@@ -95,6 +95,17 @@ def clip(boxes_xyxy: Boxes, width: float, height: float) -> Boxes:
     return np.asarray(np.clip(boxes_xyxy, 0, limit), np.float32)
 
 
+def polygon_px(shares: Polygon, size: tuple[int, int]) -> Polygon:
+    """Corners as shares of a picture of (width, height), in its pixels."""
+    return [(x * size[0], y * size[1]) for x, y in shares]
+
+
+def feet(box_xyxy: Box) -> tuple[float, float]:
+    """The bottom centre of a box, where the object stands."""
+    x0, _, x1, y1 = box_xyxy
+    return (x0 + x1) / 2, y1
+
+
 def point_in_polygon(x: float, y: float, polygon: Polygon) -> bool:
     """Even-odd rule (Shimrat, 1962); points on the left or top edge count as inside."""
     inside = False

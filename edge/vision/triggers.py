@@ -16,7 +16,7 @@ from edge.config.schema import MOTION_LABEL, Mute, TriggerRule, Zone
 from edge.runtime.schedule import Schedule
 from edge.runtime.sun import Position
 from edge.runtime.times import NS_PER_S
-from edge.vision.geometry import Box, Polygon, covered, point_in_polygon
+from edge.vision.geometry import Box, Polygon, covered, feet, point_in_polygon, polygon_px
 from edge.vision.types import Frame, Look, Track, TrackState
 
 # Not tuned: a detection ends within a pixel of the edge that cuts it, and any weight well below 1
@@ -137,7 +137,7 @@ class Triggers:
         The frame is kept, copied out of the camera's buffer, for events of later frames.
         """
         self._keep(frame, tracks)
-        self._silent &= {object_of(track) for track in tracks}
+        self._silent &= {track.object for track in tracks}
         events: list[TriggerEvent] = []
         for watch in self._watches.values():
             self._follow(watch, tracks, frame.timestamp_ns)
@@ -153,21 +153,21 @@ class Triggers:
         An object that has met a rule counts until it is gone or has left the rule's zones; cooldown
         and `once_per_track` don't matter.
         """
-        open_now = {object_of(track) for track in tracks}
+        open_now = {track.object for track in tracks}
         return {name: len(open_now & w.present_ns.keys()) for name, w in self._watches.items()}
 
     def _follow(self, watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> None:
         """Removes objects that are gone or have left the rule's zones from those that are there."""
         before, watch.present_ns = watch.present_ns, {}
         for track in tracks:
-            since_ns = before.get(object_of(track))
+            since_ns = before.get(track.object)
             if since_ns is None:
                 continue
             look = track.looks[-1]
             if not watch.zones or any(_stands_in(look.box_xyxy, zone) for zone in watch.zones):
                 since_ns = timestamp_ns
             if timestamp_ns - since_ns <= LEFT_S * NS_PER_S:
-                watch.present_ns[object_of(track)] = since_ns
+                watch.present_ns[track.object] = since_ns
 
     def _keep(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Keeps the frames of the looks in the rules' windows; the newest, if they are too many."""
@@ -182,20 +182,20 @@ class Triggers:
     ) -> Iterator[TriggerEvent]:
         """Events of one rule; with a cooldown at most one, as the cooldown begins with it."""
         rule = watch.rule
-        watch.triggered &= {object_of(track) for track in tracks}
+        watch.triggered &= {track.object for track in tracks}
         for track in tracks:
             confirmed = self._confirmed(watch, track, timestamp_ns)
             if confirmed is None:
                 continue
             is_muted = self._is_muted(track)
             if not is_muted:
-                watch.present_ns[object_of(track)] = timestamp_ns
+                watch.present_ns[track.object] = timestamp_ns
             if self._is_quiet(rule, timestamp_ns) or self._is_repeat(watch, track):
                 continue
             if is_muted:
                 self._silence(track)
                 continue
-            watch.triggered.add(object_of(track))
+            watch.triggered.add(track.object)
             self._last_events_ns[rule.name] = timestamp_ns
             best, frame = self._best(confirmed)
             zones = self._zones_of(confirmed[-1].box_xyxy)
@@ -210,7 +210,7 @@ class Triggers:
 
     @staticmethod
     def _is_repeat(watch: _Watch, track: Track) -> bool:
-        return watch.rule.once_per_track and object_of(track) in watch.triggered
+        return watch.rule.once_per_track and track.object in watch.triggered
 
     def _confirmed(self, watch: _Watch, track: Track, timestamp_ns: int) -> tuple[Look, ...] | None:
         """The looks that meet the rule, if there are enough and one is of this frame."""
@@ -234,8 +234,9 @@ class Triggers:
 
         A track that leaves the place is not muted any more, and triggers then.
         """
-        names = {track.label, track.group}
-        places = [mute.box for mute in self._mutes if not mute.labels or names & {*mute.labels}]
+        places = [
+            mute.box for mute in self._mutes if not mute.labels or track.is_one_of(mute.labels)
+        ]
         if not places or track.has_moved:
             return False
         boxes = np.array([look.box_xyxy for look in track.looks if not look.missed], np.float32)
@@ -244,8 +245,8 @@ class Triggers:
 
     def _silence(self, track: Track) -> None:
         """Counts an object that would have triggered."""
-        self.muted += object_of(track) not in self._silent
-        self._silent.add(object_of(track))
+        self.muted += track.object not in self._silent
+        self._silent.add(track.object)
 
     def _meets(self, watch: _Watch, look: Look) -> bool:
         rule = watch.rule
@@ -276,21 +277,13 @@ class Triggers:
 
 def _polygons(zones: Sequence[Zone], main_size: tuple[int, int]) -> dict[str, Polygon]:
     """The corners of each zone in pixels of the main picture, by the zone's name."""
-    width, height = main_size
-    return {zone.name: [(x * width, y * height) for x, y in zone.polygon] for zone in zones}
-
-
-def object_of(track: Track) -> tuple[int, int]:
-    """Identifies an object: a track that another object takes over may trigger again."""
-    return track.id, track.takeovers
+    return {zone.name: polygon_px(zone.polygon, main_size) for zone in zones}
 
 
 def in_view(tracks: Sequence[Track], names: Sequence[str]) -> bool:
     """Whether a confirmed track has one of these labels or groups."""
     return any(
-        {track.label, track.group} & {*names}
-        for track in tracks
-        if track.state is not TrackState.TENTATIVE
+        track.is_one_of(names) for track in tracks if track.state is not TrackState.TENTATIVE
     )
 
 
@@ -313,11 +306,10 @@ def _is_prevented(watch: _Watch, tracks: Sequence[Track], timestamp_ns: int) -> 
 def _is_of(track: Track, labels: Sequence[str]) -> bool:
     """Whether the labels or groups of a rule, empty for any label of the model, hold the track."""
     if labels:
-        return bool({track.label, track.group} & set(labels))
+        return track.is_one_of(labels)
     return track.label != MOTION_LABEL
 
 
 def _stands_in(box_xyxy: Box, zone: Polygon) -> bool:
     """Whether the bottom centre of the box, where the feet are, is in the zone."""
-    x0, _, x1, y1 = box_xyxy
-    return point_in_polygon((x0 + x1) / 2, y1, zone)
+    return point_in_polygon(*feet(box_xyxy), zone)

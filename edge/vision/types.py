@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -259,3 +260,12 @@ class Track:
     group: str = ""
     takeovers: int = 0
     looks: tuple[Look, ...] = field(default=(), repr=False)
+
+    @property
+    def object(self) -> tuple[int, int]:
+        """Identifies the object: a track that another one takes over shows another object."""
+        return self.id, self.takeovers
+
+    def is_one_of(self, names: Collection[str]) -> bool:
+        """Whether its label or its group is among these."""
+        return not {self.label, self.group}.isdisjoint(names)

@@ -17,7 +17,7 @@ from pathlib import Path
 from sys import intern
 from typing import Final, TypeAlias
 
-from edge.capture.naming import DATE_FOLDER, SIDECAR_SUFFIX, time_in
+from edge.capture.naming import SIDECAR_SUFFIX, is_date, time_in
 from edge.capture.sidecar import EventEntry, Sidecar, read_sidecar
 from edge.capture.stored.tree import folders, names_in
 from edge.errors import CaptureError
@@ -86,7 +86,7 @@ class Timeline:
             names = [] if self._root.is_symlink() else [path.name for path in folders(self._root)]
         except OSError:  # no capture yet
             return []
-        return sorted(filter(_is_date, names), reverse=True)
+        return sorted(filter(is_date, names), reverse=True)
 
     def facts(self, id_: str) -> Facts | None:
         """Of a capture whose day was read last; None if it has gone from memory."""
@@ -124,7 +124,7 @@ class Timeline:
     def _key(self, before: str) -> Key | None:
         """The place of an id; None if it is none. A deleted capture's place is that of its name."""
         date, _, stem = before.partition("/")
-        if not _is_date(date):
+        if not is_date(date):
             return None
         facts = self.day(date).get(stem)
         time = facts.time if facts else time_in(date, stem)
@@ -159,13 +159,6 @@ def read(path: Path) -> Sidecar | None:
     except CaptureError:
         return None
     return sidecar if sidecar is not None and sidecar.events else None
-
-
-def _is_date(name: str) -> bool:
-    try:
-        return bool(DATE_FOLDER.fullmatch(name) and _midnight(name))
-    except ValueError:  # 30 February
-        return False
 
 
 def _midnight(date: str) -> datetime:
