@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS: Final = 128  # to one socket: dozens of programs, each with several connections
 SHARE: Final = 8  # of the process's files: each of two sockets has at most an eighth
-ENOUGH_FILES: Final = 1024  # floods that this thread follows late used up to 600 on busy machines
+ENOUGH_FILES: Final = 2048  # floods that this thread follows late used up to 814 on busy machines
 RESERVE: Final = 32  # files that connections leave to captures; an eighth of a low limit
 PER_PEER: Final = 2  # one address (TCP) or process (ipc) has at most half of the connections
 EVENTS: Final = zmq.EVENT_LISTENING | zmq.EVENT_ACCEPTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
