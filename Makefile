@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PREFIX ?= /opt/edge
 DESTDIR ?=
-TEST_JOBS ?= 3
+TEST_JOBS ?= 4
 
 .PHONY: help run test check test-train lint bench fault attack soak install uninstall deb release \
   test-systemd \
@@ -18,7 +18,7 @@ run: $(VENV)/ready ## Run on the Pi's camera; without one, on real footage
 	@scripts/run-demo $(BIN)/edge
 
 test: $(VENV)/ready ## Run everything that can be tested here
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 check: $(VENV)/ready ## Run the tests that start no daemon and play no footage, in under 30 s
 	$(BIN)/python -m pytest -q -m fast -n $(TEST_JOBS) --dist loadfile

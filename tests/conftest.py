@@ -19,6 +19,18 @@ FAST = [
     )
 ]  # fmt: skip
 
+# Files that take longest run first, so that none of them is left alone at the end.
+LONGEST = [
+    ROOT / "tests" / name
+    for name in (
+        "bridges/test_mqtt.py", "daemon/test_daemon.py", "test_attack.py", "bench/test_bench.py",
+        "web/test_browser.py", "test_faults.py", "bus/test_control.py", "daemon/test_lifetime.py",
+        "web/test_web.py", "mobiledet/test_train_distill.py", "web/test_page.py",
+        "daemon/test_waiting.py", "daemon/test_resized_streams.py", "daemon/test_service.py",
+        "mobiledet/test_train_harvest.py", "daemon/test_privacy.py", "vision/test_pets.py",
+    )
+]  # fmt: skip
+
 
 def _is_fast(path: Path) -> bool:
     return any(path.is_relative_to(name) for name in FAST)
@@ -32,6 +44,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {path: number for number, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(LONGEST)))
     for item in items:
         if _is_fast(item.path):
             item.add_marker(pytest.mark.fast)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edge.errors import TemporaryError
+from edge.runtime.open_files import open_soon
 
 PART_SUFFIX: Final = ".edge-part"
 DEFAULT_MODE: Final = 0o666  # of a new file, which the umask restricts, as for `open`
@@ -65,13 +66,13 @@ def open_regular(
     *,
     follow_link: bool = False,
 ) -> int:
-    """Opens a regular file and returns its descriptor; never waits.
+    """Opens a regular file and returns its descriptor; waits only for descriptors (`open_soon`).
 
     flags: as for `os.open`. follow_link: for a path that a person wrote, which may be a link.
     Raises OSError, also for a link that is not followed, and for a folder, FIFO, socket or device.
     """
     flags |= _OPEN_FLAGS if follow_link else _OPEN_FLAGS | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, mode)
+    descriptor = open_soon(path, flags, mode)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -259,7 +260,7 @@ def make_folder(folder: Path) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Makes the renames in a directory durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = open_soon(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+import time
 from pathlib import Path
 from typing import Final
 
 # Errors that say nothing about the file: the process or the machine lacks descriptors or memory.
 LACKING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+
+WAIT_S: Final = 1.0  # connections beyond the limit end within a fraction of it, even under load
+STEP_S: Final = 0.01
+
+
+def open_soon(path: str | Path, flags: int, mode: int = 0o777, dir_fd: int | None = None) -> int:
+    """As `os.open`, but waits up to `WAIT_S` while the process or the machine lacks descriptors.
+
+    A flood of connections takes descriptors for a moment, and must not cost a capture. Raises
+    OSError.
+    """
+    end_s = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return os.open(path, flags, mode, dir_fd=dir_fd)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or time.monotonic() > end_s:
+                raise
+        time.sleep(STEP_S)
 
 
 def raise_limit() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from edge.bus.publisher import Publisher
 from edge.config.schema import BusSettings
 from edge.errors import BusError
 from edge.runtime.files import open_lock
+from edge.runtime.open_files import open_soon
 
 
 def daemon(folder: Path) -> subprocess.Popen[bytes]:
@@ -71,10 +71,9 @@ def test_a_lock_that_is_deleted_while_it_is_taken_is_not_held_by_two(
     path = tmp_path / "lock"
     holder = open_lock(path)
     taken: list[Any] = []
-    real_open = os.open
 
-    def opened_just_before_the_end(*arguments: object) -> int:
-        descriptor = real_open(*arguments)  # type: ignore[arg-type]
+    def opened_just_before_the_end(*arguments: Any) -> int:
+        descriptor = open_soon(*arguments)
         if not taken:
             taken.append(None)
             path.unlink()
@@ -82,7 +81,7 @@ def test_a_lock_that_is_deleted_while_it_is_taken_is_not_held_by_two(
             taken[0] = open_lock(path)
         return descriptor
 
-    monkeypatch.setattr("edge.runtime.files.os.open", opened_just_before_the_end)
+    monkeypatch.setattr("edge.runtime.files.open_soon", opened_just_before_the_end)
     with pytest.raises(BlockingIOError):
         open_lock(path)
     taken[0].close()

@@ -24,6 +24,7 @@ FLAGS = (
 LIVE = "document.getElementById('state').dataset.state === 'live'"
 START_S = 30.0
 WAIT_S = 20.0
+STILL_MS = 100  # an element that has not moved for so long is clicked where it is
 
 
 @contextlib.contextmanager
@@ -110,11 +111,17 @@ class Page:
         return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent.trim()"))
 
     def centre(self, selector: str) -> tuple[float, float]:
-        """Scrolls an element into view and returns its centre on the screen."""
-        box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
-            "return [b.left + b.width / 2, b.top + b.height / 2]; })()"
+        """Waits until an element is shown and stays where it is; its centre on the screen."""
+        box = self.until(
+            f"(async () => {{ const e = document.querySelector({json.dumps(selector)});"
+            "if (!e) return null;"
+            "e.scrollIntoView({block: 'center'});"
+            "const centre = () => { const b = e.getBoundingClientRect();"
+            "return b.width && [b.left + b.width / 2, b.top + b.height / 2]; };"
+            "const before = centre();"
+            f"await new Promise((done) => setTimeout(done, {STILL_MS}));"
+            "const [x, y] = centre() || [];"
+            "return before && before[0] === x && before[1] === y && before; })()"
         )
         return box[0], box[1]
 

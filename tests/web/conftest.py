@@ -1,4 +1,4 @@
-"""One browser, and one daemon with its view, for all tests in a browser."""
+"""One browser, and one daemon with its view, for all tests of a file in a browser."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tests.support.browser import LIVE, Page, browser
 from tests.support.viewing import CONFIGURATION, Viewed, until, viewed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with browser(tmp_path_factory.mktemp("browser")) as page:
         yield page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def viewing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
     with viewed(tmp_path_factory.mktemp("view")) as viewing:
         yield viewing
 
 
 @pytest.fixture
-def opened(page: Page, viewing: Viewed) -> Page:
+def opened(page: Page, viewing: Viewed) -> Iterator[Page]:
     """The page, with the initial configuration."""
     if viewing.file.read_text() != CONFIGURATION:  # of an earlier test
         viewing.file.write_text(CONFIGURATION)
@@ -35,4 +35,5 @@ def opened(page: Page, viewing: Viewed) -> Page:
     page.errors.clear()
     page.open(f"http://127.0.0.1:{viewing.port}/")
     page.until(LIVE)
-    return page
+    yield page
+    page.open("about:blank")  # so that nothing of this page reaches the next test

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.capture.naming import DATE_FOLDER
+from edge.runtime.open_files import open_soon
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -35,7 +36,7 @@ def folders(folder: Path) -> list[Path]:
 def names_in(folder: Path) -> list[str]:
     """The names in a folder, sorted; none if it is gone, is a link or can't be read."""
     try:
-        descriptor = os.open(folder, _FOLDER)
+        descriptor = open_soon(folder, _FOLDER)
     except OSError:
         return []
     try:
@@ -50,10 +51,10 @@ def names_in(folder: Path) -> list[str]:
 @contextmanager
 def opened(root: Path, folder: Path) -> Iterator[int]:
     """The descriptor of a date folder, opened step by step from the root. Raises OSError."""
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_soon(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in folder.relative_to(root).parts:
-            below = os.open(part, _FOLDER, dir_fd=descriptor)
+            below = open_soon(part, _FOLDER, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = below
         yield descriptor
