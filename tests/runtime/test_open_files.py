@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import threading
@@ -23,8 +24,7 @@ def taken(tmp_path: Path) -> Iterator[list[int]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
     descriptors: list[int] = []
     with pytest.raises(OSError, match="Too many open files"):
-        while True:
-            descriptors.append(os.open("/dev/null", os.O_RDONLY))
+        descriptors.extend(os.open("/dev/null", os.O_RDONLY) for _ in itertools.count())
     try:
         yield descriptors
     finally:
