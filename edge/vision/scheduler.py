@@ -3,7 +3,8 @@
 The number of invocations is limited: a token bucket holds the budget. Places that are due are
 served in the order of the new information that an invocation gives: the whole picture after a scene
 change, then motion that no track explains, new tracks until enough looks agree, moving tracks and
-standing ones. Places that are not due yet fill the free cells of a canvas that is used anyway.
+standing ones. Places that are not due yet, and motion like much that was nothing (`kinds`), fill
+the free cells of a canvas that is used anyway.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from edge.config.schema import LOOKS_KEPT, SchedulerSettings
 from edge.runtime.times import NS_PER_S
 from edge.vision.geometry import Box, Boxes, covered, grown, iou
+from edge.vision.kinds import EmptyKinds
 from edge.vision.types import Track, TrackState
 
 # Chosen by F1 and invocations per frame on PETS and TUD-Campus; their effect is in
@@ -121,6 +123,7 @@ class Scheduler:
         self._refilled_ns: int | None = None
         self._whole_ns: int | None = None
         self._empty: list[_EmptyPlace] = []
+        self._kinds = EmptyKinds()
 
     def apply(self, settings: SchedulerSettings, agreeing_looks: int) -> None:
         """Uses new settings from the next frame on; the budget that was saved stays."""
@@ -159,6 +162,10 @@ class Scheduler:
         outcomes: one for each place with motion that was examined.
         """
         self._tokens -= invocations
+        empty = [outcome.box_xyxy for outcome in outcomes if not outcome.has_object]
+        objects = [outcome.box_xyxy for outcome in outcomes if outcome.has_object]
+        if outcomes:
+            self._kinds.report(empty, objects, timestamp_ns, self._settings.empty_relook_s)
         for outcome in outcomes:
             if outcome.has_object:
                 self._forget_place(outcome.box_xyxy)
@@ -193,12 +200,14 @@ class Scheduler:
         self._forget_old_places(timestamp_ns)
         self._follow_places(blobs_xyxy)
         subjects = [self._of_track(track, timestamp_ns) for track in tracks]
+        nothing = self._kinds.paused(blobs_xyxy, timestamp_ns)
         for row in np.flatnonzero(~_explained(blobs_xyxy, tracks)):
             box = _box(blobs_xyxy[row])
             if not self._is_paused(box, timestamp_ns):
                 active = float(activity[row])
+                urgency = FILL_URGENCY if nothing[row] else 1 + active
                 looks = self._empty_looks(box)
-                subjects.append(Subject(box, Reason.MOTION, 1 + active, active, looks))
+                subjects.append(Subject(box, Reason.MOTION, urgency, active, looks))
         subjects.sort(key=lambda s: (not s.due, s.reason if s.due else 0, -s.urgency))
         return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
 
