@@ -348,6 +348,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     power: the firmware's present power flags.
     places: where a rule is triggered again and again, possibly by a false alarm.
     muted: number of objects that did not trigger since they were in a muted place.
+    version: of edge-trigger on that machine; empty from a version that does not say so.
     """
 
     kind: ClassVar[str] = "health"
@@ -379,6 +380,7 @@ class Health(Message, frozen=True, kw_only=True, tag="health"):
     power: tuple[str, ...] = ()
     places: tuple[TriggerPlace, ...] = ()
     muted: Count = 0
+    version: str = ""
 
 
 AnyMessage = Detection | Track | Trigger | Capture | Crossing | Stay | Presence | Health

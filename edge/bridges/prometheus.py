@@ -220,13 +220,15 @@ def _objects(present: dict[str, Presence]) -> Iterator[Any]:
 
 def _families(alive: dict[str, Health]) -> Iterator[Any]:
     info = GaugeMetricFamily(
-        "edge_info", "Source and model of a camera.", labels=["camera", "source", "model"]
+        "edge_info",
+        "Source, model and program version of a camera.",
+        labels=["camera", "source", "model", "version"],
     )
     dropped = CounterMetricFamily(
         "edge_dropped", "Items that a full queue dropped.", labels=["camera", "queue"]
     )
     for camera, health in alive.items():
-        info.add_metric([camera, health.source, health.model], 1)
+        info.add_metric([camera, health.source, health.model, health.version], 1)
         for queue, count in health.dropped.items():
             dropped.add_metric([camera, queue], count)
     yield info

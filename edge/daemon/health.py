@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from edge import __version__
 from edge.daemon.governor import Governor
 from edge.daemon.parts import Parts
 from edge.daemon.places import PlaceReport
@@ -69,4 +70,5 @@ class HealthReport:
             power=readings.flags,
             places=places,
             muted=progress.muted,
+            version=__version__,
         )

@@ -24,6 +24,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge import __version__
 from edge.bridges import bounded_server, prometheus
 from edge.bridges.prometheus import Metrics
 from edge.client import Event
@@ -103,6 +104,8 @@ def test_the_metrics_have_the_daemons_values(metrics: tuple[str, str]) -> None:
                - time.time()) < 60  # fmt: skip
     assert values(page, "edge_frames_total")[("cam0",)] > 0
     assert values(page, "edge_muted_total") == {("cam0",): 0}
+    (info,) = values(page, "edge_info")
+    assert info[-1] == __version__
     assert ("cam0", "person") in values(page, "edge_rule_objects")
     assert ("cam0", "all") in values(page, "edge_zone_objects")
     assert values(page, "edge_line_crossings_total").keys() == {
