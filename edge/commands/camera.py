@@ -15,6 +15,7 @@ from edge.commands.options import FOLDER
 
 USER = "edge"  # of the services
 ASKED_S = 5.0  # longest wait for systemctl
+AVAHI = Path("/run/avahi-daemon/socket")  # there while Avahi announces the name of this machine
 rooted = click.option(
     "--root", type=FOLDER, default="/", metavar="DIR", help="Folder of another system's card."
 )
@@ -133,7 +134,7 @@ def _state(name: str) -> str:
 
 
 def _page(file: Path, root: Path) -> str:
-    """The address of the page with its token; empty for users who may not read the token."""
+    """The address of the page with its token, or the command that leads to it."""
     from edge.config.cameras import VIEW_PORT
 
     token = root / "var/lib/edge" / file.stem / "view-token"
@@ -141,9 +142,19 @@ def _page(file: Path, root: Path) -> str:
     try:
         text = ports.read_text() if ports.exists() else ""
         secret = token.read_text().split("\n", 1)[0].strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+    except FileNotFoundError:
+        return f"no page yet: sudo systemctl enable --now edge-view@{file.stem}; it takes a moment"
+    except PermissionError:
+        return "page: sudo edge camera list"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"no page: {token} can't be read: {error}"
     match = re.search(r"(?m)^EDGE_VIEW_LISTEN=(.*):(\d+)\s*$", text)
     host, port = (match[1], match[2]) if match else ("0.0.0.0", VIEW_PORT)  # noqa: S104
-    host = socket.gethostname() if host in ("0.0.0.0", "[::]") else host  # noqa: S104
+    host = _host_name() if host in ("0.0.0.0", "[::]") else host  # noqa: S104
     return f"http://{host}:{port}/#token={secret}"
+
+
+def _host_name() -> str:
+    """The name by which other machines find this one; Avahi announces it under `.local`."""
+    name = socket.gethostname()
+    return f"{name}.local" if "." not in name and AVAHI.exists() else name

@@ -76,6 +76,31 @@ def test_the_list_has_the_address_of_the_page(etc: Path, tmp_path: Path) -> None
     lines = camera("list", root=tmp_path).output.splitlines()
     assert [line.split()[0] for line in lines] == ["cam0", "cam1"]
     assert lines[1].endswith(":8081/#token=secret")
+    assert "no page yet: sudo systemctl enable --now edge-view@cam0" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "announced", "address"),
+    [
+        ("pi", True, "http://pi.local:8081/"),
+        ("pi", False, "http://pi:8081/"),
+        ("pi.example.org", True, "http://pi.example.org:8081/"),
+    ],
+)
+def test_the_address_has_the_name_that_other_machines_know(
+    etc: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    announced: bool,
+    address: str,
+) -> None:
+    token = tmp_path / "var/lib/edge/cam1/view-token"
+    token.parent.mkdir(parents=True)
+    token.write_text("secret\n")
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+    monkeypatch.setattr("edge.commands.camera.AVAHI", tmp_path if announced else tmp_path / "no")
+    assert address in camera("list", root=tmp_path).output
 
 
 @pytest.mark.parametrize(
