@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from edge.capture.sidecar import FileEntry, Sidecar, event_entry, iso_time
 from edge.capture.stored.storage import StorageGuard
 from edge.capture.stored.uploaded import is_uploaded, mark, mark_of
+from edge.capture.tally import TallyFile, TallyRow, read_tally
 from edge.commands.upload import upload as command
 from edge.config.schema import CaptureSettings
 from edge.errors import ConfigError, UploadError
@@ -140,9 +141,19 @@ def test_finished_captures_are_copied_and_marked(
         assert [found.sidecar for found in waiting(root)[0]] == [first]
         assert upload(root, remote).uploaded == 1
         assert (tmp_path / "there/captures/cam0" / DAY / first.name).read_text() == text
+        _assert_tables_follow(root, tmp_path / "there/captures", remote)
         first.unlink()  # what is deleted here stays there
         assert upload(root, remote).uploaded == 0
         assert (tmp_path / "there/captures/cam0" / DAY / first.name).exists()
+
+
+def _assert_tables_follow(root: Path, there: Path, remote: str) -> None:
+    tally, row = TallyFile(root, 0), TallyRow("2026-06-01T12:00:00+00:00", "crossing", "kerb", "in")
+    for rows in (1, 2):
+        tally.append("cam0", START_NS, row)
+        upload(root, remote)
+        (table,) = (there / "cam0/counts").iterdir()
+        assert list(read_tally(table)) == [row] * rows
 
 
 def test_unfinished_captures_wait(tmp_path: Path) -> None:

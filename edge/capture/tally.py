@@ -19,6 +19,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from edge.capture.disk import capturing
 from edge.capture.naming import DATE_FOLDER, local_time, sanitized
+from edge.capture.stored.tree import folders
 from edge.errors import CaptureError
 from edge.runtime.files import make_folder, open_regular, read_regular
 from edge.runtime.machine import free_bytes
@@ -69,6 +70,14 @@ class TallyRow(NamedTuple):
 
 def tally_folder(root: Path, camera: str) -> Path:
     return root / sanitized(camera) / FOLDER
+
+
+def tally_folders(root: Path) -> list[Path]:
+    """The folders of the tables of all cameras; none if the root can't be read."""
+    with suppress(OSError):
+        found = (camera / FOLDER for camera in folders(root))
+        return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
+    return []
 
 
 def read_tally(path: Path) -> Iterator[TallyRow]:

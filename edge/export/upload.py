@@ -1,5 +1,7 @@
 """Copies finished captures to another place with rclone, and marks those that are confirmed there.
 
+The tables of counts follow; one that has grown since is copied again.
+
 rclone knows S3, SFTP, WebDAV, SMB and many others: https://rclone.org/docs/. Only its commands
 `copy` and `check` are used: nothing is deleted, neither here nor there.
 """
@@ -21,6 +23,8 @@ from edge.capture.sidecar import FileEntry, read_sidecar
 from edge.capture.stored.kept import Order
 from edge.capture.stored.tree import date_folders, names_in
 from edge.capture.stored.uploaded import is_uploaded, mark
+from edge.capture.tally import SUFFIX as TALLY_SUFFIX
+from edge.capture.tally import tally_folders
 from edge.errors import CaptureError, ConfigError, UploadError
 from edge.runtime.files import PART_SUFFIX, explain
 
@@ -81,7 +85,8 @@ def upload(root: Path, remote: str, progress: Progress = lambda _done, _all: Non
     """Copies all that wait to `remote`, and marks each capture once it is confirmed there.
 
     progress: called with the number of captures that were tried, and of all. Raises ConfigError
-    without rclone, CaptureError if the folder can't be read, and UploadError if captures remain.
+    without rclone, CaptureError if the folder can't be read, and UploadError if captures or tables
+    remain.
     """
     rclone = _Rclone(root, remote)
     captures, unfinished = waiting(root)
@@ -99,7 +104,19 @@ def upload(root: Path, remote: str, progress: Progress = lambda _done, _all: Non
             f"{left} of {len(captures)} captures are not confirmed at {remote} and will be tried "
             f"again: {rclone.failure}"
         )
+    _upload_tables(root, rclone, remote)
     return Report(uploaded, unfinished + len(captures) - uploaded)
+
+
+def _upload_tables(root: Path, rclone: _Rclone, remote: str) -> None:
+    """Copies the tables of counts that are new or have grown. Raises UploadError."""
+    for folder in tally_folders(root):
+        rclone.copy_tables(folder.relative_to(root))
+    if rclone.failure:
+        raise UploadError(
+            f"tables of counts are not complete at {remote} and will be tried again: "
+            f"{rclone.failure}"
+        )
 
 
 def _finished(root: Path, path: Path, names: Sequence[str]) -> Finished | Literal[False] | None:
@@ -176,6 +193,12 @@ class _Rclone:
         """Copies these files, relative to the root."""
         self._run("copy", names, "--no-traverse", *options)
 
+    def copy_tables(self, folder: Path) -> None:
+        """Copies what is new or has changed in a folder of tables, which may grow meanwhile."""
+        places = [str(Path(self._places[0], folder)), _below(self._places[1], folder)]
+        options = ["--include", f"/*{TALLY_SUFFIX}", "--local-no-check-updated"]
+        self._call("copy", options, places)
+
     def confirmed(self, names: Sequence[str]) -> set[str]:
         """The files that are there with the same size, and checksum if the place knows it."""
         done = self._run("check", names, "--one-way", "--combined", "-")
@@ -185,14 +208,23 @@ class _Rclone:
         self, command: str, names: Sequence[str], *options: str
     ) -> subprocess.CompletedProcess[str]:
         with _list_of(names) as listed:
-            done = subprocess.run(  # noqa: S603 - no shell
-                [self._program, command, *options, "--files-from-raw", listed, "--log-level",
-                 "ERROR", "--", *self._places],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                check=False,
-            )  # fmt: skip
+            return self._call(command, [*options, "--files-from-raw", listed], self._places)
+
+    def _call(
+        self, command: str, options: Sequence[str], places: Sequence[str]
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(  # noqa: S603 - no shell
+            [self._program, command, *options, "--log-level", "ERROR", "--", *places],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False,
+        )  # fmt: skip
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
             last = lines[-1] if lines else f"exit code {done.returncode}"
             self.failure = f"rclone {command}: {last[:_SHOWN]}"
         return done
+
+
+def _below(remote: str, folder: Path) -> str:
+    """A folder at the other place; rclone's `name:` alone is that place's first folder."""
+    return f"{remote}{folder}" if remote.endswith((":", "/")) else f"{remote}/{folder}"
