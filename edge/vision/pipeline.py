@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ from edge.vision.types import Detections, Frame, Track
 # "Tuning constants" in docs/BENCHMARKS.md.
 SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
 
+Blobs: TypeAlias = tuple[Boxes, npt.NDArray[np.float32]]  # with the activity of each
 _NO_DETECTIONS, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
 
 
@@ -184,15 +185,15 @@ class Pipeline:
         """
         if self._sizes.changed(frame):
             self._begin_scene()
-        motion = self._find_motion(frame)
+        motion, blobs = self._find_motion(frame)
         tracks = self._move_tracks(frame)
-        plan = self._plan(frame, motion, tracks, budget_share)
+        plan = self._plan(frame, motion, blobs, tracks, budget_share)
         invocations = self._invoke_all(frame, plan)
         detections, track_ids = _NO_DETECTIONS, _NO_IDS
         if invocations.layouts:
             detections, track_ids = self._update_tracks(frame, invocations)
             tracks = self._tracker.tracks()
-        unexplained = self._unexplained(frame, motion, tracks)
+        unexplained = self._unexplained(frame, blobs, tracks)
         events, present = self._events(frame, tracks, unexplained, looked=bool(invocations.layouts))
         if invocations.layouts:
             self._learn(frame, motion, invocations, detections)
@@ -228,9 +229,11 @@ class Pipeline:
         self._motion_tracker.begin_scene()
         self._canvas = None
 
-    def _find_motion(self, frame: Frame) -> Motion:
+    def _find_motion(self, frame: Frame) -> tuple[Motion, Blobs]:
         with self._clock("motion"):
-            return self._motion(frame.luma, frame.timestamp_ns)
+            motion = self._motion(frame.luma, frame.timestamp_ns)
+        with self._clock("scheduler"):
+            return motion, self._joined(motion)
 
     def _move_tracks(self, frame: Frame) -> tuple[Track, ...]:
         """The open tracks, moved to the time of the frame."""
@@ -241,14 +244,17 @@ class Pipeline:
             return self._tracker.tracks()
 
     def _plan(
-        self, frame: Frame, motion: Motion, tracks: Sequence[Track], budget_share: float
+        self,
+        frame: Frame,
+        motion: Motion,
+        blobs: Blobs,
+        tracks: Sequence[Track],
+        budget_share: float,
     ) -> Plan:
         with self._clock("scheduler"):
-            blobs, activity = self._joined(motion)
             return self._scheduler.plan(
                 frame.timestamp_ns,
-                blobs,
-                activity,
+                *blobs,
                 tracks,
                 scene_change=motion.scene_change,
                 budget_share=budget_share,
@@ -293,12 +299,11 @@ class Pipeline:
         return detections, ids
 
     def _unexplained(
-        self, frame: Frame, motion: Motion, tracks: tuple[Track, ...]
+        self, frame: Frame, blobs: Blobs, tracks: tuple[Track, ...]
     ) -> tuple[Track, ...]:
         if not any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
             return ()
-        blobs, activity = self._joined(motion)
-        return self._motion_tracker(blobs, activity, tracks, frame.index, frame.timestamp_ns)
+        return self._motion_tracker(*blobs, tracks, frame.index, frame.timestamp_ns)
 
     def _events(
         self,
@@ -318,7 +323,7 @@ class Pipeline:
             events = self._triggers(objects, frame) if looked else ()
             return events, self._triggers.present(objects)
 
-    def _joined(self, motion: Motion) -> tuple[Boxes, npt.NDArray[np.float32]]:
+    def _joined(self, motion: Motion) -> Blobs:
         """The blobs without their fragments, and the highest activity among these."""
         if not len(motion.blobs_xyxy):
             return motion.blobs_xyxy, motion.activity
