@@ -12,6 +12,8 @@ from mobiledet.run import load, load_checkpoint
 from tests.support import drawn_objects
 from tests.support.training import completed
 
+pytestmark = pytest.mark.timeout(900)  # four networks are compared for a minute on an idle core
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
