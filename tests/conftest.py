@@ -23,6 +23,8 @@ FAST = [
 LONGEST = [
     ROOT / "tests" / name
     for name in (
+        "mobiledet/test_train_fit.py", "mobiledet/test_train_commands.py",
+        "mobiledet/test_train_zoo.py", "mobiledet/test_train_network.py",
         "bridges/test_mqtt.py", "daemon/test_daemon.py", "test_attack.py", "bench/test_bench.py",
         "web/test_browser.py", "test_faults.py", "bus/test_control.py", "daemon/test_lifetime.py",
         "web/test_web.py", "mobiledet/test_train_distill.py", "web/test_page.py",

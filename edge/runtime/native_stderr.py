@@ -13,8 +13,8 @@ _one_at_a_time = threading.Lock()
 
 
 @contextmanager
-def without_lines(beginning: bytes) -> Iterator[None]:
-    """Drops the lines that begin with `beginning` from file descriptor 2 meanwhile.
+def without_lines(*beginnings: bytes) -> Iterator[None]:
+    """Drops the lines that begin with one of `beginnings` from file descriptor 2 meanwhile.
 
     All other lines, those of other threads too, arrive at the end, in their order. Keep the block
     short: what is written in it is lost if the process is killed before its end.
@@ -31,12 +31,12 @@ def without_lines(beginning: bytes) -> Iterator[None]:
             yield
         finally:
             os.dup2(kept, STDERR)
-            _forward(held, kept, beginning)
+            _forward(held, kept, beginnings)
             os.close(held)
             os.close(kept)
 
 
-def _forward(held: int, target: int, without: bytes) -> None:
+def _forward(held: int, target: int, without: tuple[bytes, ...]) -> None:
     text = os.pread(held, os.fstat(held).st_size, 0)
     lines = text.splitlines(keepends=True)
     left = memoryview(b"".join(line for line in lines if not line.startswith(without)))

@@ -10,8 +10,8 @@ import os, threading
 from edge.runtime.native_stderr import without_lines
 os.write(2, b"before\\n")
 try:
-    with without_lines(b"INFO: "):
-        os.write(2, b"INFO: Created a delegate\\n")
+    with without_lines(b"INFO: ", b"NOTE"):
+        os.write(2, b"NOTES: 2\\nINFO: Created a delegate\\n")
         other = threading.Thread(target=os.write, args=(2, b"of another thread\\n"))
         other.start(); other.join()
         os.write(2, b"INFO without a colon\\nERROR: no memory\\nhalf a line")

@@ -50,13 +50,25 @@ def to_int8(model: Any, canvases: Iterable[Canvas]) -> bytes:
 
 
 def _converter(model: Any) -> Any:
-    """A converter for batches of one: with a fixed shape the runtime can plan its memory."""
+    """A converter for batches of one: with a fixed shape the runtime can plan its memory.
+
+    The weights are constants of its graph: with variables, a conversion takes three times as long.
+    """
     shape = (1, *model.inputs[0].shape[1:])
-    function = tf().function(lambda image: model(image, training=False))
-    concrete = function.get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
-    owner = tf().Module()  # keeps the weights alive; a Keras model would trace each layer again
-    owner.kept = [variable.value for variable in model.variables]  # TensorFlow's own
-    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], owner)
+    weights = [
+        [tf().constant(variable.value) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    def network(image: Any) -> Any:
+        outputs, _ = model.stateless_call(*weights, image, training=False)
+        return outputs
+
+    concrete = (
+        tf().function(network).get_concrete_function(tf().TensorSpec(shape, tf().float32, "image"))
+    )
+    # The converter asks for an owner of the variables, of which there are none.
+    return tf().lite.TFLiteConverter.from_concrete_functions([concrete], tf().Module())
 
 
 def _converted(converter: Any) -> bytes:

@@ -6,7 +6,11 @@ import os
 from functools import cache
 from typing import Any
 
+from edge.runtime.native_stderr import without_lines
 from mobiledet.optional import import_for
+
+# TF_CPP_MIN_LOG_LEVEL does not apply to information that TensorFlow logs while it is imported.
+CHATTER = b"WARNING: All log messages before absl::InitializeLog()", b"I0000 00:00:"
 
 
 @cache
@@ -15,7 +19,8 @@ def tf() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras 3 on TensorFlow, whatever a user's other programs have set.
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"}
-    return import_for("building and training networks", "tensorflow", "TensorFlow")
+    with without_lines(*CHATTER):
+        return import_for("building and training networks", "tensorflow", "TensorFlow")
 
 
 def mixed_precision() -> bool:
