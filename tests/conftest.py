@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+# Compiled modules are kept for the processes that tests start and for the next run, also where
+# the environment would have each process compile them again, as images of containers do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -32,6 +40,7 @@ LONGEST = [
 ]  # fmt: skip
 
 
+@cache
 def _is_fast(path: Path) -> bool:
     return any(path.is_relative_to(name) for name in FAST)
 

@@ -14,6 +14,7 @@ import cv2
 import pytest
 
 from tests.support.browser import browser
+from tests.support.films import start_of
 
 EDGE = [sys.executable, "-m", "edge.cli"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,9 @@ def test_real_footage_gives_triggers_stills_clips_and_all_messages(
             stdout=out, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     time.sleep(1)
-    done = edge("run", "--fast", "--source", shared_data / "vtest.avi", *options)
+    footage = start_of(shared_data / "vtest.avi", 300, tmp_path)
+    often = ["--set", "triggers=[{name='person', cooldown_s=5}]"]
+    done = edge("run", "--fast", "--source", footage, *often, *options)
     _, summary = watching.communicate(timeout=20)
     assert done.returncode == 0, done.stderr
     assert " 0 missing" in summary
