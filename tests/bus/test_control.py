@@ -45,6 +45,7 @@ from edge.messages import (
     decode_reply,
     encode_command,
 )
+from tests.support.commands import edge
 
 
 class Recorded:
@@ -191,7 +192,7 @@ def test_tcp_without_keys_is_refused() -> None:
 
 
 # `make fault` sets 100,000.
-FUZZ_EXAMPLES = int(os.environ.get("EDGE_FUZZ_EXAMPLES", "1000"))
+FUZZ_EXAMPLES = int(os.environ.get("EDGE_FUZZ_EXAMPLES", "300"))
 
 names = st.sampled_from(["status", "capture", "pause", "resume", "reload", "snapshot", "stop", ""])
 values = st.recursive(
@@ -393,7 +394,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *EDGE,
         "run",
         "--source",
-        "synthetic:walk?duration=0",
+        "synthetic:walk?duration=0&fps=10",
         "--set",
         "health.interval_s=0.2",
     ]
@@ -556,6 +557,6 @@ def test_without_frames_a_snapshot_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_a_usage_or_connection_error_is_one_sentence(
     arguments: list[object], code: int, problem: str
 ) -> None:
-    done = ctl(*arguments)
+    done = edge("ctl", *arguments)
     assert (done.returncode, problem in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
