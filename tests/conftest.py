@@ -31,9 +31,9 @@ FAST = [
 LONGEST = [
     ROOT / "tests" / name
     for name in (
-        "bridges/test_mqtt.py", "daemon/test_daemon.py", "test_attack.py", "bench/test_bench.py",
-        "web/test_browser.py", "test_faults.py", "bus/test_control.py", "daemon/test_lifetime.py",
-        "web/test_web.py", "mobiledet/test_train_distill.py", "web/test_page.py",
+        "bridges/test_mqtt.py", "web/test_browser.py", "test_attack.py", "daemon/test_daemon.py",
+        "web/test_page.py", "test_faults.py", "bus/test_control.py", "bench/test_bench.py",
+        "daemon/test_lifetime.py", "web/test_web.py", "mobiledet/test_train_distill.py",
         "daemon/test_waiting.py", "daemon/test_resized_streams.py", "daemon/test_service.py",
         "mobiledet/test_train_harvest.py", "daemon/test_privacy.py", "vision/test_pets.py",
     )

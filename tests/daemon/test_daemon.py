@@ -48,10 +48,15 @@ def test_real_footage_gives_triggers_stills_clips_and_all_messages(
             [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
             stdout=out, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    time.sleep(1)
-    footage = start_of(shared_data / "vtest.avi", 300, tmp_path)
-    often = ["--set", "triggers=[{name='person', cooldown_s=5}]"]
-    done = own_process("run", "--fast", "--source", footage, *often, *options)
+    assert watching.stderr is not None
+    assert "waiting for the first message" in watching.stderr.readline()
+    footage = start_of(shared_data / "vtest.avi", 400, tmp_path)
+    # No clip overlaps the one before; each has 2.5 s at least, also at either end of the footage.
+    # Memory for 3.5 s: on a busy machine no more than this is left to be encoded at the end.
+    often = ["triggers=[{name='person', cooldown_s=6}]", "capture.pre_roll_s=3",
+             "capture.post_roll_s=2.5", "capture.pre_roll_bytes=25_000_000"]  # fmt: skip
+    options += [word for setting in often for word in ("--set", setting)]
+    done = own_process("run", "--fast", "--source", footage, *options)
     _, summary = watching.communicate(timeout=20)
     assert done.returncode == 0, done.stderr
     assert " 0 missing" in summary
