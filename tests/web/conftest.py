@@ -36,5 +36,4 @@ def opened(page: Page, viewing: Viewed) -> Iterator[Page]:
     page.open(f"http://127.0.0.1:{viewing.port}/")
     page.until(LIVE)
     yield page
-    # So that nothing of this page reaches the next test; of the same site, which keeps its process.
-    page.open(f"http://127.0.0.1:{viewing.port}/static/icon.svg")
+    page.open("about:blank")  # so that nothing of this page reaches the next test
