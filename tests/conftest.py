@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+# Compiled modules are kept for the processes that tests start and for the next run, also where
+# the environment would have each process compile them again, as images of containers do.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -25,15 +33,16 @@ LONGEST = [
     for name in (
         "mobiledet/test_train_fit.py", "mobiledet/test_train_commands.py",
         "mobiledet/test_train_zoo.py", "mobiledet/test_train_network.py",
-        "bridges/test_mqtt.py", "daemon/test_daemon.py", "test_attack.py", "bench/test_bench.py",
-        "web/test_browser.py", "test_faults.py", "bus/test_control.py", "daemon/test_lifetime.py",
-        "web/test_web.py", "mobiledet/test_train_distill.py", "web/test_page.py",
+        "bridges/test_mqtt.py", "web/test_browser.py", "test_attack.py", "daemon/test_daemon.py",
+        "web/test_page.py", "test_faults.py", "bus/test_control.py", "bench/test_bench.py",
+        "daemon/test_lifetime.py", "web/test_web.py", "mobiledet/test_train_distill.py",
         "daemon/test_waiting.py", "daemon/test_resized_streams.py", "daemon/test_service.py",
         "mobiledet/test_train_harvest.py", "daemon/test_privacy.py", "vision/test_pets.py",
     )
 ]  # fmt: skip
 
 
+@cache
 def _is_fast(path: Path) -> bool:
     return any(path.is_relative_to(name) for name in FAST)
 

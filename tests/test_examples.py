@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 
 def daemon(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "edge.cli", "run", "--source", "synthetic:visits?duration=0",
+        [sys.executable, "-m", "edge.cli", "run", "--source", "synthetic:visits?duration=0&fps=10",
          "--capture-dir", folder, "--endpoint", f"ipc://{folder}/e.ipc",
          "--set", "triggers=[{name='visitor', labels=['person'], cooldown_s=0.5, "
          "once_per_track=false, actions=[]}]"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -82,7 +82,8 @@ class _Stream(Response):
         del self.headers["content-length"]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        with self._views.viewer():
+        # A server that stops cancels it, and once more if it takes long.
+        with self._views.viewer(), suppress(asyncio.CancelledError):
             await self._send_all(receive, send)
 
     async def _send_all(self, receive: Receive, send: Send) -> None:

@@ -30,6 +30,8 @@ class Outcome:
     code: int | None
     text: str
     elapsed_s: float
+    stdout: str = ""
+    stderr: str = ""
 
     def fault(self) -> str | None:
         """A sentence about what was handled badly; None if the command behaved."""
@@ -55,12 +57,12 @@ class Victim:
         self._process: subprocess.Popen[str] | None = None
         self._runs = 0
 
-    def run(self, *arguments: str, limit_s: float = LIMIT_S) -> Outcome:
-        """Runs `edge` with the arguments."""
+    def run(self, *arguments: str, limit_s: float = LIMIT_S, folder: Path | None = None) -> Outcome:
+        """Runs `edge` with the arguments, in the folder of the process or in another one."""
         process = self._running()
         start_s = time.monotonic()
         assert process.stdin is not None
-        process.stdin.write(json.dumps(arguments) + "\n")
+        process.stdin.write(json.dumps([str(folder or self._folder), *arguments]) + "\n")
         process.stdin.flush()
         reply = _line(process, limit_s)
         elapsed_s = time.monotonic() - start_s
@@ -71,8 +73,8 @@ class Victim:
             hung = elapsed_s >= limit_s
             text = f"no end after {limit_s:.0f} s" if hung else f"the process died with {code}"
             return Outcome(None, text, elapsed_s)
-        code, text = json.loads(reply)
-        return Outcome(code, text, elapsed_s)
+        code, stdout, stderr = json.loads(reply)
+        return Outcome(code, stdout + stderr, elapsed_s, stdout, stderr)
 
     def close(self) -> None:
         if self._process is not None:
@@ -115,9 +117,11 @@ def _serve(requests: IO[str], replies: IO[str]) -> None:
     from edge.cli import main
 
     for line in requests:
-        output = io.StringIO()
-        sys.argv = ["edge", *json.loads(line)]
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        output, errors = io.StringIO(), io.StringIO()
+        folder, *arguments = json.loads(line)
+        os.chdir(folder)
+        sys.argv = ["edge", *arguments]
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             try:
                 if sys.argv[1] == "@list":
                     _list(Path(sys.argv[2]))
@@ -128,8 +132,9 @@ def _serve(requests: IO[str], replies: IO[str]) -> None:
                 code = end.code or 0
             except BaseException as error:
                 code = 70
-                print(f"{type(error).__name__}: {error}")
-        replies.write(json.dumps([code, output.getvalue()[-20_000:]]) + "\n")
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        shown = [text.getvalue()[-20_000:] for text in (output, errors)]
+        replies.write(json.dumps([code, *shown]) + "\n")
         replies.flush()
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -18,25 +17,16 @@ from edge.cli import commands
 from edge.config.schema import Settings
 from edge.errors import ConfigError, PermanentError
 from edge.vision.detector.catalogue import find_model
+from tests.support.films import start_of
 
-pytest.importorskip("motmetrics", reason="NO motmetrics: pip install 'edge-trigger[bench]'")
+if find_spec("motmetrics") is None:  # its import takes a second, which only these tests need
+    pytest.skip("NO motmetrics: pip install 'edge-trigger[bench]'", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def start_of_pets(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 30 frames, so that a test takes seconds."""
-    path = tmp_path_factory.mktemp("footage") / "pets.mkv"
-    with av.open(str(shared_data / "vtest.avi")) as source, av.open(str(path), "w") as sink:
-        stream = sink.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 768, 576, "yuv420p"
-        for index, frame in enumerate(source.decode(video=0)):
-            if index == 30:
-                break
-            frame.pts = index
-            frame.time_base = Fraction(1, 10)
-            sink.mux(stream.encode(frame))
-        sink.mux(stream.encode(None))
-    return path
+    return start_of(shared_data / "vtest.avi", 30, tmp_path_factory.mktemp("footage"))
 
 
 def test_each_strategy_has_the_invocations_and_accuracy_that_it_should(

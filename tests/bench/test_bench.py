@@ -40,7 +40,10 @@ def test_the_overhead_is_the_sum_of_all_stages(tmp_path: Path) -> None:
     assert "flow" in output
 
 
-def test_a_still_scene_costs_one_invocation_and_less_than_mog2(tmp_path: Path) -> None:
+def test_a_still_scene_costs_one_invocation_and_less_than_mog2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.bench.idle.FRAMES", 100)
     reports, output = bench("idle", "--rounds", "1", "--daemon-s", "0", out=tmp_path / "i.json")
     still, busy = reports
     assert still["invocations"] == 1  # for the first frame

@@ -238,7 +238,7 @@ def test_a_real_daemon_is_occupied_while_somebody_is_there_and_shows_the_scene(
     listener = Listener(broker.port)
     bridge = subprocess.Popen([*edge, "bridge", "mqtt", *common], **quiet)
     daemon = subprocess.Popen(
-        [*edge, "run", "--source", "synthetic:visits?duration=0", *common], **quiet
+        [*edge, "run", "--source", "synthetic:visits?duration=0&fps=10", *common], **quiet
     )
     try:
         assert until(lambda: listener.last("edge/cam0/occupancy/person") == b"ON", 30)

@@ -67,7 +67,8 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         [*EDGE, "bridge", "prometheus", "--port", str(port), *common], stdout=subprocess.DEVNULL
     )
     daemon = subprocess.Popen(
-        [*EDGE, "run", "--source", "synthetic:visits?duration=0", "--capture-dir", folder, *common,
+        [*EDGE, "run", "--source", "synthetic:visits?duration=0&fps=10",
+         "--capture-dir", folder, *common,
          "--set", "lines=[{name='middle', points=[[0.5, 0.0], [0.5, 1.0]]}]",
          "--set", "zones=[{name='all', polygon=[[0, 0], [1, 0], [1, 1], [0, 1]]}]"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -45,6 +45,7 @@ from edge.messages import (
     decode_reply,
     encode_command,
 )
+from tests.support.commands import edge
 
 
 class Recorded:
@@ -220,7 +221,7 @@ def test_bytes_that_are_no_command_do_nothing(body: bytes) -> None:
     assert not commands.calls
 
 
-@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
+@settings(max_examples=FUZZ_EXAMPLES // 3, deadline=None)  # one takes six times as long
 @given(names, st.dictionaries(fields, values, max_size=3))
 def test_commands_with_wrong_fields_do_nothing(name: str, more: dict[str, object]) -> None:
     commands = Recorded()
@@ -393,7 +394,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *EDGE,
         "run",
         "--source",
-        "synthetic:walk?duration=0",
+        "synthetic:walk?duration=0&fps=10",
         "--set",
         "health.interval_s=0.2",
     ]
@@ -556,6 +557,6 @@ def test_without_frames_a_snapshot_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_a_usage_or_connection_error_is_one_sentence(
     arguments: list[object], code: int, problem: str
 ) -> None:
-    done = ctl(*arguments)
+    done = edge("ctl", *arguments)
     assert (done.returncode, problem in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr

@@ -25,13 +25,13 @@ from edge.config.schema import BusSettings
 from edge.errors import BusError, ConfigError
 from edge.messages import Capture, Health
 from edge.runtime import machine
+from tests.support.commands import edge
 
 EDGE = [sys.executable, "-m", "edge.cli", "keys"]
 
 
 def edge_keys(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [*EDGE, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd)
+    return edge("keys", *arguments, folder=cwd)
 
 
 def test_new_allow_list_and_revoke_at_the_command_line(tmp_path: Path) -> None:

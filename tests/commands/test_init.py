@@ -23,16 +23,14 @@ from edge.config.load import load
 from edge.config.schema import DEFAULT_MODEL
 from edge.config.starter import MANY_CLASSES, Answers, model_for, starter
 from tests.support import tflite
+from tests.support.commands import edge
 
 EDGE = [sys.executable, "-m", "edge.cli", "init"]
 QUICK = ["--no-doctor", "--no-trial"]
 
 
 def edge_init(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EDGE, *arguments], capture_output=True, text=True, timeout=60, cwd=folder,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return edge("init", *arguments, folder=folder)
 
 
 def test_options_end_up_in_a_short_file_that_loads(tmp_path: Path) -> None:

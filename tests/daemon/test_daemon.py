@@ -14,12 +14,14 @@ import cv2
 import pytest
 
 from tests.support.browser import browser
+from tests.support.commands import edge
+from tests.support.films import start_of
 
 EDGE = [sys.executable, "-m", "edge.cli"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def edge(*arguments: object, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
+def own_process(*arguments: object, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
     command = [*EDGE, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd="/tmp")
 
@@ -46,8 +48,15 @@ def test_real_footage_gives_triggers_stills_clips_and_all_messages(
             [*EDGE, "watch", "--json", "--until-stopped", "--endpoint", str(options[3])],
             stdout=out, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    time.sleep(1)
-    done = edge("run", "--fast", "--source", shared_data / "vtest.avi", *options)
+    assert watching.stderr is not None
+    assert "waiting for the first message" in watching.stderr.readline()
+    footage = start_of(shared_data / "vtest.avi", 400, tmp_path)
+    # No clip overlaps the one before; each has 2.5 s at least, also at either end of the footage.
+    # Memory for 3.5 s: on a busy machine no more than this is left to be encoded at the end.
+    often = ["triggers=[{name='person', cooldown_s=6}]", "capture.pre_roll_s=3",
+             "capture.post_roll_s=2.5", "capture.pre_roll_bytes=25_000_000"]  # fmt: skip
+    options += [word for setting in often for word in ("--set", setting)]
+    done = own_process("run", "--fast", "--source", footage, *options)
     _, summary = watching.communicate(timeout=20)
     assert done.returncode == 0, done.stderr
     assert " 0 missing" in summary
@@ -85,8 +94,8 @@ def test_sigterm_ends_the_daemon_cleanly(tmp_path: Path) -> None:
 
 def test_changes_of_the_light_trigger_nothing(tmp_path: Path) -> None:
     for scene in ("step", "infrared", "flicker", "noise"):
-        source = f"synthetic:{scene}?duration=12"
-        done = edge("run", "--fast", "--source", source, *run_options(tmp_path))
+        source = f"synthetic:{scene}?duration=12&fps=10"
+        done = own_process("run", "--fast", "--source", source, *run_options(tmp_path))
         assert " 0 triggers" in done.stdout, done.stdout + done.stderr
 
 
@@ -110,7 +119,7 @@ def test_a_wrong_argument_is_one_sentence_without_a_traceback(
     arguments: list[str], code: int, expected: str, tmp_path: Path
 ) -> None:
     base = ["--source", "synthetic:still?duration=1", *run_options(tmp_path)]
-    done = edge("run", *base, *arguments, timeout_s=30)
+    done = edge("run", *base, *arguments)
     assert done.returncode == code, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -121,16 +130,26 @@ def test_a_second_daemon_on_the_same_endpoint_is_refused(tmp_path: Path) -> None
     source = ["--source", "synthetic:still?duration=0"]
     with subprocess.Popen([*EDGE, "run", *source, *options], stdout=subprocess.DEVNULL) as first:
         wait_for_endpoint(tmp_path)
-        second = edge("run", *source, *options, timeout_s=30)
+        second = own_process("run", *source, *options, timeout_s=30)
         first.terminate()
     assert second.returncode == 1
     assert "another daemon uses this address" in second.stderr
 
 
-def test_replay_writes_a_video_and_a_report(shared_data: Path, tmp_path: Path) -> None:
-    out, report = tmp_path / "a.mp4", tmp_path / "r.html"
-    done = edge("replay", shared_data / "TUD-Campus.mp4", "--out", out, "--report", report)
+@pytest.fixture(scope="module")
+def replayed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A video and a report with a picture of a trigger."""
+    folder = tmp_path_factory.mktemp("replayed")
+    out, report = folder / "a.mp4", folder / "r.html"
+    short = ["--set", "triggers=[{name='person', cooldown_s=1}]"]
+    written = ["--out", out, "--report", report]
+    done = own_process("replay", shared_data / "TUD-Campus.mp4", *short, *written)
     assert done.returncode == 0, done.stderr
+    return out, report
+
+
+def test_replay_writes_a_video_and_a_report(replayed: tuple[Path, Path]) -> None:
+    out, report = replayed
     with av.open(str(out)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 71
     page = report.read_text()
@@ -151,11 +170,8 @@ def test_replay_into_a_path_that_cannot_be_written_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> None:
-    report = tmp_path / "r.html"
-    short = ["--set", "triggers=[{name='person', cooldown_s=1}]", "--out", tmp_path / "a.mp4"]
-    done = edge("replay", shared_data / "TUD-Campus.mp4", *short, "--report", report)
-    assert done.returncode == 0, done.stderr
+def test_the_report_opens_in_a_browser(replayed: tuple[Path, Path], tmp_path: Path) -> None:
+    _, report = replayed
     with browser(tmp_path) as page:
         page.open(report.as_uri())
         assert page.run("document.querySelectorAll('svg.timeline').length") == 1
@@ -170,7 +186,7 @@ def test_the_report_opens_in_a_browser(shared_data: Path, tmp_path: Path) -> Non
     [["--help"], ["models", "list"], ["config", "show"], ["config", "explain"], ["--version"]],
 )
 def test_commands_that_print_information(arguments: list[str]) -> None:
-    done = edge(*arguments)
+    done = own_process(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

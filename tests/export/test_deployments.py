@@ -18,8 +18,9 @@ from edge.errors import ConfigError
 from edge.export.about import About, Deployment, read_about, with_locations
 from edge.export.camtrap_dp import Tables, tables_of
 from edge.export.groups import read_groups
-from tests.export.test_export import capture, check_package, edge, event
+from tests.export.test_export import capture, check_package, event
 from tests.support.captures import Captures, at, frame, request
+from tests.support.commands import edge
 
 POND = SiteEntry(name="Pond", deployment="spring", latitude=52.4, longitude=4.9,
                  camera_height_m=0.6, setup_by="A. Person")  # fmt: skip

@@ -19,14 +19,10 @@ from frictionless import Package, Schema, system
 from edge.capture.request import Method
 from edge.capture.sidecar import EventEntry, FileEntry, Sidecar, SiteEntry, TrackEntry
 from edge.capture.stored.marks import Mark
+from tests.support.commands import edge
 
 SCHEMAS = Path(__file__).parent / "camtrap_dp"
 TABLES = ("deployments", "media", "observations")
-
-
-def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/tmp")
 
 
 def event(
@@ -326,9 +322,13 @@ def test_csv_has_a_row_for_each_event(captures: Path, tmp_path: Path) -> None:
 
 def test_real_footage_exports_to_all_three(shared_data: Path, tmp_path: Path) -> None:
     captures = tmp_path / "captures"
-    ran = edge("run", "--fast", "--source", shared_data / "TUD-Campus.mp4", "--capture-dir",
-               captures, "--endpoint", f"ipc://{tmp_path}/e.ipc", "--set",
-               "triggers=[{name='person', labels=['person'], cooldown_s=0.5}]")  # fmt: skip
+    ran = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "run", "--fast",
+         "--source", shared_data / "TUD-Campus.mp4", "--capture-dir", captures,
+         "--endpoint", f"ipc://{tmp_path}/e.ipc",
+         "--set", "triggers=[{name='person', labels=['person'], cooldown_s=0.5}]"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert export(captures, tmp_path / "dp").returncode == 0
     tables = check_package(tmp_path / "dp")

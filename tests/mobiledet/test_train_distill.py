@@ -15,7 +15,7 @@ from mobiledet.distill import Span, distill
 from mobiledet.harvest.make import Options, harvest
 from mobiledet.models import open_model
 
-SCENE = "synthetic:visits?fps=4&duration=12"
+SCENE = "synthetic:visits?fps=4&duration=12&width=480&height=360"
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ from edge.sources import open_source
 from edge.vision.types import EncodedPacket, Frame, SourceInfo
 
 TICKS_PER_S = 90_000  # the clock of MPEG-TS
+
+
+def start_of(film: Path, frames: int, folder: Path) -> Path:
+    """The first frames of a recording, as they are."""
+    start = folder / film.name
+    with av.open(str(film)) as source, av.open(str(start), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in islice(source.demux(video=0), frames):
+            packet.stream = stream
+            sink.mux(packet)
+    return start
 
 
 def raw(packets: Iterable[EncodedPacket]) -> bytes:

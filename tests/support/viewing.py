@@ -21,7 +21,7 @@ CONFIGURATION = """\
 camera = "gate"
 
 [source]
-uri = "synthetic:visits?duration=0"   # drawn people, one after another
+uri = "synthetic:visits?duration=0&fps=10"   # drawn people, one after another
 
 [motion]
 # what `edge init` writes for each key:

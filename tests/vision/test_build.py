@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from edge.errors import ConfigError
 from edge.vision.build import build_detector, build_pipeline, check_labels
 from edge.vision.types import Detections, Frame, SourceInfo
 from tests.support.captures import picture
+from tests.support.commands import edge
 
 INFO = SourceInfo("test", (640, 480), (320, 240), 10.0, live=False)
 DOGS = Settings(triggers=(TriggerRule(name="dogs", labels=("dog", "persn")),))
@@ -55,11 +54,7 @@ def test_every_command_refuses_a_rule_with_an_unknown_label(command: str, tmp_pa
     source_arguments = [source] if command == "replay" else ["--source", source]
     rule = "triggers=[{name='dogs', labels=['dog']}]"
     folder = [] if "bench" in command else ["--set", f"capture.directory={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "edge.cli", *command.split(), *source_arguments,
-         "--set", rule, *folder],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
+    done = edge(*command.split(), *source_arguments, "--set", rule, *folder, folder=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "has no label 'dog'" in done.stderr
 

@@ -243,9 +243,12 @@ def test_sidecars_that_can_not_be_read_are_counted(opened: Page, viewing: Viewed
     assert opened.run("document.getElementById('unreadable-captures').hidden")
     damaged = next(viewing.captures.glob("20*")) / "000000.000_damaged.json"
     damaged.write_text("")
+    read = "import('/static/captures.js').then(({ refresh }) => refresh())"  # as every 5 s
+    opened.run(read)
     opened.until("!document.getElementById('unreadable-captures').hidden")
     assert "Not listed: 1 capture whose sidecar" in opened.text("#unreadable-captures")
     damaged.unlink()
+    opened.run(read)
     opened.until("document.getElementById('unreadable-captures').hidden")
 
 

@@ -21,6 +21,7 @@ import pytest
 from edge.config.load import load
 from edge.web.access import Token
 from edge.web.server import STATIC
+from tests.support.commands import edge
 from tests.support.viewing import CONFIGURATION, EDGE, Viewed, until, view, viewed
 
 TOKEN = "correct-horse-battery-staple"
@@ -398,11 +399,6 @@ def test_without_a_file_the_settings_cannot_be_edited(tmp_path: Path) -> None:
     assert (status, b"edge view --config FILE" in data) == (422, True)
 
 
-def edge_view(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [*EDGE, "view", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=folder)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [
@@ -426,13 +422,14 @@ def test_an_error_is_one_sentence(
     (tmp_path / "open").chmod(0o644)
     (tmp_path / "short").write_text("secret")
     (tmp_path / "short").chmod(0o600)
-    done = edge_view(*arguments, folder=tmp_path)
+    done = edge("view", *arguments, folder=tmp_path)
     assert (done.returncode, problem in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_port_in_use_is_reported(viewing: Viewed, tmp_path: Path) -> None:
-    done = edge_view("--listen", f"127.0.0.1:{viewing.port}", folder=tmp_path)
+    command = [*EDGE, "view", "--listen", f"127.0.0.1:{viewing.port}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert (done.returncode, "Address already in use" in done.stderr) == (1, True), done.stderr
 
 
