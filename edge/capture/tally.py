@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 from edge.capture.disk import capturing
-from edge.capture.naming import DATE_FOLDER, local_time, sanitized
-from edge.capture.stored.tree import folders
+from edge.capture.naming import DATE_FOLDER, is_date, local_time, sanitized
+from edge.capture.stored.tree import folders, names_in
 from edge.errors import CaptureError
 from edge.runtime.files import make_folder, open_regular, read_regular
 from edge.runtime.machine import free_bytes
@@ -72,12 +72,18 @@ def tally_folder(root: Path, camera: str) -> Path:
     return root / sanitized(camera) / FOLDER
 
 
-def tally_folders(root: Path) -> list[Path]:
-    """The folders of the tables of all cameras; none if the root can't be read."""
-    with suppress(OSError):
-        found = (camera / FOLDER for camera in folders(root))
-        return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
-    return []
+def tally_files(root: Path) -> Iterator[Path]:
+    """Each day's table of all cameras; none if there is no folder. No link is followed."""
+    try:
+        cameras = folders(root)
+    except OSError:
+        return
+    for camera in cameras:
+        folder = camera / FOLDER
+        for name in names_in(folder):
+            path = folder / name
+            if path.suffix == SUFFIX and is_date(path.stem):
+                yield path
 
 
 def read_tally(path: Path) -> Iterator[TallyRow]:

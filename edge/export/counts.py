@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, Literal, NamedTuple
 
-from edge.capture.naming import is_date
-from edge.capture.stored.tree import folders, names_in
-from edge.capture.tally import FOLDER, SUFFIX, TallyRow, read_tally
+from edge.capture.tally import TallyRow, read_tally, tally_files
 from edge.errors import PermanentError
 from edge.export.groups import Choice
 
@@ -54,12 +52,13 @@ class Counts:
 def read_counts(root: Path, choice: Choice, by: Period) -> Counts:
     """Counts the rows of all tables. Raises PermanentError if the folder has none."""
     counts = Counts()
-    tables = list(_tables(root))
+    tables = list(tally_files(root))
     if not tables:
         raise PermanentError(
             f"{root} contains no tables of counts: give the folder of captures with --captures DIR"
         )
-    for camera, path in tables:
+    for path in tables:
+        camera = path.parent.parent.name
         if not _may_include(choice, camera, date.fromisoformat(path.stem)):
             continue
         try:
@@ -90,20 +89,6 @@ def _in_order(items: Iterable[tuple[Key, Count]]) -> list[tuple[Key, Count]]:
     for key, count in items:
         begin[key.period] = min(begin.get(key.period, count.first), count.first)
     return sorted(items, key=lambda item: (begin[item[0].period], item[0]))
-
-
-def _tables(root: Path) -> Iterator[tuple[str, Path]]:
-    """Camera and path of each day's table."""
-    try:
-        cameras = folders(root)
-    except OSError:  # no folder, which is reported as one without tables
-        return
-    for camera in cameras:
-        folder = camera / FOLDER
-        for name in names_in(folder):
-            path = folder / name
-            if path.suffix == SUFFIX and is_date(path.stem):
-                yield camera.name, path
 
 
 def _may_include(choice: Choice, camera: str, day: date) -> bool:

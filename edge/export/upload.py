@@ -24,7 +24,7 @@ from edge.capture.stored.kept import Order
 from edge.capture.stored.tree import date_folders, names_in
 from edge.capture.stored.uploaded import is_uploaded, mark
 from edge.capture.tally import SUFFIX as TALLY_SUFFIX
-from edge.capture.tally import tally_folders
+from edge.capture.tally import tally_files
 from edge.errors import CaptureError, ConfigError, UploadError
 from edge.runtime.files import PART_SUFFIX, explain
 
@@ -110,7 +110,7 @@ def upload(root: Path, remote: str, progress: Progress = lambda _done, _all: Non
 
 def _upload_tables(root: Path, rclone: _Rclone, remote: str) -> None:
     """Copies the tables of counts that are new or have grown. Raises UploadError."""
-    for folder in tally_folders(root):
+    for folder in sorted({path.parent for path in tally_files(root)}):
         rclone.copy_tables(folder.relative_to(root))
     if rclone.failure:
         raise UploadError(
