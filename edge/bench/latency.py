@@ -25,9 +25,12 @@ from edge.errors import PermanentError
 from edge.messages import Health, Trigger
 from edge.runtime.times import NS_PER_MS
 from edge.sources.scenes.synthetic import QUIET_S, VISITS_EVERY_S
+from edge.vision.build import build_detector
+from edge.vision.regions import GREY
 
 FPS = 25
 START_S = 30.0  # longest time that a daemon may take to start
+WARM_UP, ALONE = 5, 100  # invocations by themselves: first not measured, then measured
 Progress = Callable[[int, int], None]
 
 
@@ -48,7 +51,9 @@ class LatencyReport(msgspec.Struct, frozen=True):
 
     first_pixel: from the object's first exposure to receipt; the sum of looks and exposure. looks:
     to the exposure of the frame that confirmed the object. exposure: from there to receipt; the sum
-    of analysis (to publication) and transport. invocation_ms: mean time of an invocation.
+    of analysis (to publication) and transport. invocation_ms: mean time of an invocation in the
+    daemon. alone: invocations in a process that does nothing else, at the pace of the frames: what
+    this machine and its other programs add to any invocation.
     """
 
     triggers: int
@@ -60,6 +65,7 @@ class LatencyReport(msgspec.Struct, frozen=True):
     exposure: Spread
     analysis: Spread
     transport: Spread
+    alone: Spread
 
 
 def latency(settings: Settings, visits: int, progress: Progress) -> LatencyReport:
@@ -92,7 +98,22 @@ def latency(settings: Settings, visits: int, progress: Progress) -> LatencyRepor
         exposure=Spread.of(exposure),
         analysis=Spread.of(analysis),
         transport=Spread.of((table[:, 1] - table[:, 2]).tolist()),
+        alone=Spread.of(_alone_ms(settings)),
     )
+
+
+def _alone_ms(settings: Settings) -> list[float]:
+    detector = build_detector(settings)
+    width, height = detector.input_size
+    canvas = np.full((height, width, 3), GREY, np.uint8)
+    taken_ms = []
+    for number in range(WARM_UP + ALONE):
+        time.sleep(1 / FPS)
+        start_ns = time.monotonic_ns()
+        detector.detect(canvas)
+        if number >= WARM_UP:
+            taken_ms.append((time.monotonic_ns() - start_ns) / NS_PER_MS)
+    return taken_ms
 
 
 def _row(trigger: Trigger, received_ns: int) -> tuple[float, float, float]:

@@ -225,6 +225,7 @@ def latency(
         ("  confirming exposure to receipt", report.exposure),
         ("    exposure to publication", report.analysis),
         ("    publication to receipt", report.transport),
+        ("an invocation alone, at this pace", report.alone),
     ):
         click.echo(f"{name:38}{spread.p50_ms:9.2f}{spread.p95_ms:9.2f}{spread.p99_ms:9.2f}")
     _write(report, out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -28,7 +28,6 @@ from edge.vision.types import Detections, Frame, Track
 # "Tuning constants" in docs/BENCHMARKS.md.
 SAME_OBJECT = 0.3  # share of a blob in a detection, or the reverse, that makes them one object
 
-Blobs: TypeAlias = tuple[Boxes, npt.NDArray[np.float32]]  # with the activity of each
 _NO_DETECTIONS, _NO_IDS = Detections.empty(), np.zeros(0, np.int64)
 
 
@@ -57,6 +56,15 @@ class DetectorLike(Protocol):
     def detect(self, canvas: npt.NDArray[np.uint8], min_score: float | None = None) -> Detections:
         """(h, w, 3) RGB uint8 -> boxes in canvas pixels."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Motion whose fragments are joined; the fields are those of `Motion`."""
+
+    boxes_xyxy: Boxes
+    activity: npt.NDArray[np.float32]
+    soft: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +262,10 @@ class Pipeline:
         with self._clock("scheduler"):
             return self._scheduler.plan(
                 frame.timestamp_ns,
-                *blobs,
+                blobs.boxes_xyxy,
+                blobs.activity,
                 tracks,
+                soft=blobs.soft,
                 scene_change=motion.scene_change,
                 budget_share=budget_share,
             )
@@ -303,7 +313,9 @@ class Pipeline:
     ) -> tuple[Track, ...]:
         if not any(MOTION_LABEL in rule.labels for rule in self._settings.triggers):
             return ()
-        return self._motion_tracker(*blobs, tracks, frame.index, frame.timestamp_ns)
+        return self._motion_tracker(
+            blobs.boxes_xyxy, blobs.activity, tracks, frame.index, frame.timestamp_ns
+        )
 
     def _events(
         self,
@@ -324,13 +336,18 @@ class Pipeline:
             return events, self._triggers.present(objects)
 
     def _joined(self, motion: Motion) -> Blobs:
-        """The blobs without their fragments, and the highest activity among these."""
+        """The blobs without their fragments, and the highest activity among these.
+
+        Joined motion is soft if all of it is.
+        """
         if not len(motion.blobs_xyxy):
-            return motion.blobs_xyxy, motion.activity
+            return Blobs(motion.blobs_xyxy, motion.activity, motion.soft)
         blobs, owner = merge(motion.blobs_xyxy, self._settings.regions.merge_gap)
         activity = np.zeros(len(blobs), np.float32)
         np.maximum.at(activity, owner, motion.activity)
-        return blobs, activity
+        soft = np.ones(len(blobs), np.bool_)
+        np.logical_and.at(soft, owner, motion.soft)
+        return Blobs(blobs, activity, soft)
 
     def _learn(
         self, frame: Frame, motion: Motion, invocations: _Invocations, detections: Detections
@@ -341,7 +358,7 @@ class Pipeline:
         """
         strong = detections.boxes_xyxy[detections.scores >= self._detector.min_score]
         outcomes = [
-            MotionOutcome(subject.box_xyxy, _is_object(subject, strong))
+            MotionOutcome(subject.box_xyxy, _is_object(subject, strong), subject.soft)
             for subject in invocations.motion
         ]
         with self._clock("scheduler"):

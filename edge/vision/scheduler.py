@@ -55,6 +55,7 @@ class Subject:
     urgency: due from 1 on; among subjects with the same reason, the larger goes first.
     activity: for motion, the share of the blob that still changes; 1 for a track.
     empty_looks: looks at this place that detected no object.
+    soft: for motion, whether it has no edges, as light has none.
     """
 
     box_xyxy: Box
@@ -62,6 +63,7 @@ class Subject:
     urgency: float
     activity: float = 1.0
     empty_looks: int = 0
+    soft: bool = False
 
     @property
     def due(self) -> bool:
@@ -99,10 +101,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class MotionOutcome:
-    """A place with motion that was examined, and whether there was an object."""
+    """A place with motion that was examined, and whether there was an object.
+
+    soft: as in `Subject`.
+    """
 
     box_xyxy: Box
     has_object: bool
+    soft: bool = False
 
 
 @dataclass(slots=True)
@@ -137,19 +143,22 @@ class Scheduler:
         activity: npt.NDArray[np.float32],
         tracks: Sequence[Track],
         *,
+        soft: npt.NDArray[np.bool_] | None = None,
         scene_change: bool = False,
         budget_share: float = 1.0,
     ) -> Plan:
         """The places to examine in the frame with this time.
 
         blobs_xyxy: (n, 4) float32, main pixels. activity: (n,) float32, see `Motion`.
+        soft: (n,), see `Motion`; None if none is.
         budget_share: of the configured invocations per second; less when the machine is hot.
         """
         self._refill(timestamp_ns, budget_share)
         whole = self._whole_is_due(timestamp_ns, scene_change)
         subjects: list[Subject] = []
         if len(blobs_xyxy) or tracks:
-            subjects = self._subjects(timestamp_ns, blobs_xyxy, activity, tracks)
+            soft = np.zeros(len(blobs_xyxy), np.bool_) if soft is None else soft
+            subjects = self._subjects(timestamp_ns, blobs_xyxy, activity, soft, tracks)
         left = self._tokens - 1 if whole else self._tokens
         return Plan(whole, subjects, max(0, int(left + TOKEN_EPSILON)))
 
@@ -162,10 +171,14 @@ class Scheduler:
         outcomes: one for each place with motion that was examined.
         """
         self._tokens -= invocations
-        empty = [outcome.box_xyxy for outcome in outcomes if not outcome.has_object]
-        objects = [outcome.box_xyxy for outcome in outcomes if outcome.has_object]
         if outcomes:
-            self._kinds.report(empty, objects, timestamp_ns, self._settings.empty_relook_s)
+            self._kinds.report(
+                np.array([outcome.box_xyxy for outcome in outcomes], np.float32),
+                np.array([outcome.soft for outcome in outcomes]),
+                np.array([outcome.has_object for outcome in outcomes]),
+                timestamp_ns,
+                self._settings.empty_relook_s,
+            )
         for outcome in outcomes:
             if outcome.has_object:
                 self._forget_place(outcome.box_xyxy)
@@ -195,19 +208,22 @@ class Scheduler:
         timestamp_ns: int,
         blobs_xyxy: Boxes,
         activity: npt.NDArray[np.float32],
+        soft: npt.NDArray[np.bool_],
         tracks: Sequence[Track],
     ) -> list[Subject]:
         self._forget_old_places(timestamp_ns)
         self._follow_places(blobs_xyxy)
         subjects = [self._of_track(track, timestamp_ns) for track in tracks]
-        nothing = self._kinds.paused(blobs_xyxy, timestamp_ns)
+        nothing = self._kinds.paused(blobs_xyxy, soft, timestamp_ns)
         for row in np.flatnonzero(~_explained(blobs_xyxy, tracks)):
             box = _box(blobs_xyxy[row])
             if not self._is_paused(box, timestamp_ns):
                 active = float(activity[row])
                 urgency = FILL_URGENCY if nothing[row] else 1 + active
                 looks = self._empty_looks(box)
-                subjects.append(Subject(box, Reason.MOTION, urgency, active, looks))
+                subjects.append(
+                    Subject(box, Reason.MOTION, urgency, active, looks, bool(soft[row]))
+                )
         subjects.sort(key=lambda s: (not s.due, s.reason if s.due else 0, -s.urgency))
         return [subject for subject in subjects if subject.urgency >= FILL_URGENCY]
 

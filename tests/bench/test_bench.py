@@ -71,6 +71,7 @@ def test_the_latency_of_a_trigger_starts_at_the_first_exposed_pixel(tmp_path: Pa
     assert 0 <= report["looks"]["p50_ms"] < 2000
     assert 0 < report["analysis"]["p50_ms"] <= report["exposure"]["p50_ms"]
     assert report["exposure"]["p50_ms"] < report["first_pixel"]["p50_ms"]
+    assert 0 < report["alone"]["p50_ms"] <= report["alone"]["p99_ms"]
     assert "2 triggers of 2 visits" in output
 
 

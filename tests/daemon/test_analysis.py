@@ -20,7 +20,12 @@ from edge.vision.types import Detections, Frame, SourceInfo
 from tests.support.captures import frame
 
 INFO = SourceInfo("drawn", (320, 240), (160, 120), 10.0, live=True)
-STILL = Motion(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((4, 4), np.uint8))
+STILL = Motion(
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.bool_),
+    np.zeros((4, 4), np.uint8),
+)
 
 
 class Pipeline:

@@ -19,7 +19,12 @@ from tests.support.captures import frame
 
 SIZE = (320, 240)
 BOX = (10.0, 10.0, 50.0, 90.0)
-STILL = Motion(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((4, 4), np.uint8))
+STILL = Motion(
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.bool_),
+    np.zeros((4, 4), np.uint8),
+)
 
 
 def analysis(index: int, *tracks: Track, ended: tuple[Track, ...] = ()) -> Analysis:

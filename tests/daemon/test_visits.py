@@ -26,7 +26,12 @@ from edge.vision.triggers import TriggerEvent
 from edge.vision.types import Detections, Frame, Look, Track, TrackState
 from tests.support.captures import Captures, at, frame
 
-MOTION = Motion(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((4, 4), np.uint8))
+MOTION = Motion(
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.bool_),
+    np.zeros((4, 4), np.uint8),
+)
 BOX = (100.0, 60.0, 180.0, 220.0)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge.config.load import load
 from edge.config.schema import MotionSettings
 from edge.runtime.times import NS_PER_S
+from edge.sources import open_source
 from edge.vision.motion import Motion, MotionDetector
 
 SHAPE = (240, 320)
@@ -47,6 +49,44 @@ def test_the_first_frame_is_a_new_scene() -> None:
     assert motion.scene_change
     assert motion.blobs_xyxy.shape == (0, 4)
     assert motion.activity.shape == (0,)
+
+
+def soft_shares(uri: str) -> list[bool]:
+    """Whether each blob of a drawn scene is soft."""
+    source = open_source(load(None, {"source.uri": uri, "source.fast": True}).source)
+    info = source.open()
+    motion = MotionDetector(MotionSettings(), info.luma_size[::-1], info.main_size)
+    soft: list[bool] = []
+    while (frame := source.read()) is not None:
+        soft += motion(frame.luma, frame.timestamp_ns).soft.tolist()
+    source.close()
+    return soft
+
+
+@pytest.mark.parametrize("scene", ["headlights", "shadow"])
+def test_light_and_shadow_are_soft(scene: str) -> None:
+    soft = soft_shares(f"synthetic:{scene}?fps=10&duration=20&visitors=0")
+    assert len(soft) > 50
+    assert np.mean(soft) > 0.9
+
+
+@pytest.mark.parametrize("scene", ["visits", "crossing", "snow?visitors=0"])
+def test_what_has_an_outline_is_not_soft(scene: str) -> None:
+    name, _, option = scene.partition("?")
+    soft = soft_shares(f"synthetic:{name}?fps=10&duration=20&{option}")
+    assert len(soft) > 50
+    assert not any(soft)
+
+
+def test_a_known_object_is_not_examined_for_softness() -> None:
+    scene = Scene(noise=0.0)
+    scene.ground[:] = 100
+    scene.settle()
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    scene.ground += 90 * np.exp(-((x - 160) ** 2 + (y - 120) ** 2) / 900)
+    assert scene.show().soft.tolist() == [True]
+    scene.motion.hold(np.array([[140, 100, 180, 140]], np.float32) * SCALE)
+    assert scene.show().soft.tolist() == [False]
 
 
 @pytest.mark.parametrize("noise", [0.0, 2.0, 6.0])
