@@ -39,6 +39,10 @@ class Blocks(Protocol):
         """Convolution alone, with a bias that starts at `bias`."""
         ...
 
+    def share(self, x: Tensor, name: str) -> Tensor:
+        """Values of 0..1, as a product of scores gives them."""
+        ...
+
 
 class FloatBlocks:
     """The blocks that are trained, with batch normalization (Ioffe and Szegedy, 2015)."""
@@ -88,6 +92,9 @@ class FloatBlocks:
             bias_initializer=keras.initializers.Constant(bias),
             name=name,
         )(x)
+
+    def share(self, x: Tensor, name: str) -> Tensor:  # noqa: ARG002
+        return x
 
     def _normalized(self, x: Tensor, name: str) -> Tensor:
         x = normalization_layer()(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}.normalized")(x)

@@ -21,14 +21,15 @@ from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
 from mobiledet.design import BOX_SCALES, Design
 from mobiledet.evaluation import Looking, Progress, Report, evaluate
-from mobiledet.fake_quantized import twin_of
+from mobiledet.fake_quantized import FakeQuantizedBlocks, twin_of
+from mobiledet.heads import head_of
 from mobiledet.latency import latencies_ms
 from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
-from mobiledet.network import build
+from mobiledet.network import build, for_daemon
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
 from mobiledet.run import Run, load_checkpoint
-from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
+from mobiledet.training import make_optimizer, prepare, take_steps
 
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
@@ -111,9 +112,11 @@ def flatbuffers(
     prepare(run.training.seed)
     model = float_model(folder, run.design)
     calibration = canvases(training, run.design.size_px)
-    made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
+    whole = for_daemon(model, run.design, FloatBlocks())
+    made = {FLOAT: to_float(whole), CALIBRATED: to_int8(whole, calibration)}
     if tuning_steps:
-        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, progress), [])
+        twin = tuned(model, run, training, calibration, tuning_steps, progress)
+        made[TUNED] = to_int8(for_daemon(twin, run.design, FakeQuantizedBlocks()), [])
     return made
 
 
@@ -154,10 +157,10 @@ def write(path: Path, flatbuffer: bytes, design: Design, licence: str) -> None:
         name=path.stem,
         licence=licence,
         box_scales=BOX_SCALES,
-        score="sigmoid",
+        score="none" if design.has_objectness else "sigmoid",
         first_class_column=design.first_class_column,
     )
-    attach(path, flatbuffer, labels=design.labels, spec=spec, anchors=anchors_of(design))
+    attach(path, flatbuffer, labels=design.labels, spec=spec, anchors=head_of(design).anchors)
 
 
 def opened(flatbuffer: bytes, design: Design) -> Detector:

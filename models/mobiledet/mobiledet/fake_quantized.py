@@ -55,6 +55,9 @@ class FakeQuantizedBlocks:
         x = conv_layer()(filters, kernel, 1, name=name)(x)
         return activation_layer()(-1.0, 1.0, name=f"{name}.rounded")(x)
 
+    def share(self, x: Tensor, name: str) -> Tensor:
+        return activation_layer()(0.0, 1.0, name=f"{name}.rounded")(x)
+
     def _bounded(self, x: Tensor, name: str) -> Tensor:
         x = tf().keras.layers.ReLU(RELU6, name=f"{name}.relu6")(x)
         return activation_layer()(0.0, RELU6, name=f"{name}.rounded")(x)
@@ -88,7 +91,7 @@ def _folded(model: Any, name: str) -> list[npt.NDArray[np.float32]]:
 def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, Range]:
     """Lowest and highest value of each activation, by its layer's name.
 
-    All box codes share one range, and so do all logits: each kind is joined in one tensor.
+    All box codes share one range, and so do all logits: each output is joined in one tensor.
     """
     outputs = _activations(model)
     ops = tf().keras.ops
@@ -100,7 +103,7 @@ def _ranges(model: Any, images: npt.NDArray[np.float32]) -> dict[str, Range]:
         for name, value in zip(outputs, values, strict=True):
             low, high = np.asarray(value, np.float32)
             ranges[name] = _joined([ranges[name], np.array([low, high])])
-    for kind in ("codes", "logits"):
+    for kind in model.output_names:
         names = [name for name in outputs if name.startswith(kind) and "." not in name]
         ranges |= dict.fromkeys(names, _joined([ranges[name] for name in names]))
     return ranges
@@ -112,7 +115,7 @@ def _activations(model: Any) -> dict[str, Tensor]:
     for layer in model.layers:
         if layer.name.endswith(".relu6"):
             outputs[layer.name.removesuffix(".relu6")] = layer.output
-        elif len(layer.weights) == 2 and layer.name.startswith(("codes", "logits")):
+        elif len(layer.weights) == 2 and layer.name.startswith(tuple(model.output_names)):
             outputs[layer.name] = layer.output
     return outputs
 

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from edge.vision.detector.model_file import Anchors
-from mobiledet.anchors import make_anchors
 from mobiledet.batches import batches
 from mobiledet.blocks import FloatBlocks
 from mobiledet.dataset import Dataset
 from mobiledet.design import Design
+from mobiledet.heads import Head, head_of
 from mobiledet.learning_rate import rates, schedule
 from mobiledet.looks import Samples
-from mobiledet.loss import Kind, detection_loss
 from mobiledet.network import build
 from mobiledet.run import (
     CHECKPOINT,
@@ -52,10 +50,6 @@ def prepare(seed: int) -> bool:
         return True
     tf().config.experimental.enable_op_determinism()
     return False
-
-
-def anchors_of(design: Design) -> Anchors:
-    return make_anchors(design.map_sizes, design.scales)
 
 
 def fit(folder: Path, run: Run, dataset: Dataset, progress: Progress) -> Any:
@@ -103,10 +97,11 @@ def take_steps(
     cpu_s: float = 0.0,
 ) -> None:
     """Takes steps of training. reached: called after each, with the means since a checkpoint."""
-    step_function = make_step(model, optimizer, design.first_class_column, training.loss)
+    head = head_of(design, training.loss)
+    step_function = make_step(model, optimizer, head)
     start_s = time.process_time() - cpu_s
     sums, count = np.zeros(2), 0
-    made = batches(samples, anchors_of(design), training.batch, training.seed, steps)
+    made = batches(samples, head, training.batch, training.seed, steps)
     for number, batch in zip(steps, made, strict=True):
         parts = step_function(batch.images, batch.codes, batch.classes)
         sums += [float(part) for part in parts]
@@ -129,7 +124,7 @@ def make_optimizer(model: Any, peak: float, steps: int, *, scaled: bool = False)
     return optimizer
 
 
-def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -> Step:
+def make_step(model: Any, optimizer: Any, head: Head) -> Step:
     """One step of training as a graph: images, codes, classes -> the two losses."""
     scaled = hasattr(optimizer, "inner_optimizer")
 
@@ -137,10 +132,8 @@ def make_step(model: Any, optimizer: Any, first_class_column: int, kind: Kind) -
     def step(images: Any, codes: Any, classes: Any) -> tuple[Any, Any]:
         pictures = tf().cast(images, tf().float32) * (1 / 127.5) - 1
         with tf().GradientTape() as tape:
-            predicted, logits = model(pictures, training=True)
-            location, classification = detection_loss(
-                predicted, logits, codes, classes, first_class_column, kind
-            )
+            outputs = model(pictures, training=True)
+            location, classification = head.loss(outputs, codes, classes)
             loss = location + classification + tf().add_n([0.0, *model.losses])
             if scaled:
                 loss = optimizer.scale_loss(loss)

@@ -36,12 +36,18 @@ DEFAULT_STEPS = 2500
     show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
+    "--head", type=click.Choice(["ssd", "grid", "anchor_free"]), default="ssd",
+    show_default=True, help="Kind of the predictions.",
+)  # fmt: skip
+@click.option("--grid-maps", type=click.IntRange(1, 2), default=2, show_default=True,
+              help="Maps of the grid head: stride 16, or 16 and 32.")  # fmt: skip
+@click.option(
     "--extra", type=click.Choice(["depthwise", "ordinary"]), default="depthwise",
     show_default=True, help="Kind of the layers after the backbone, and of the predictors.",
 )  # fmt: skip
 @click.option(
     "--loss", type=click.Choice(["hard-negative", "focal"]), default="hard-negative",
-    show_default=True, help="Loss of the classes.",
+    show_default=True, help="Loss of the classes of the SSD head.",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True,
               help="Canvases in a step.")  # fmt: skip
@@ -87,6 +93,7 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
 def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
     from mobiledet.dataset import read_dataset
     from mobiledet.design import Design
+    from mobiledet.heads.shapes import designed
     from mobiledet.run import Run, Training
 
     lengths = [name for name in ("steps", "epochs", "minutes") if options[name] is not None]
@@ -97,6 +104,7 @@ def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
         labels=data.labels,
         **{name: options[name] for name in ("backbone", "alpha", "size_px", "extra")},
     )
+    design = designed(design, options["head"], data, options["grid_maps"])
     training = Training(
         dataset=str(dataset.resolve()),
         steps=options["steps"] or DEFAULT_STEPS,
