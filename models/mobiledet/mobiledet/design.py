@@ -14,6 +14,9 @@ ANCHOR_FREE_MAPS = 3  # strides 16, 32 and 64
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w, as in published SSD models
 
 
+Backbone = Literal["mobilenet_v1", "mobilenet_v3_large", "mobilenet_v3_small", "fire"]
+
+
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network, without its weights.
 
@@ -23,7 +26,7 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     labels: tuple[str, ...]
-    backbone: Literal["mobilenet_v1", "fire"] = "mobilenet_v1"
+    backbone: Backbone = "mobilenet_v1"
     alpha: Annotated[float, Meta(gt=0, le=2)] = 0.25
     size_px: Annotated[int, Meta(ge=64, le=1024)] = DEFAULT_SIZE_PX
     extra: Literal["depthwise", "ordinary"] = "depthwise"

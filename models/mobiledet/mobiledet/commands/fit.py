@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edge.commands.options import FOLDER
-from mobiledet.design import DEFAULT_SIZE_PX
+from mobiledet.design import DEFAULT_SIZE_PX, Backbone
 
 if TYPE_CHECKING:
     from mobiledet.run import Run
@@ -32,7 +32,7 @@ DEFAULT_STEPS = 2500
 @click.option("--size-px", type=click.IntRange(64, 1024), default=DEFAULT_SIZE_PX,
               show_default=True, help="Side of the network's input.")  # fmt: skip
 @click.option(
-    "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
+    "--backbone", type=click.Choice(get_args(Backbone)), default="mobilenet_v1",
     show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
