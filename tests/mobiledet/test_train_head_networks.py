@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -90,9 +91,12 @@ def test_a_head_learns_an_object(head):
         assert last < first / 2
 
 
-@HEADS
-def test_the_file_is_int8_and_one_call_of_xnnpack(head):
-    design = design_of(head, 3)
+@pytest.mark.parametrize(
+    ("head", "backbone"),
+    [("grid", "mobilenet_v1_patches"), ("anchor_free", "fire"), ("ssd", "mobilenet_v1_patches")],
+)
+def test_the_file_is_int8_and_one_call_of_xnnpack(head, backbone):
+    design = msgspec.structs.replace(design_of(head, 3), backbone=backbone)
     model = build(design, FloatBlocks())
     noise = np.random.default_rng(4).integers(0, 256, (2, 64, 64, 3), np.uint8)
     twin = twin_of(model, design, normalized(noise))

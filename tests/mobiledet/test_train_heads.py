@@ -152,6 +152,12 @@ def test_a_grid_without_anchors_is_refused():
         Design(labels=("a",), head="grid")
 
 
+def test_a_size_that_cannot_be_cut_into_patches_is_refused():
+    assert Design(labels=("a",), size_px=300, backbone="mobilenet_v1_patches").map_sizes[0] == 19
+    with pytest.raises(ValueError, match="that 4 divides"):
+        Design(labels=("a",), size_px=98, backbone="mobilenet_v1_patches")
+
+
 def test_a_run_from_before_there_were_heads_is_read(tmp_path: Path):
     (tmp_path / "run.json").write_text(
         '{"design": {"labels": ["deer"], "backbone": "fire", "alpha": 0.25, "size_px": 224,'

@@ -14,7 +14,9 @@ ANCHOR_FREE_MAPS = 3  # strides 16, 32 and 64
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w, as in published SSD models
 
 
-Backbone = Literal["mobilenet_v1", "mobilenet_v3_large", "mobilenet_v3_small", "fire"]
+Backbone = Literal[
+    "mobilenet_v1", "mobilenet_v1_patches", "mobilenet_v3_large", "mobilenet_v3_small", "fire"
+]
 
 
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +37,10 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     grid_anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.backbone == "mobilenet_v1_patches" and self.size_px % 4:
+            raise ValueError(
+                f"mobilenet_v1_patches needs a size_px that 4 divides, not {self.size_px}"
+            )
         if self.head == "grid" and not (
             len(self.grid_anchors) in (1, 2) and all(self.grid_anchors)
         ):

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from mobiledet.evaluation import Report
 
 HEADS = ("ssd", "grid", "anchor_free")
-BACKBONES = ("mobilenet_v1", "mobilenet_v3_small", "mobilenet_v3_large", "fire")
+BACKBONES = (
+    "mobilenet_v1",
+    "mobilenet_v1_patches",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "fire",
+)
 EXTRAS = ("depthwise", "ordinary")
 DEFAULT_STEPS = 2500  # as `fit`
 
