@@ -47,14 +47,14 @@ def test_two_lengths_are_refused(dataset, tmp_path):
 
 def test_kinds_of_networks_are_compared_and_continued(dataset, tmp_path):
     options = ["--size-px", 64, "--alpha", 0.125, "--batch", 4, "--steps", 5]
-    chosen = ["--head", "ssd", "--head", "grid", "--head", "anchor_free", "--extra", "depthwise"]
+    chosen = ["--head", "ssd", "--head", "grid", "--extra", "depthwise"]
     where = ["--out", tmp_path / "runs", "--json", tmp_path / "rows.json"]
     command = ["compare", dataset, *options, "--backbone", "fire", *where]
     done = completed(*command, *chosen)
     assert done.returncode == 0, done.stderr
     _, *printed = (line.split() for line in done.stdout.splitlines())
     rows = json.loads((tmp_path / "rows.json").read_bytes())
-    heads = ["ssd", "grid", "anchor_free"]
+    heads = ["ssd", "grid"]
     assert [row["head"] for row in rows] == [row[0] for row in printed] == heads
     for head in heads:
         name = f"{head}-fire-depthwise"
