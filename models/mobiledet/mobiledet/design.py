@@ -20,7 +20,9 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The network, without its weights.
 
     extra: kind of the layers after the backbone and of the predictors. scales: sides of the
-    smallest and of the largest anchors, as shares of the input.
+    smallest and of the largest anchors, as shares of the input. normalization: after each
+    convolution; "none" where a start's kernels already contain it. anchors: "tensorflow" are those
+    of TensorFlow's published models, which need no scales.
     """
 
     labels: tuple[str, ...]
@@ -29,6 +31,8 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     size_px: Annotated[int, Meta(ge=64, le=1024)] = DEFAULT_SIZE_PX
     extra: Literal["depthwise", "ordinary"] = "depthwise"
     scales: tuple[float, float] = (0.15, 0.9)
+    normalization: Literal["batch", "none"] = "batch"
+    anchors: Literal["geometric", "tensorflow"] = "geometric"
 
     @property
     def first_class_column(self) -> int:

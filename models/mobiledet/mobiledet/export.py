@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.vision.detector import Detector
 from edge.vision.detector.model_file import DetectorSpec, attach
-from mobiledet.blocks import FloatBlocks
+from mobiledet.anchors import anchors_of
 from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
 from mobiledet.design import BOX_SCALES, Design
@@ -25,10 +25,10 @@ from mobiledet.fake_quantized import twin_of
 from mobiledet.latency import latencies_ms
 from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
-from mobiledet.network import build
+from mobiledet.network import float_network
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
 from mobiledet.run import Run, load_checkpoint
-from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
+from mobiledet.training import make_optimizer, prepare, take_steps
 
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
@@ -59,7 +59,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 def float_model(folder: Path, design: Design) -> Any:
     """The network with the weights of the folder's last checkpoint. Raises RunError."""
-    model = build(design, FloatBlocks())
+    model = float_network(design)
     model.set_weights(load_checkpoint(folder).weights)
     return model
 
@@ -76,21 +76,14 @@ def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) 
     return list(islice(all_of_them(), count))
 
 
-def tuned(
-    model: Any,
-    run: Run,
-    dataset: Dataset,
-    calibration: list[Canvas],
-    steps: int,
-    progress: Progress,
-) -> Any:
-    """The model's twin after `steps` of quantization-aware training."""
-    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
+def tune(twin: Any, run: Run, dataset: Dataset, steps: int, progress: Progress) -> None:
+    """Takes `steps` of quantization-aware training of a model's twin."""
     plan = msgspec.structs.replace(
         run.training,
         steps=steps,
         seed=run.training.seed + 1,  # other batches than those of the training
         learning_rate=TUNING_RATE,
+        freeze_steps=0,
     )
     take_steps(
         twin,
@@ -101,7 +94,6 @@ def tuned(
         range(steps),
         lambda done, _loss: progress(done, steps),
     )
-    return twin
 
 
 def flatbuffers(
@@ -110,10 +102,12 @@ def flatbuffers(
     """The flatbuffers by kind, without the quantization-aware one if `tuning_steps` is 0."""
     prepare(run.training.seed)
     model = float_model(folder, run.design)
-    calibration = canvases(training, run.design.size_px)
-    made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
+    calibration = normalized(np.stack(canvases(training, run.design.size_px)))
+    twin = twin_of(model, run.design, calibration)
+    made = {FLOAT: to_float(model), CALIBRATED: to_int8(twin, [])}
     if tuning_steps:
-        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, progress), [])
+        tune(twin, run, training, tuning_steps, progress)
+        made[TUNED] = to_int8(twin, [])
     return made
 
 
@@ -136,7 +130,7 @@ def measured(
         Variant(kind, len(made[kind]), round(taken_ms, 2), reports[kind])
         for kind, taken_ms in zip(made, made_ms, strict=True)
     )
-    network = build(run.design, FloatBlocks())
+    network = float_network(run.design)
     return Figures(
         mega_macs=round(sum(macs_by_layer(network).values()) / 1e6, 1),
         parameters=parameters(network),
