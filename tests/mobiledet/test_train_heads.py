@@ -11,10 +11,10 @@ import pytest
 from edge.vision.detector.layouts.ssd import decode_boxes
 from mobiledet.anchors import BACKGROUND, IGNORED
 from mobiledet.dataset import read_dataset
-from mobiledet.design import BOX_SCALES, Design
+from mobiledet.design import BOX_SCALES, Design, DesignError
 from mobiledet.heads import head_of
 from mobiledet.heads.shapes import canvas_sizes, cluster, designed, shape_iou
-from mobiledet.run import Run, load
+from mobiledet.run import Run, RunError, load
 from tests.support import drawn_objects
 
 NONE, NO_IDS = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
@@ -148,13 +148,13 @@ def test_the_grid_gets_the_anchors_of_the_dataset(tmp_path, maps, count):
 
 
 def test_a_grid_without_anchors_is_refused():
-    with pytest.raises(ValueError, match="needs anchors"):
+    with pytest.raises(DesignError, match="needs anchors"):
         Design(labels=("a",), head="grid")
 
 
 def test_a_size_that_cannot_be_cut_into_patches_is_refused():
     assert Design(labels=("a",), size_px=300, backbone="mobilenet_v1_patches").map_sizes[0] == 19
-    with pytest.raises(ValueError, match="that 4 divides"):
+    with pytest.raises(DesignError, match="that 4 divides"):
         Design(labels=("a",), size_px=98, backbone="mobilenet_v1_patches")
 
 
@@ -166,3 +166,12 @@ def test_a_run_from_before_there_were_heads_is_read(tmp_path: Path):
     )
     run: Run = load(tmp_path)
     assert (run.design.head, run.design.grid_anchors) == ("ssd", ())
+
+
+def test_a_grid_without_anchors_in_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "run.json").write_text(
+        '{"design": {"labels": ["deer"], "head": "grid"},'
+        ' "training": {"dataset": "d", "split": "train", "steps": 9}}'
+    )
+    with pytest.raises(RunError, match=r"run\.json: the grid head needs anchors"):
+        load(tmp_path)

@@ -122,10 +122,14 @@ class CommonBlocks:
 
 
 class FloatBlocks(CommonBlocks):
-    """The blocks that are trained, with batch normalization (Ioffe and Szegedy, 2015)."""
+    """The blocks that are trained, with batch normalization (Ioffe and Szegedy, 2015).
 
-    def __init__(self, weight_decay: float = WEIGHT_DECAY) -> None:
+    normalized: without it, convolutions have a bias instead.
+    """
+
+    def __init__(self, weight_decay: float = WEIGHT_DECAY, *, normalized: bool = True) -> None:
         self._decay = weight_decay
+        self._is_normalized = normalized
 
     def image(self, size_px: int) -> Tensor:
         return tf().keras.Input((size_px, size_px, 3), name="image")
@@ -146,7 +150,7 @@ class FloatBlocks(CommonBlocks):
             kernel,
             strides=stride,
             padding="same",
-            use_bias=False,
+            use_bias=not self._is_normalized,
             kernel_initializer="he_normal",
             kernel_regularizer=tf().keras.regularizers.L2(self._decay),
             name=name,
@@ -167,7 +171,7 @@ class FloatBlocks(CommonBlocks):
             kernel,
             strides=stride,
             padding="same",
-            use_bias=False,
+            use_bias=not self._is_normalized,
             depthwise_initializer="he_normal",
             name=name,
         )(x)
@@ -193,6 +197,8 @@ class FloatBlocks(CommonBlocks):
         )(x)
 
     def _normalized(self, x: Tensor, name: str) -> Tensor:
+        if not self._is_normalized:
+            return x
         return normalization_layer()(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}.normalized")(
             x
         )

@@ -8,21 +8,24 @@ from itertools import product
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from mobiledet.blocks import FloatBlocks
 from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
 from mobiledet.evaluation import Report, evaluate
-from mobiledet.export import canvases, opened, write
+from mobiledet.export import canvases, int8_of, opened, write
+from mobiledet.fake_quantized import twin_of
 from mobiledet.heads.shapes import designed
 from mobiledet.latency import latencies_ms
-from mobiledet.network import build, for_daemon
-from mobiledet.quantize import Canvas, to_int8
+from mobiledet.network import float_network
+from mobiledet.quantize import normalized
 from mobiledet.run import SETTINGS, Run, RunError, create, load
 from mobiledet.tensorflow import tf
 from mobiledet.training import fit
 
 Progress = Callable[[str, int, int], None]
+Images = npt.NDArray[np.float32]
 Kind = tuple[str, str, str]  # head, backbone, extra layers
 
 
@@ -71,7 +74,7 @@ def compare(
     folder: gets a run for each kind, and its int8 file. A comparison that was interrupted goes on
     from its last checkpoint. Raises RunError if the folder holds a run with other settings.
     """
-    calibration = canvases(training, run.design.size_px)
+    calibration = normalized(np.stack(canvases(training, run.design.size_px)))
     runs = list(_runs(run, kinds, training))
     made, reports = [], []
     for one in runs:
@@ -103,7 +106,7 @@ def _runs(run: Run, kinds: Sequence[Kind], training: Dataset) -> Iterator[Run]:
 
 
 def _row(run: Run, flatbuffer: bytes, latency_ms: float, report: Report) -> Row:
-    model = build(run.design, FloatBlocks())
+    model = float_network(run.design)
     return Row(
         head=run.design.head,
         backbone=run.design.backbone,
@@ -117,7 +120,7 @@ def _row(run: Run, flatbuffer: bytes, latency_ms: float, report: Report) -> Row:
 
 
 def _trained(
-    folder: Path, run: Run, training: Dataset, calibration: list[Canvas], progress: Progress
+    folder: Path, run: Run, training: Dataset, calibration: Images, progress: Progress
 ) -> bytes:
     if not (folder / SETTINGS).exists():
         create(folder, run)
@@ -125,6 +128,6 @@ def _trained(
         raise RunError(f"{folder}: a run with other settings; choose another --out")
     steps = run.training.steps
     model = fit(folder, run, training, lambda done, _loss: progress(folder.name, done, steps))
-    flatbuffer = to_int8(for_daemon(model, run.design, FloatBlocks()), calibration)
+    flatbuffer = int8_of(twin_of(model, run.design, calibration), run.design)
     tf().keras.backend.clear_session()  # the graphs of a network that is not needed any more
     return flatbuffer

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edge.errors import PermanentError
+
 # Input of the daemon's default model. On a smaller one a canvas holds fewer crops, so that tracks
 # get fewer looks (models/README.md).
 DEFAULT_SIZE_PX = 300
@@ -19,12 +21,19 @@ Backbone = Literal[
 ]
 
 
+class DesignError(PermanentError, ValueError):
+    """Settings that don't fit together; as a ValueError it also refuses such a `run.json`."""
+
+
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network, without its weights.
 
     extra: kind of the layers after the backbone and of the predictors. scales: sides of the
-    smallest and of the largest anchors of the SSD head, as shares of the input. grid_anchors: those
-    of the grid head, (width, height) in shares of the input, for each of its one or two maps.
+    smallest and of the largest anchors of the SSD head, as shares of the input. anchors: of the
+    SSD head; "tensorflow" are those of TensorFlow's published models, which need no scales.
+    grid_anchors: those of the grid head, (width, height) in shares of the input, for each of its
+    one or two maps. normalization: after each convolution; "none" where a start's kernels already
+    contain it.
     """
 
     labels: tuple[str, ...]
@@ -33,18 +42,20 @@ class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     size_px: Annotated[int, Meta(ge=64, le=1024)] = DEFAULT_SIZE_PX
     extra: Literal["depthwise", "ordinary"] = "depthwise"
     scales: tuple[float, float] = (0.15, 0.9)
+    anchors: Literal["geometric", "tensorflow"] = "geometric"
+    normalization: Literal["batch", "none"] = "batch"
     head: Literal["ssd", "grid", "anchor_free"] = "ssd"
     grid_anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.backbone == "mobilenet_v1_patches" and self.size_px % 4:
-            raise ValueError(
+            raise DesignError(
                 f"mobilenet_v1_patches needs a size_px that 4 divides, not {self.size_px}"
             )
         if self.head == "grid" and not (
             len(self.grid_anchors) in (1, 2) and all(self.grid_anchors)
         ):
-            raise ValueError("the grid head needs anchors for one or two maps")
+            raise DesignError("the grid head needs anchors for one or two maps")
 
     @property
     def first_class_column(self) -> int:

@@ -95,13 +95,24 @@ def _folded(model: Any, name: str) -> list[npt.NDArray[np.float32]]:
     layer = model.get_layer(name)
     weights = layer.get_weights()
     if len(weights) == 2:  # it has a bias and no normalization
-        return list(weights)
+        return [weights[0], _uneven(weights[1])]
     gamma, beta, mean, variance = model.get_layer(f"{name}.normalized").get_weights()
     factor = gamma / np.sqrt(variance + EPSILON)
     kernel = weights[0]
     depthwise = isinstance(layer, tf().keras.layers.DepthwiseConv2D)
     shaped = factor[:, None] if depthwise else factor
-    return [kernel * shaped, beta - mean * factor]
+    return [kernel * shaped, _uneven(beta - mean * factor)]
+
+
+def _uneven(bias: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The bias, whose values are not all equal.
+
+    The converter would divide each of equal values by the step of the first channel.
+    """
+    if len(bias) > 1 and bias[0] != 0 and np.ptp(bias) == 0:
+        bias = bias.copy()
+        bias[0] = np.nextafter(bias[0], np.float32(0))
+    return bias
 
 
 def _ranges(model: Any, names: list[str], images: npt.NDArray[np.float32]) -> dict[str, Range]:

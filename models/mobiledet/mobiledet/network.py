@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mobiledet.backbone import BACKBONES, filters, separable
-from mobiledet.blocks import Blocks, Tensor
+from mobiledet.blocks import Blocks, FloatBlocks, Tensor
 from mobiledet.design import Design
 from mobiledet.heads import head_of
 from mobiledet.tensorflow import tf
@@ -13,6 +13,11 @@ from mobiledet.tensorflow import tf
 # For the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
 EXTRA_FILTERS = (512, 256, 256, 128)
 PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin et al., 2017)
+
+
+def float_network(design: Design) -> Any:
+    """The network that is trained, with random weights."""
+    return build(design, FloatBlocks(normalized=design.normalization == "batch"))
 
 
 def build(design: Design, blocks: Blocks) -> Any:

@@ -114,12 +114,12 @@ def _train(
 
 def _print(rows: Sequence[Row]) -> None:
     click.echo(
-        f"{'head':11} {'backbone':18} {'extra layers':12} {'M MACs':>7} {'M param':>8}"
+        f"{'head':11} {'backbone':21} {'extra layers':12} {'M MACs':>7} {'M param':>8}"
         f" {'int8 MB':>8} {'ms':>6} {'mAP':>6} {'AP50':>6} {'F1':>6}"
     )
     for row in rows:
         click.echo(
-            f"{row.head:11} {row.backbone:18} {row.extra:12} {row.mega_macs:7.1f}"
+            f"{row.head:11} {row.backbone:21} {row.extra:12} {row.mega_macs:7.1f}"
             f" {row.mega_parameters:8.3f} {row.size_bytes / 1e6:8.2f} {row.latency_ms:6.2f}"
             f" {row.report.map:6.3f} {row.report.map50:6.3f} {row.report.f1:6.3f}"
         )

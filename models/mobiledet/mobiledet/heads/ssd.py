@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.vision.geometry import Boxes
-from mobiledet.anchors import PER_CELL, Targets, make_anchors, match
+from mobiledet.anchors import Targets, anchors_of, match, per_cell
 from mobiledet.blocks import Tensor
 from mobiledet.design import Design
 from mobiledet.loss import Kind, detection_loss
@@ -19,8 +19,8 @@ class Ssd:
 
     def __init__(self, design: Design, loss: Kind) -> None:
         self._design, self._loss = design, loss
-        self.anchors = make_anchors(design.map_sizes, design.scales)
-        self.per_cell = (PER_CELL,) * len(design.map_sizes)
+        self.anchors = anchors_of(design)
+        self.per_cell = tuple(per_cell(design, n) for n in range(len(design.map_sizes)))
         self.widths = {"codes": 4, "logits": design.columns}
 
     def targets(
