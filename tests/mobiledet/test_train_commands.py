@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tensorflow", reason="TENSORFLOW ABSENT: nothing was trained")
 
+from mobiledet.models import open_model
 from mobiledet.run import load, load_checkpoint
 from tests.support import drawn_objects
 from tests.support.training import completed
@@ -43,13 +45,25 @@ def test_two_lengths_are_refused(dataset, tmp_path):
     assert "--steps and --epochs: give only one of them" in done.stderr
 
 
-def test_kinds_of_networks_are_compared(dataset):
-    done = completed("compare", dataset, "--size-px", 64, "--steps", 5)
+def test_kinds_of_networks_are_compared_and_continued(dataset, tmp_path):
+    options = ["--size-px", 64, "--alpha", 0.125, "--batch", 4, "--steps", 5]
+    chosen = ["--head", "ssd", "--head", "grid", "--extra", "depthwise"]
+    where = ["--out", tmp_path / "runs", "--json", tmp_path / "rows.json"]
+    command = ["compare", dataset, *options, "--backbone", "fire", *where]
+    done = completed(*command, *chosen)
     assert done.returncode == 0, done.stderr
-    _, *rows = (line.split() for line in done.stdout.splitlines())
-    kinds = {(row[0], row[1]): float(row[2]) for row in rows}
-    assert set(kinds) == {
-        (b, e) for b in ("mobilenet_v1", "fire") for e in ("depthwise", "ordinary")
-    }
-    for backbone in ("mobilenet_v1", "fire"):
-        assert kinds[backbone, "depthwise"] < kinds[backbone, "ordinary"]
+    _, *printed = (line.split() for line in done.stdout.splitlines())
+    rows = json.loads((tmp_path / "rows.json").read_bytes())
+    heads = ["ssd", "grid"]
+    assert [row["head"] for row in rows] == [row[0] for row in printed] == heads
+    for head in heads:
+        name = f"{head}-fire-depthwise"
+        assert f"{name}: mAP" in done.stderr
+        assert open_model(str(tmp_path / "runs" / name / f"{name}.tflite")).input_size == (64, 64)
+    again = completed(*command, "--extra", "ordinary", "--extra", "depthwise", "--head", "grid")
+    assert again.returncode == 0, again.stderr
+    ordinary, depthwise = json.loads((tmp_path / "rows.json").read_bytes())
+    assert ordinary["mega_macs"] > depthwise["mega_macs"]
+    assert depthwise["report"] == rows[1]["report"]
+    other = completed(*command[:-4], "--seed", 5, *where, *chosen)
+    assert (other.returncode, "a run with other settings" in other.stderr) == (1, True)

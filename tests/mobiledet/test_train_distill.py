@@ -37,6 +37,15 @@ def test_footage_becomes_a_dataset_split_in_time(teacher, tmp_path):
     assert progress[-1] == 48
     with pytest.raises(DatasetError, match="there is a dataset already"):
         distill(SCENE, tmp_path, teacher, span, lambda _done, _total: None)
+    before = load(tmp_path / "dataset.json")
+    assert distill(SCENE, tmp_path, teacher, span, lambda _d, _t: None, add=True) == count
+    after = load(tmp_path / "dataset.json")
+    assert after.images[: len(images)] == images
+    assert after.annotations[: len(before.annotations)] == before.annotations
+    assert [image.split for image in after.images[len(images) :]] == [i.split for i in images]
+    both = read_dataset(tmp_path)  # checks that ids and names are unique
+    assert both.labels == ("person",)
+    assert sum(len(picture.boxes_xyxy) for picture in both.pictures) == 2 * count
 
 
 def test_a_span_without_frames_is_refused(teacher, tmp_path):

@@ -11,6 +11,7 @@ from edge.vision.detector import read_model
 from mobiledet.blocks import FloatBlocks
 from mobiledet.design import Design
 from mobiledet.export import opened, write
+from mobiledet.heads import head_of
 from mobiledet.loss import detection_loss
 from mobiledet.models import open_model
 from mobiledet.network import build
@@ -119,9 +120,10 @@ def test_16_bit_arithmetic_trains_too():
     precision = tf().keras.mixed_precision
     precision.set_global_policy("mixed_float16")
     try:
-        model = build(Design(labels=("a",), size_px=64), FloatBlocks())
+        design = Design(labels=("a",), size_px=64)
+        model = build(design, FloatBlocks())
         optimizer = make_optimizer(model, 1e-3, 100, scaled=True)
-        step = make_step(model, optimizer, 0, "hard-negative")
+        step = make_step(model, optimizer, head_of(design))
         rows = model.output_shape[0][1]
         images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
         classes = np.zeros((2, rows), np.int32)

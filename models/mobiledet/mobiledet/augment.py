@@ -124,7 +124,7 @@ def expanded(sample: Sample, random: Random) -> Rect:
 def mirrored(sample: Sample) -> Sample:
     """The sample with left and right exchanged."""
     width = sample.image.shape[1]
-    image = np.ascontiguousarray(sample.image[:, ::-1])
+    image = np.asarray(cv2.flip(sample.image, 1), np.uint8)  # NumPy's copy takes ten times as long
     boxes, ignored = (
         np.stack([width - b[:, 2], b[:, 1], width - b[:, 0], b[:, 3]], axis=1)
         for b in (sample.boxes_xyxy, sample.ignored_xyxy)

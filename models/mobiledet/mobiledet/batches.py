@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge.vision.detector.model_file import Anchors
-from mobiledet.anchors import match
+from mobiledet.heads import Head
 from mobiledet.looks import Samples
 
 AHEAD = 4  # batches in memory
@@ -31,7 +30,7 @@ class Batch:
     classes: npt.NDArray[np.int32]
 
 
-def make_batch(samples: Samples, anchors: Anchors, count: int, seed: int, step: int) -> Batch:
+def make_batch(samples: Samples, head: Head, count: int, seed: int, step: int) -> Batch:
     """The batch of one step."""
     random = np.random.default_rng([seed, step])
     drawn = [samples.draw(random) for _ in range(count)]
@@ -39,7 +38,7 @@ def make_batch(samples: Samples, anchors: Anchors, count: int, seed: int, step: 
     for sample in drawn:
         size = np.float32(sample.image.shape[0])
         targets.append(
-            match(anchors, sample.boxes_xyxy / size, sample.class_ids, sample.ignored_xyxy / size)
+            head.targets(sample.boxes_xyxy / size, sample.class_ids, sample.ignored_xyxy / size)
         )
     return Batch(
         np.stack([sample.image for sample in drawn]),
@@ -48,14 +47,12 @@ def make_batch(samples: Samples, anchors: Anchors, count: int, seed: int, step: 
     )
 
 
-def batches(
-    samples: Samples, anchors: Anchors, count: int, seed: int, steps: range
-) -> Iterator[Batch]:
+def batches(samples: Samples, head: Head, count: int, seed: int, steps: range) -> Iterator[Batch]:
     """The batches of `steps`, in order; up to AHEAD of them are made in advance."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="batch") as pool:
         waiting: deque[Future[Batch]] = deque()
         for step in steps:
-            waiting.append(pool.submit(make_batch, samples, anchors, count, seed, step))
+            waiting.append(pool.submit(make_batch, samples, head, count, seed, step))
             if len(waiting) >= AHEAD:
                 yield waiting.popleft().result()
         while waiting:

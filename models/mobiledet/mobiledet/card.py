@@ -11,7 +11,7 @@ from mobiledet.dataset import Dataset
 from mobiledet.design import DEFAULT_SIZE_PX
 from mobiledet.evaluation import SCORE
 from mobiledet.export import Figures, Variant
-from mobiledet.run import Run
+from mobiledet.run import COCO, COCO_MODEL, Run, Training
 
 LIMITS = (
     "A specialist: it was trained and measured on the footage named above, and may be worse on any "
@@ -39,6 +39,7 @@ def card(subject: Subject, figures: Figures) -> str:
     sections = [
         f"# {subject.path.stem}",
         f"Detects {', '.join(design.labels)}: Mobile-Det on {design.backbone}, α {design.alpha:g}, "
+        f"head {design.head}, "
         f"input {design.size_px}x{design.size_px} RGB, {design.extra} extra layers, all int8.",
         _table(("", ""), _facts(subject, figures)),
         _input(design.size_px),
@@ -87,13 +88,27 @@ def _facts(subject: Subject, figures: Figures) -> list[Row]:
         ),
         (
             "trained for",
-            f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss {plan.loss}: "
+            f"{plan.steps} steps of {plan.batch}, seed {plan.seed}{_loss(subject.run)}: "
             f"{figures.training_cpu_s:.0f} s of CPU",
         ),
+        *_start(plan),
         ("measured on", f"{subject.measured_on}: {_content(subject.held_out)}"),
         ("licence", subject.licence or "not stated"),
         ("made", f"{today:%Y-%m-%d}, {platform.machine()}, {platform.system()}"),
     ]
+
+
+def _loss(run: Run) -> str:
+    """The loss where it can be chosen: the other heads have one each."""
+    return f", loss {run.training.loss}" if run.design.head == "ssd" else ""
+
+
+def _start(plan: Training) -> list[Row]:
+    """The weights that the training began with, unless they were random."""
+    if not plan.start:
+        return []
+    source = f"{COCO_MODEL} (Apache-2.0)" if plan.start == COCO else Path(plan.start).name
+    return [("started from", f"{source}; the heads alone for {plan.freeze_steps} steps")]
 
 
 def _variant(variant: Variant, figures: Figures) -> Row:

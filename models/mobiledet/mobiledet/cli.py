@@ -17,7 +17,7 @@ COMMANDS = {
     "fit": "Train a detector, or continue its training.",
     "evaluate": "Measure a run or a model file on a dataset: mAP, F1.",
     "export": "Make an int8 file of a run, measure it and write its card.",
-    "compare": "Compare depthwise with ordinary layers, and MobileNet with fire.",
+    "compare": "Compare heads, backbones and kinds of extra layers after the same training.",
 }
 
 

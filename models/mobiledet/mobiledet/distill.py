@@ -14,7 +14,7 @@ from edge.vision.detector import Detector
 from edge.vision.geometry import Box
 from edge.vision.types import Frame
 from mobiledet.dataset.base import DatasetError
-from mobiledet.dataset.coco import Annotation, Category, Coco, Image
+from mobiledet.dataset.coco import Annotation, Category, Coco, Image, load
 from mobiledet.dataset.writing import DATASET, IMAGES, annotation, write_document, write_picture
 from mobiledet.recording import Recording
 from mobiledet.teacher import Opinion, look
@@ -37,18 +37,32 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     gap_s: float = 2.0
 
 
-def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress: Progress) -> int:
+def distill(
+    footage: str,
+    folder: Path,
+    teacher: Detector,
+    span: Span,
+    progress: Progress,
+    *,
+    add: bool = False,
+) -> int:
     """Makes a dataset of `footage` in `folder` and returns the number of labels.
 
-    progress: called with the number of frames read and, where it is known, of all frames.
-    Raises EdgeError if the footage is missing or has no frames in the span, if the folder holds a
-    dataset already, or if a file can't be written.
+    progress: called with the number of frames read and, where it is known, of all frames. add: to
+    the dataset that the folder may hold, which is split for itself. Raises EdgeError if the footage
+    is missing or has no frames in the span, if the folder holds a dataset and `add` is not set, or
+    if a file can't be written.
     """
-    if (folder / DATASET).exists():
-        raise DatasetError(f"{folder / DATASET}: there is a dataset already; choose another folder")
+    path = folder / DATASET
+    if path.exists() and not add:
+        raise DatasetError(
+            f"{path}: there is a dataset already; choose another folder, or --add to it"
+        )
+    before = load(path) if path.exists() else Coco([], [], [])
+    taken = max((image.id for image in before.images), default=0)
     coco = Coco([], [], [Category(i, label) for i, label in enumerate(teacher.labels, 1)])
     for time_s, frame in _frames(footage, span, progress):
-        image = _image(len(coco.images) + 1, footage, time_s, frame)
+        image = _image(taken + len(coco.images) + 1, footage, time_s, frame)
         write_picture(folder, image.file_name, frame.main.bgr())
         coco.images.append(image)
         opinion = look(teacher, frame.main.rgb())
@@ -59,7 +73,7 @@ def distill(footage: str, folder: Path, teacher: Detector, span: Span, progress:
     _split(coco, span)
     used = {annotation.category_id for annotation in coco.annotations}
     coco.categories = [category for category in coco.categories if category.id in used]
-    write_document(folder, coco)
+    write_document(folder, _joined(before, coco))
     return sum(not annotation.iscrowd for annotation in coco.annotations)
 
 
@@ -98,6 +112,27 @@ def _annotations(first: int, image_id: int, opinion: Opinion) -> list[Annotation
         annotation(number, image_id, box, category_id, iscrowd=ignored, score=score)
         for number, (box, category_id, ignored, score) in enumerate(rows, first)
     ]
+
+
+def _joined(before: Coco, coco: Coco) -> Coco:
+    """Both datasets in one, with the annotations numbered on and the categories joined by name."""
+    ids = {category.name: category.id for category in before.categories}
+    for category in coco.categories:
+        ids.setdefault(category.name, max(ids.values(), default=0) + 1)
+    names = {category.id: category.name for category in coco.categories}
+    last = max((each.id for each in before.annotations), default=0)
+    added = [
+        msgspec.structs.replace(
+            each, id=number, category_id=ids.get(names.get(each.category_id, ""), 1)
+        )
+        for number, each in enumerate(coco.annotations, last + 1)
+    ]
+    return msgspec.structs.replace(
+        before,
+        images=before.images + coco.images,
+        annotations=before.annotations + added,
+        categories=[Category(number, name) for name, number in ids.items()],
+    )
 
 
 def _split(coco: Coco, span: Span) -> None:

@@ -21,14 +21,15 @@ from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
 from mobiledet.design import BOX_SCALES, Design
 from mobiledet.evaluation import Looking, Progress, Report, evaluate
-from mobiledet.fake_quantized import twin_of
+from mobiledet.fake_quantized import FakeQuantizedBlocks, twin_of
+from mobiledet.heads import head_of
 from mobiledet.latency import latencies_ms
 from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
-from mobiledet.network import build
+from mobiledet.network import float_network, for_daemon
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
 from mobiledet.run import Run, load_checkpoint
-from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
+from mobiledet.training import make_optimizer, prepare, take_steps
 
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
@@ -59,7 +60,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 def float_model(folder: Path, design: Design) -> Any:
     """The network with the weights of the folder's last checkpoint. Raises RunError."""
-    model = build(design, FloatBlocks())
+    model = float_network(design)
     model.set_weights(load_checkpoint(folder).weights)
     return model
 
@@ -76,21 +77,14 @@ def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) 
     return list(islice(all_of_them(), count))
 
 
-def tuned(
-    model: Any,
-    run: Run,
-    dataset: Dataset,
-    calibration: list[Canvas],
-    steps: int,
-    progress: Progress,
-) -> Any:
-    """The model's twin after `steps` of quantization-aware training."""
-    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
+def tune(twin: Any, run: Run, dataset: Dataset, steps: int, progress: Progress) -> None:
+    """Takes `steps` of quantization-aware training of a model's twin."""
     plan = msgspec.structs.replace(
         run.training,
         steps=steps,
         seed=run.training.seed + 1,  # other batches than those of the training
         learning_rate=TUNING_RATE,
+        freeze_steps=0,
     )
     take_steps(
         twin,
@@ -101,7 +95,6 @@ def tuned(
         range(steps),
         lambda done, _loss: progress(done, steps),
     )
-    return twin
 
 
 def flatbuffers(
@@ -110,11 +103,19 @@ def flatbuffers(
     """The flatbuffers by kind, without the quantization-aware one if `tuning_steps` is 0."""
     prepare(run.training.seed)
     model = float_model(folder, run.design)
-    calibration = canvases(training, run.design.size_px)
-    made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
+    calibration = normalized(np.stack(canvases(training, run.design.size_px)))
+    twin = twin_of(model, run.design, calibration)
+    whole = for_daemon(model, run.design, FloatBlocks())
+    made = {FLOAT: to_float(whole), CALIBRATED: int8_of(twin, run.design)}
     if tuning_steps:
-        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, progress), [])
+        tune(twin, run, training, tuning_steps, progress)
+        made[TUNED] = int8_of(twin, run.design)
     return made
+
+
+def int8_of(twin: Any, design: Design) -> bytes:
+    """The int8 file of a twin, which holds the ranges."""
+    return to_int8(for_daemon(twin, design, FakeQuantizedBlocks()), [])
 
 
 def measured(
@@ -136,7 +137,7 @@ def measured(
         Variant(kind, len(made[kind]), round(taken_ms, 2), reports[kind])
         for kind, taken_ms in zip(made, made_ms, strict=True)
     )
-    network = build(run.design, FloatBlocks())
+    network = float_network(run.design)
     return Figures(
         mega_macs=round(sum(macs_by_layer(network).values()) / 1e6, 1),
         parameters=parameters(network),
@@ -154,10 +155,10 @@ def write(path: Path, flatbuffer: bytes, design: Design, licence: str) -> None:
         name=path.stem,
         licence=licence,
         box_scales=BOX_SCALES,
-        score="sigmoid",
+        score="none" if design.has_objectness else "sigmoid",
         first_class_column=design.first_class_column,
     )
-    attach(path, flatbuffer, labels=design.labels, spec=spec, anchors=anchors_of(design))
+    attach(path, flatbuffer, labels=design.labels, spec=spec, anchors=head_of(design).anchors)
 
 
 def opened(flatbuffer: bytes, design: Design) -> Detector:

@@ -27,9 +27,8 @@ def detection_loss(
     """
     matched = tf().cast(true_classes > 0, tf().float32)
     count = tf().maximum(tf().reduce_sum(matched), 1.0)
-    location = tf().reduce_sum(_smooth_l1(codes - true_codes), axis=-1) * matched
-    column = tf().where(true_classes > 0, true_classes - 1 + first_class_column, -1)
-    wanted = tf().one_hot(column, logits.shape[-1])  # all 0 for -1
+    location = tf().reduce_sum(smooth_l1(codes - true_codes), axis=-1) * matched
+    wanted = wanted_columns(true_classes, first_class_column, logits.shape[-1])
     entropy = tf().nn.sigmoid_cross_entropy_with_logits(wanted, logits)
     if kind == "focal":
         known = tf().cast(true_classes >= 0, tf().float32)
@@ -40,7 +39,13 @@ def detection_loss(
     return tf().reduce_sum(location) / count, tf().reduce_sum(classification) / count
 
 
-def _smooth_l1(error: Tensor) -> Tensor:
+def wanted_columns(true_classes: Tensor, first_class_column: int, columns: int) -> Tensor:
+    """(b, n, columns): 1 in the column of an object's class, otherwise 0."""
+    column = tf().where(true_classes > 0, true_classes - 1 + first_class_column, -1)
+    return tf().one_hot(column, columns)  # all 0 for -1
+
+
+def smooth_l1(error: Tensor) -> Tensor:
     size = tf().abs(error)
     return tf().where(size < 1.0, 0.5 * size * size, size - 0.5)
 

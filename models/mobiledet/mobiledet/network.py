@@ -1,13 +1,13 @@
-"""Mobile-Det: SSD on a small backbone, with depthwise-separable extra layers and predictors."""
+"""Mobile-Det: a head on a small backbone, with depthwise-separable extra layers and predictors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from mobiledet.anchors import PER_CELL
 from mobiledet.backbone import BACKBONES, filters, separable
-from mobiledet.blocks import Blocks, Tensor
+from mobiledet.blocks import Blocks, FloatBlocks, Tensor
 from mobiledet.design import Design
+from mobiledet.heads import head_of
 from mobiledet.tensorflow import tf
 
 # For the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
@@ -15,17 +15,24 @@ EXTRA_FILTERS = (512, 256, 256, 128)
 PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin et al., 2017)
 
 
+def float_network(design: Design) -> Any:
+    """The network that is trained, with random weights."""
+    return build(design, FloatBlocks(normalized=design.normalization == "batch"))
+
+
 def build(design: Design, blocks: Blocks) -> Any:
-    """A Keras model: (b, size, size, 3) in -1..1 -> codes (b, n, 4), logits (b, n, columns)."""
+    """A Keras model: (b, size, size, 3) in -1..1 -> the head's outputs, (b, n, width) each."""
     layers = tf().keras.layers
+    head = head_of(design)
     image = blocks.image(design.size_px)
     maps = [*BACKBONES[design.backbone](blocks, image, design.alpha)]
     for number in range(len(design.map_sizes) - len(maps)):
         maps.append(_halved(blocks, maps[-1], design, number))
-    parts: dict[str, list[Tensor]] = {"codes": [], "logits": []}
-    for number, features in enumerate(maps):
-        for kind, width, bias in (("codes", 4, 0.0), ("logits", design.columns, PRIOR_LOGIT)):
-            x = _predicted(blocks, features, PER_CELL * width, bias, design, f"{kind}{number}")
+    parts: dict[str, list[Tensor]] = {kind: [] for kind in head.widths}
+    for number, (features, count) in enumerate(zip(maps, head.per_cell, strict=False)):
+        for kind, width in head.widths.items():
+            bias = 0.0 if kind == "codes" else PRIOR_LOGIT
+            x = _predicted(blocks, features, count * width, bias, design, f"{kind}{number}")
             x = layers.Reshape((-1, width), name=f"{kind}{number}.rows")(x)
             parts[kind].append(x)
     outputs = [
@@ -34,6 +41,21 @@ def build(design: Design, blocks: Blocks) -> Any:
         for kind, tensors in parts.items()
     ]
     return tf().keras.Model(image, outputs, name="mobiledet")
+
+
+def for_daemon(model: Any, design: Design, blocks: Blocks) -> Any:
+    """The model with the two outputs that the daemon reads: codes, and logits or scores.
+
+    blocks: those of the model. Only a head with objectness and classes gets layers, without
+    weights to train: its score is the product of both.
+    """
+    if not design.has_objectness:
+        return model
+    layers = tf().keras.layers
+    codes, *logits = model.outputs
+    shares = [layers.Activation("sigmoid", dtype="float32")(x) for x in logits]
+    scores = blocks.share(layers.Multiply(name="product", dtype="float32")(shares), "scores")
+    return tf().keras.Model(model.input, [codes, scores], name="mobiledet")
 
 
 def _halved(blocks: Blocks, x: Tensor, design: Design, number: int) -> Tensor:

@@ -26,8 +26,9 @@ from edge.config.schema import ModelSettings
 @click.option(
     "--end-s", type=click.FloatRange(min=0), default=float("inf"), help="End time in seconds."
 )
+@click.option("--add", is_flag=True, help="Add to the dataset in the folder, for another camera.")
 def distill(
-    footage: str, out: Path, teacher: str, every: int, start_s: float, end_s: float
+    footage: str, out: Path, teacher: str, every: int, start_s: float, end_s: float, add: bool
 ) -> None:
     """Make a dataset of FOOTAGE: a larger model labels each N-th frame."""
     from rich.console import Console
@@ -48,5 +49,6 @@ def distill(
             detector,
             span,
             lambda done, total: bar.update(task, completed=done, total=total),
+            add=add,
         )
     click.echo(f"{out / DATASET}: {count} labels")

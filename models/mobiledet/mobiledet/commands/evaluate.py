@@ -59,12 +59,15 @@ def _detector(model: str) -> Detector:
 
     if not Path(model).is_dir():
         return open_model(model)
+    from mobiledet.blocks import FloatBlocks
     from mobiledet.export import float_model, opened
+    from mobiledet.network import for_daemon
     from mobiledet.quantize import to_float
     from mobiledet.run import load
 
     design = load(Path(model)).design
-    return opened(to_float(float_model(Path(model), design)), design)
+    network = for_daemon(float_model(Path(model), design), design, FloatBlocks())
+    return opened(to_float(network), design)
 
 
 def _print(report: Report) -> None:
