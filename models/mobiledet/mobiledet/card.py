@@ -91,8 +91,22 @@ def _facts(subject: Subject, figures: Figures) -> list[Row]:
             f"{figures.training_cpu_s:.0f} s of CPU",
         ),
         ("measured on", f"{subject.measured_on}: {_content(subject.held_out)}"),
+        *_origins(subject),
         ("licence", subject.licence or "not stated"),
         ("made", f"{today:%Y-%m-%d}, {platform.machine()}, {platform.system()}"),
+    ]
+
+
+def _origins(subject: Subject) -> list[Row]:
+    """A row for each origin of photographs that were pasted into the pictures."""
+    origins = dict.fromkeys(subject.training.origins + subject.held_out.origins)
+    return [
+        (
+            "photographs pasted",
+            f"{', '.join(origin.photographs)}: {origin.licence or 'licence not stated'}; on empty "
+            f"scenes of {', '.join(origin.scenes)}",
+        )
+        for origin in origins
     ]
 
 
