@@ -16,7 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from building.crops import Crop
+from mobiledet.quantize import Canvas
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -26,20 +26,20 @@ SATURATED = 6.0  # the upper end of RELU6
 MIN_VALUES = 20  # of a channel; the mean of fewer is chance
 
 
-def corrected(quantized: bytes, floating: bytes, crops: Sequence[Crop]) -> bytes:
+def corrected(quantized: bytes, floating: bytes, crops: Sequence[Canvas]) -> bytes:
     """The quantized flatbuffer with corrected biases.
 
-    floating: the same graph in float32, with its convolutions in the same order.
-    crops: (h, w, 3) uint8 RGB of the input's size.
+    floating: the same graph in float32, with its convolutions in the same order; otherwise a
+    ValueError is raised. crops: (h, w, 3) uint8 RGB of the input's size.
     """
     ours, theirs = _unpacked(quantized), _unpacked(floating)
     layers, twins = _convolutions(ours), _convolutions(theirs)
-    if len(layers) != len(twins):
-        raise ValueError(f"{len(layers)} quantized convolutions, but {len(twins)} in float")
-    expected = _outputs(theirs, twins, crops)
-    for number, layer in enumerate(layers):
-        got = _outputs(ours, [layer], crops)[0]
-        _correct(ours, layer, got, expected[number])
+    if _shapes(ours, layers) != _shapes(theirs, twins):
+        raise ValueError(
+            f"the {len(layers)} quantized convolutions are not the {len(twins)} in float"
+        )
+    for layer, twin in zip(layers, twins, strict=True):
+        _correct(ours, layer, _outputs(ours, layer, crops), _outputs(theirs, twin, crops))
     return _packed(ours)
 
 
@@ -59,12 +59,18 @@ def _convolutions(model: Any) -> list[Any]:
     return [operator for operator in operators if codes[operator.opcodeIndex] in WITH_BIAS]
 
 
-def _outputs(model: Any, layers: Sequence[Any], crops: Sequence[Crop]) -> list[list[Array]]:
-    """The real-valued outputs of some layers for each crop; runs no layer after the last one."""
+def _shapes(model: Any, layers: Sequence[Any]) -> list[tuple[int, ...]]:
+    """The shapes of the outputs."""
+    tensors = model.subgraphs[0].tensors
+    return [tuple(tensors[layer.outputs[0]].shape) for layer in layers]
+
+
+def _outputs(model: Any, layer: Any, crops: Sequence[Canvas]) -> list[Array]:
+    """The real-valued outputs of a layer for each crop; runs no layer after it."""
     graph = model.subgraphs[0]
     operators, outputs, signatures = graph.operators, graph.outputs, model.signatureDefs
-    graph.operators = operators[: operators.index(layers[-1]) + 1]
-    graph.outputs = [layer.outputs[0] for layer in layers]
+    graph.operators = operators[: operators.index(layer) + 1]
+    graph.outputs = [layer.outputs[0]]
     model.signatureDefs = None
     try:
         flatbuffer = _packed(model)
@@ -75,16 +81,16 @@ def _outputs(model: Any, layers: Sequence[Any], crops: Sequence[Crop]) -> list[l
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    results: list[list[Array]] = [[] for _ in layers]
+    (details,) = interpreter.get_output_details()
+    results = []
     for crop in crops:
         _feed(interpreter, crop)
         interpreter.invoke()
-        for result, layer in zip(results, interpreter.get_output_details(), strict=True):
-            result.append(_real(interpreter.get_tensor(layer["index"]), layer))
+        results.append(_real(interpreter.get_tensor(details["index"]), details))
     return results
 
 
-def _feed(interpreter: Interpreter, crop: Crop) -> None:
+def _feed(interpreter: Interpreter, crop: Canvas) -> None:
     details = interpreter.get_input_details()[0]
     if details["dtype"] == np.int8:  # scale 2 / 255 and zero -1 (see `to_tflite`): all 256 levels
         values: Any = np.bitwise_xor(crop, 0x80).view(np.int8)
@@ -94,17 +100,18 @@ def _feed(interpreter: Interpreter, crop: Crop) -> None:
 
 
 def _real(values: Any, details: Any) -> Array:
+    values = np.asarray(values)
     if values.dtype != np.int8:
-        return np.asarray(values, np.float16)  # half the memory; the mean needs no more digits
+        return np.asarray(values, np.float32)
     scale, zero = details["quantization"]
-    return (np.asarray(values, np.float32) - zero) * np.float32(scale)
+    return np.asarray((values.astype(np.float32) - zero) * np.float32(scale), np.float32)
 
 
 def _correct(model: Any, layer: Any, got: list[Array], expected: list[Array]) -> None:
     """Adds the mean error of each channel to the layer's bias; saturated values don't count."""
     activation = layer.builtinOptions.fusedActivationFunction
     error = values = np.zeros(got[0].shape[-1])
-    for ours, theirs in zip(got, np.asarray(expected, np.float32), strict=True):
+    for ours, theirs in zip(got, expected, strict=True):
         free = np.ones(theirs.shape, bool)
         if activation in (RELU, RELU_6):
             free = theirs > 0
