@@ -10,7 +10,7 @@ from pathlib import Path
 from mobiledet.dataset import Dataset
 from mobiledet.design import DEFAULT_SIZE_PX
 from mobiledet.evaluation import SCORE
-from mobiledet.export import Figures, Variant
+from mobiledet.export import FLOAT, Figures, Variant
 from mobiledet.run import Run
 
 LIMITS = (
@@ -50,6 +50,7 @@ def card(subject: Subject, figures: Figures) -> str:
             ("file", "mAP", "AP50", "precision", "recall", "F1", "MB", "ms", "times faster"),
             [_variant(variant, figures) for variant in figures.variants],
         ),
+        *_against_float(figures),
         f"By class, {figures.chosen}:",
         _table(("class", "objects", "AP50", "precision", "recall", "F1"), _classes(figures)),
         "## Limits",
@@ -120,6 +121,15 @@ def _variant(variant: Variant, figures: Figures) -> Row:
         f"{variant.latency_ms:.2f}",
         f"{figures.reference_latency_ms / variant.latency_ms:.1f}",
     )
+
+
+def _against_float(figures: Figures) -> list[str]:
+    """A sentence on the price of int8, if float was measured too."""
+    reports = {variant.kind: variant.report for variant in figures.variants}
+    if FLOAT not in reports:
+        return []
+    change = reports[figures.chosen].map - reports[FLOAT].map
+    return [f"The mAP of this file is that of float {change:+.3f}."]
 
 
 def _classes(figures: Figures) -> list[Row]:
