@@ -11,13 +11,31 @@ import numpy.typing as npt
 from edge.vision.detector.layouts.ssd import encode_boxes
 from edge.vision.detector.model_file import Anchors
 from edge.vision.geometry import Boxes, covered, iou
-from mobiledet.design import BOX_SCALES
+from mobiledet.design import BOX_SCALES, Design
 
 RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)  # width to height, as in the paper
 PER_CELL = len(RATIOS) + 1  # the last is a square between this map's scale and the next one's
 MATCH_IOU = 0.5  # as in the paper
 NEAR_IOU = 0.4  # an anchor between this and a match is ignored (Lin et al., 2017)
 IGNORED, BACKGROUND = -1, 0
+
+
+# TensorFlow's published SSD models (Liu et al., 2016): even steps between these sides, and on the
+# first map only three shapes, the first of them half as large.
+TENSORFLOW_SCALES, TENSORFLOW_SMALLEST = (0.2, 0.95), 0.1
+TENSORFLOW_FIRST = 3  # shapes a cell of the first map
+
+
+def anchors_of(design: Design) -> Anchors:
+    """(n, 4) float32 cy cx h w in 0..1, in the order of the network's outputs."""
+    if design.anchors == "tensorflow":
+        return tensorflow_anchors(design.map_sizes)
+    return make_anchors(design.map_sizes, design.scales)
+
+
+def per_cell(design: Design, number: int) -> int:
+    """Anchors in each cell of a map, by the map's number from 0."""
+    return TENSORFLOW_FIRST if design.anchors == "tensorflow" and number == 0 else PER_CELL
 
 
 def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Anchors:
@@ -32,13 +50,34 @@ def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Ancho
     for cells, side, next_side in zip(map_sizes, sides, sides[1:], strict=False):
         shapes = [(side / ratio**0.5, side * ratio**0.5) for ratio in RATIOS]
         shapes.append(((side * next_side) ** 0.5,) * 2)
-        centres = (np.arange(cells) + 0.5) / cells
-        cy, cx = np.meshgrid(centres, centres, indexing="ij")
-        grid = np.empty((cells, cells, PER_CELL, 4), np.float32)
-        grid[..., 0], grid[..., 1] = cy[..., None], cx[..., None]
-        grid[..., 2:] = np.array(shapes)
-        parts.append(grid.reshape(-1, 4))
+        parts.append(_in_each_cell(cells, shapes))
     return np.concatenate(parts)
+
+
+def tensorflow_anchors(map_sizes: Sequence[int]) -> Anchors:
+    """The anchors of TensorFlow's published SSD models, ordered like those of `make_anchors`."""
+    sides = np.append(np.linspace(*TENSORFLOW_SCALES, len(map_sizes)), 1.0)
+    parts = []
+    for number, (cells, side, next_side) in enumerate(
+        zip(map_sizes, sides, sides[1:], strict=False)
+    ):
+        shapes = [(side / ratio**0.5, side * ratio**0.5) for ratio in RATIOS]
+        if number == 0:
+            shapes = [(TENSORFLOW_SMALLEST,) * 2, *shapes[1:TENSORFLOW_FIRST]]
+        else:
+            shapes.append(((side * next_side) ** 0.5,) * 2)
+        parts.append(_in_each_cell(cells, shapes))
+    return np.concatenate(parts)
+
+
+def _in_each_cell(cells: int, shapes: Sequence[tuple[float, ...]]) -> Anchors:
+    """Anchors of these heights and widths around the centre of each cell of a map."""
+    centres = (np.arange(cells) + 0.5) / cells
+    cy, cx = np.meshgrid(centres, centres, indexing="ij")
+    grid = np.empty((cells, cells, len(shapes), 4), np.float32)
+    grid[..., 0], grid[..., 1] = cy[..., None], cx[..., None]
+    grid[..., 2:] = np.array(shapes)
+    return grid.reshape(-1, 4)
 
 
 def corners(anchors: Anchors) -> Boxes:

@@ -1,4 +1,4 @@
-"""Backbones: the MobileNet v1 family and, for comparison, fire modules.
+"""Backbones: MobileNet v1, MobileNet v3 (`backbone_v3`) and, for comparison, fire modules.
 
 MobileNet v1 (Howard et al., 2017) has two multipliers: width (alpha) and resolution. The fire
 modules are those of SqueezeNet 1.1 (Iandola et al., 2016) and two more, as in SqueezeDet (Wu et
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mobiledet.backbone_v3 import mobilenet_v3_large, mobilenet_v3_small
 from mobiledet.blocks import Blocks, Tensor
 from mobiledet.tensorflow import tf
 
@@ -79,7 +80,12 @@ def _fire_module(
     return tf().keras.layers.Concatenate(name=f"{name}.both")([narrow, wide])
 
 
-BACKBONES: dict[str, Backbone] = {"mobilenet_v1": mobilenet_v1, "fire": fire}
+BACKBONES: dict[str, Backbone] = {
+    "mobilenet_v1": mobilenet_v1,
+    "mobilenet_v3_large": mobilenet_v3_large,
+    "mobilenet_v3_small": mobilenet_v3_small,
+    "fire": fire,
+}
 
 
 def classifier(blocks: Blocks, alpha: float, size_px: int, classes: int = CLASSES) -> Any:

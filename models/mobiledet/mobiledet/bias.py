@@ -8,11 +8,12 @@ al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -24,6 +25,29 @@ WITH_BIAS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CO
 RELU, RELU_6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6
 SATURATED = 6.0  # the upper end of RELU6
 MIN_VALUES = 20  # of a channel; the mean of fewer is chance
+
+
+class _Expected:
+    """Outputs of a layer of the float model: by channel the sum and number of those that count.
+
+    Which of them count is kept in a bit each, so that all layers fit in memory.
+    """
+
+    def __init__(self) -> None:
+        self.total: npt.NDArray[np.float64] = np.zeros(1)
+        self.count: npt.NDArray[np.int64] = np.zeros(1, np.int64)
+        self._free: list[npt.NDArray[np.uint8]] = []
+
+    def add(self, values: Array, free: npt.NDArray[np.bool_]) -> None:
+        """values, free: (1, h, w, channels) of the next crop."""
+        self.total = self.total + (values * free).sum((0, 1, 2), np.float64)
+        self.count = self.count + free.sum((0, 1, 2))
+        self._free.append(np.packbits(free))
+
+    def counted(self, number: int, values: Array) -> npt.NDArray[np.float64]:
+        """(channels,) sums of another model's outputs for a crop, where the float ones count."""
+        free = np.unpackbits(self._free[number], count=values.size).reshape(values.shape)
+        return np.asarray((values * free).sum((0, 1, 2), np.float64))
 
 
 def corrected(quantized: bytes, floating: bytes, crops: Sequence[Canvas]) -> bytes:
@@ -38,8 +62,9 @@ def corrected(quantized: bytes, floating: bytes, crops: Sequence[Canvas]) -> byt
         raise ValueError(
             f"the {len(layers)} quantized convolutions are not the {len(twins)} in float"
         )
-    for layer, twin in zip(layers, twins, strict=True):
-        _correct(ours, layer, _outputs(ours, layer, crops), _outputs(theirs, twin, crops))
+    wanted = _expected(theirs, twins, crops)
+    for layer, expected in zip(layers, wanted, strict=True):
+        _correct(ours, layer, expected, (row[0] for row in _outputs(ours, [layer], crops)))
     return _packed(ours)
 
 
@@ -65,12 +90,34 @@ def _shapes(model: Any, layers: Sequence[Any]) -> list[tuple[int, ...]]:
     return [tuple(tensors[layer.outputs[0]].shape) for layer in layers]
 
 
-def _outputs(model: Any, layer: Any, crops: Sequence[Canvas]) -> list[Array]:
-    """The real-valued outputs of a layer for each crop; runs no layer after it."""
+def _expected(model: Any, layers: Sequence[Any], crops: Sequence[Canvas]) -> list[_Expected]:
+    """What each layer of the float model gives, from one pass over the crops."""
+    expected = [_Expected() for _ in layers]
+    for outputs in _outputs(model, layers, crops):
+        for each, layer, values in zip(expected, layers, outputs, strict=True):
+            each.add(values, _free(layer, values))
+    return expected
+
+
+def _free(layer: Any, values: Array) -> npt.NDArray[np.bool_]:
+    """The values that the layer's activation has not saturated."""
+    activation = layer.builtinOptions.fusedActivationFunction
+    free = np.ones(values.shape, np.bool_)
+    if activation in (RELU, RELU_6):
+        free = values > 0
+    if activation == RELU_6:
+        free &= values < SATURATED
+    return free
+
+
+def _outputs(
+    model: Any, layers: Sequence[Any], crops: Sequence[Canvas]
+) -> Iterator[Sequence[Array]]:
+    """The real-valued outputs of some layers for each crop; runs no layer after the last one."""
     graph = model.subgraphs[0]
     operators, outputs, signatures = graph.operators, graph.outputs, model.signatureDefs
-    graph.operators = operators[: operators.index(layer) + 1]
-    graph.outputs = [layer.outputs[0]]
+    graph.operators = operators[: operators.index(layers[-1]) + 1]
+    graph.outputs = [layer.outputs[0] for layer in layers]
     model.signatureDefs = None
     try:
         flatbuffer = _packed(model)
@@ -81,13 +128,11 @@ def _outputs(model: Any, layer: Any, crops: Sequence[Canvas]) -> list[Array]:
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    (details,) = interpreter.get_output_details()
-    results = []
+    details = interpreter.get_output_details()
     for crop in crops:
         _feed(interpreter, crop)
         interpreter.invoke()
-        results.append(_real(interpreter.get_tensor(details["index"]), details))
-    return results
+        yield [_real(interpreter.get_tensor(each["index"]), each) for each in details]
 
 
 def _feed(interpreter: Interpreter, crop: Canvas) -> None:
@@ -107,19 +152,11 @@ def _real(values: Any, details: Any) -> Array:
     return np.asarray((values.astype(np.float32) - zero) * np.float32(scale), np.float32)
 
 
-def _correct(model: Any, layer: Any, got: list[Array], expected: list[Array]) -> None:
+def _correct(model: Any, layer: Any, expected: _Expected, outputs: Iterable[Array]) -> None:
     """Adds the mean error of each channel to the layer's bias; saturated values don't count."""
-    activation = layer.builtinOptions.fusedActivationFunction
-    error = values = np.zeros(got[0].shape[-1])
-    for ours, theirs in zip(got, expected, strict=True):
-        free = np.ones(theirs.shape, bool)
-        if activation in (RELU, RELU_6):
-            free = theirs > 0
-        if activation == RELU_6:
-            free &= theirs < SATURATED
-        error = error + ((theirs - ours) * free).sum((0, 1, 2))
-        values = values + free.sum((0, 1, 2))
-    mean = np.where(values < MIN_VALUES, 0, error / np.maximum(values, 1))
+    got = sum(expected.counted(number, values) for number, values in enumerate(outputs))
+    few = expected.count < MIN_VALUES
+    mean = np.where(few, 0, (expected.total - got) / np.maximum(expected.count, 1))
     tensor = model.subgraphs[0].tensors[layer.inputs[2]]
     buffer = model.buffers[tensor.buffer]
     steps = np.round(mean / np.asarray(tensor.quantization.scale)).astype(np.int64)

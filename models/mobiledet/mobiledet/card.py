@@ -11,7 +11,7 @@ from mobiledet.dataset import Dataset
 from mobiledet.design import DEFAULT_SIZE_PX
 from mobiledet.evaluation import SCORE
 from mobiledet.export import FLOAT, Figures, Variant
-from mobiledet.run import Run
+from mobiledet.run import COCO, COCO_MODEL, Run, Training
 
 LIMITS = (
     "A specialist: it was trained and measured on the footage named above, and may be worse on any "
@@ -91,6 +91,7 @@ def _facts(subject: Subject, figures: Figures) -> list[Row]:
             f"{plan.steps} steps of {plan.batch}, seed {plan.seed}, loss {plan.loss}: "
             f"{figures.training_cpu_s:.0f} s of CPU",
         ),
+        *_start(plan),
         ("measured on", f"{subject.measured_on}: {_content(subject.held_out)}"),
         *_origins(subject),
         ("licence", subject.licence or "not stated"),
@@ -109,6 +110,14 @@ def _origins(subject: Subject) -> list[Row]:
         )
         for origin in origins
     ]
+
+
+def _start(plan: Training) -> list[Row]:
+    """The weights that the training began with, unless they were random."""
+    if not plan.start:
+        return []
+    source = f"{COCO_MODEL} (Apache-2.0)" if plan.start == COCO else Path(plan.start).name
+    return [("started from", f"{source}; the heads alone for {plan.freeze_steps} steps")]
 
 
 def _variant(variant: Variant, figures: Figures) -> Row:

@@ -13,19 +13,26 @@ DEFAULT_SIZE_PX = 300
 BOX_SCALES = (10.0, 10.0, 5.0, 5.0)  # of the box code, y x h w, as in published SSD models
 
 
+Backbone = Literal["mobilenet_v1", "mobilenet_v3_large", "mobilenet_v3_small", "fire"]
+
+
 class Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The network, without its weights.
 
     extra: kind of the layers after the backbone and of the predictors. scales: sides of the
-    smallest and of the largest anchors, as shares of the input.
+    smallest and of the largest anchors, as shares of the input. normalization: after each
+    convolution; "none" where a start's kernels already contain it. anchors: "tensorflow" are those
+    of TensorFlow's published models, which need no scales.
     """
 
     labels: tuple[str, ...]
-    backbone: Literal["mobilenet_v1", "fire"] = "mobilenet_v1"
+    backbone: Backbone = "mobilenet_v1"
     alpha: Annotated[float, Meta(gt=0, le=2)] = 0.25
     size_px: Annotated[int, Meta(ge=64, le=1024)] = DEFAULT_SIZE_PX
     extra: Literal["depthwise", "ordinary"] = "depthwise"
     scales: tuple[float, float] = (0.15, 0.9)
+    normalization: Literal["batch", "none"] = "batch"
+    anchors: Literal["geometric", "tensorflow"] = "geometric"
 
     @property
     def first_class_column(self) -> int:

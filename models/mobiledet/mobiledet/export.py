@@ -16,8 +16,8 @@ import numpy as np
 
 from edge.vision.detector import Detector
 from edge.vision.detector.model_file import DetectorSpec, attach
+from mobiledet.anchors import anchors_of
 from mobiledet.bias import corrected
-from mobiledet.blocks import FloatBlocks
 from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
 from mobiledet.design import BOX_SCALES, Design
@@ -26,15 +26,15 @@ from mobiledet.fake_quantized import twin_of
 from mobiledet.latency import latencies_ms
 from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
-from mobiledet.network import build
+from mobiledet.network import float_network
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
 from mobiledet.run import Run, load_checkpoint
-from mobiledet.training import anchors_of, make_optimizer, prepare, take_steps
+from mobiledet.training import make_optimizer, prepare, take_steps
 
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
 TUNING_RATE = 2e-4  # a tenth of the training's rate, as the weights are nearly right already
-CORRECTION_CANVASES = 48  # of them; as many as the shipped model of 90 classes took
+CORRECTION_CANVASES = 32  # of them; at 20, a map of one cell has enough values for a mean
 FLOAT, CALIBRATED = "float", "int8, post-training"
 CORRECTED, TUNED = "int8, bias-corrected", "int8, quantization-aware"
 
@@ -62,7 +62,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 def float_model(folder: Path, design: Design) -> Any:
     """The network with the weights of the folder's last checkpoint. Raises RunError."""
-    model = build(design, FloatBlocks())
+    model = float_network(design)
     model.set_weights(load_checkpoint(folder).weights)
     return model
 
@@ -79,21 +79,14 @@ def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) 
     return list(islice(all_of_them(), count))
 
 
-def tuned(
-    model: Any,
-    run: Run,
-    dataset: Dataset,
-    calibration: list[Canvas],
-    steps: int,
-    progress: Progress,
-) -> Any:
-    """The model's twin after `steps` of quantization-aware training."""
-    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
+def tune(twin: Any, run: Run, dataset: Dataset, steps: int, progress: Progress) -> None:
+    """Takes `steps` of quantization-aware training of a model's twin."""
     plan = msgspec.structs.replace(
         run.training,
         steps=steps,
         seed=run.training.seed + 1,  # other batches than those of the training
         learning_rate=TUNING_RATE,
+        freeze_steps=0,
     )
     take_steps(
         twin,
@@ -104,7 +97,6 @@ def tuned(
         range(steps),
         lambda done, _loss: progress(done, steps),
     )
-    return twin
 
 
 def flatbuffers(
@@ -117,11 +109,13 @@ def flatbuffers(
     prepare(run.training.seed)
     model = float_model(folder, run.design)
     calibration = canvases(training, run.design.size_px)
-    made = {FLOAT: to_float(model), CALIBRATED: to_int8(model, calibration)}
+    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
+    made = {FLOAT: to_float(model), CALIBRATED: to_int8(twin, [])}
     some = calibration[:: -(-len(calibration) // CORRECTION_CANVASES)]
     made[CORRECTED] = corrected(made[CALIBRATED], made[FLOAT], some)
     if tuning_steps:
-        made[TUNED] = to_int8(tuned(model, run, training, calibration, tuning_steps, progress), [])
+        tune(twin, run, training, tuning_steps, progress)
+        made[TUNED] = to_int8(twin, [])
     return made
 
 
@@ -144,7 +138,7 @@ def measured(
         Variant(kind, len(made[kind]), round(taken_ms, 2), reports[kind])
         for kind, taken_ms in zip(made, made_ms, strict=True)
     )
-    network = build(run.design, FloatBlocks())
+    network = float_network(run.design)
     return Figures(
         mega_macs=round(sum(macs_by_layer(network).values()) / 1e6, 1),
         parameters=parameters(network),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,19 @@ def rates(peak: float, steps: int) -> npt.NDArray[np.float32]:
     fallen = np.clip((step - warm_up) / max(1, steps - warm_up), 0, 1)
     cosine = (1 + np.cos(np.pi * fallen)) / 2
     return (peak * np.minimum(step / warm_up, cosine)).astype(np.float32)
+
+
+class Thaw(NamedTuple):
+    """The step from which a training changes all layers, and the highest rate from then on."""
+
+    step: int
+    peak: float
+
+
+def rates_with_thaw(peak: float, steps: int, thaw: Thaw) -> npt.NDArray[np.float32]:
+    """(steps,): the rates before and after a thaw; each part rises and falls like `rates`."""
+    parts = [rates(peak, thaw.step), rates(thaw.peak, steps - thaw.step)]
+    return np.concatenate(parts)
 
 
 @cache

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from mobiledet.anchors import PER_CELL
+from mobiledet.anchors import per_cell
 from mobiledet.backbone import BACKBONES, filters, separable
-from mobiledet.blocks import Blocks, Tensor
+from mobiledet.blocks import Blocks, FloatBlocks, Tensor
 from mobiledet.design import Design
 from mobiledet.tensorflow import tf
 
 # For the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
 EXTRA_FILTERS = (512, 256, 256, 128)
 PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin et al., 2017)
+
+
+def float_network(design: Design) -> Any:
+    """The network that is trained, with random weights."""
+    return build(design, FloatBlocks(normalized=design.normalization == "batch"))
 
 
 def build(design: Design, blocks: Blocks) -> Any:
@@ -25,7 +30,9 @@ def build(design: Design, blocks: Blocks) -> Any:
     parts: dict[str, list[Tensor]] = {"codes": [], "logits": []}
     for number, features in enumerate(maps):
         for kind, width, bias in (("codes", 4, 0.0), ("logits", design.columns, PRIOR_LOGIT)):
-            x = _predicted(blocks, features, PER_CELL * width, bias, design, f"{kind}{number}")
+            x = _predicted(
+                blocks, features, per_cell(design, number) * width, bias, design, f"{kind}{number}"
+            )
             x = layers.Reshape((-1, width), name=f"{kind}{number}.rows")(x)
             parts[kind].append(x)
     outputs = [

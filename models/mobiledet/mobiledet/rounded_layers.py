@@ -74,14 +74,16 @@ def depthwise_layer() -> Any:
     keras = tf().keras
 
     class RoundedDepthwise(keras.layers.Layer):  # type: ignore[misc, name-defined]
-        """3x3 of each channel with a bias; in training its kernel is rounded per channel."""
+        """Each channel by itself, with a bias; in training its kernel is rounded per channel."""
 
-        def __init__(self, stride: int, name: str) -> None:
+        def __init__(self, size: int, stride: int, name: str) -> None:
             super().__init__(name=name)
-            self._stride = stride
+            self._size, self._stride = size, stride
 
         def build(self, shape: Any) -> None:
-            self.kernel = self.add_weight(name="kernel", shape=(3, 3, shape[-1], 1))
+            self.kernel = self.add_weight(
+                name="kernel", shape=(self._size, self._size, shape[-1], 1)
+            )
             self.bias = self.add_weight(name="bias", shape=(shape[-1],))
 
         def call(self, x: Tensor, training: bool | None = None) -> Tensor:

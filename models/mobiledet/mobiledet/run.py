@@ -17,10 +17,13 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from edge.errors import PermanentError
+from mobiledet.dataset import Dataset, read_dataset, thinned
 from mobiledet.design import Design
 from mobiledet.files import write_file
 
 SETTINGS, CHECKPOINT, HISTORY = "run.json", "checkpoint.npz", "history.csv"
+# `--from` for the shipped model of COCO's classes, and that model's name
+COCO, COCO_MODEL = "coco_v3", "coco_ssdlite_mobilenet_v3_large_int8"
 Arrays = list[npt.NDArray[np.float32]]
 
 
@@ -33,6 +36,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     learning_rate: the highest; it rises over `learning_rate.WARM_UP` steps and falls to 0 as a
         cosine.
+    start: of the weights: COCO, the folder of a run, or "" for random ones.
+    freeze_steps: first steps, in which only the heads are trained. thawed_rate: the highest
+        learning rate after them.
+    pictures: number of pictures to train on, evenly chosen; 0 for all.
     """
 
     dataset: str
@@ -42,6 +49,10 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seed: int = 0
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
     loss: Literal["hard-negative", "focal"] = "hard-negative"
+    start: str = ""
+    freeze_steps: Annotated[int, Meta(ge=0)] = 0
+    thawed_rate: Annotated[float, Meta(gt=0)] = 2e-3
+    pictures: Annotated[int, Meta(ge=0)] = 0
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +60,12 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     design: Design
     training: Training
+
+
+def training_pictures(training: Training) -> Dataset:
+    """The pictures that a training learns from. Raises DatasetError."""
+    dataset = read_dataset(Path(training.dataset), training.split)
+    return thinned(dataset, training.pictures) if training.pictures else dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,14 @@ def tf() -> Any:
         return import_for("building and training networks", "tensorflow", "TensorFlow")
 
 
+def tflite_schema() -> Any:
+    """The classes of TensorFlow's schema of model files. Raises PermanentError."""
+    tf()
+    return import_for(
+        "reading a model's weights", "tensorflow.lite.python.schema_py_generated", "TensorFlow"
+    )
+
+
 def mixed_precision() -> bool:
     """Switches to 16-bit arithmetic if TensorFlow detects a GPU. Returns whether it does."""
     if not tf().config.list_physical_devices("GPU"):

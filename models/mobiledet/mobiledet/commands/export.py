@@ -50,10 +50,10 @@ def export(
     from mobiledet.dataset import read_dataset
     from mobiledet.export import write
     from mobiledet.files import write_file
-    from mobiledet.run import load
+    from mobiledet.run import load, training_pictures
 
     plan = load(run)
-    training = read_dataset(Path(plan.training.dataset), plan.training.split)
+    training = training_pictures(plan.training)
     measured_on = dataset or Path(plan.training.dataset)
     held_out = read_dataset(measured_on, split)
     target = out or run / f"{run.resolve().name}.tflite"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from edge.commands.options import FOLDER
-from mobiledet.design import DEFAULT_SIZE_PX
+from mobiledet.design import DEFAULT_SIZE_PX, Backbone
 
 if TYPE_CHECKING:
+    from mobiledet.design import Design
     from mobiledet.run import Run
 
 DEFAULT_STEPS = 2500
+# Highest learning rates of a training that starts from trained weights: of the heads while the
+# other layers are frozen, and of all layers afterwards.
+HEADS_RATE, THAWED_RATE = 1e-3, 3e-4
 
 
 @click.command()
@@ -32,7 +36,7 @@ DEFAULT_STEPS = 2500
 @click.option("--size-px", type=click.IntRange(64, 1024), default=DEFAULT_SIZE_PX,
               show_default=True, help="Side of the network's input.")  # fmt: skip
 @click.option(
-    "--backbone", type=click.Choice(["mobilenet_v1", "fire"]), default="mobilenet_v1",
+    "--backbone", type=click.Choice(get_args(Backbone)), default="mobilenet_v1",
     show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
@@ -54,14 +58,25 @@ DEFAULT_STEPS = 2500
               help="Length in minutes on this machine, instead of --steps.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Seed of the first weights and of the batches.")  # fmt: skip
+@click.option(
+    "--from", "start", default="", metavar="coco_v3|RUN",
+    help="Start from the shipped model of COCO's classes, or from the folder of a run.",
+)  # fmt: skip
+@click.option(
+    "--freeze", type=click.FloatRange(0, 1), default=0.2, show_default=True,
+    help="With --from: share of the steps that train the heads alone, at first.",
+)  # fmt: skip
+@click.option(
+    "--pictures", type=click.IntRange(min=1),
+    help="Train on this many pictures of the split, evenly chosen. Default: all.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the run's last checkpoint.")
 def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
     """Train a detector on DATASET. On a CPU the same seed gives the same result."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from mobiledet.dataset import read_dataset
-    from mobiledet.run import create, load
+    from mobiledet.run import create, load, training_pictures
     from mobiledet.training import fit as train
 
     if resume:
@@ -70,7 +85,7 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
         raise click.UsageError("DATASET is missing: give one, or continue a run with --resume")
     else:
         run = _new_run(dataset, options)
-    data = read_dataset(Path(run.training.dataset), run.training.split)
+    data = training_pictures(run.training)
     if not resume:
         create(out, run)
     columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
@@ -85,37 +100,69 @@ def fit(dataset: Path | None, out: Path, resume: bool, **options: Any) -> None:
 
 
 def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
-    from mobiledet.dataset import read_dataset
-    from mobiledet.design import Design
-    from mobiledet.run import Run, Training
+    from mobiledet.run import Run, Training, training_pictures
 
     lengths = [name for name in ("steps", "epochs", "minutes") if options[name] is not None]
     if len(lengths) > 1:
         raise click.UsageError(f"--{lengths[0]} and --{lengths[1]}: give only one of them")
-    data = read_dataset(dataset, options["split"])
-    design = Design(
-        labels=data.labels,
-        **{name: options[name] for name in ("backbone", "alpha", "size_px", "extra")},
-    )
     training = Training(
         dataset=str(dataset.resolve()),
         steps=options["steps"] or DEFAULT_STEPS,
         **{name: options[name] for name in ("split", "batch", "seed", "loss")},
+        pictures=options["pictures"] or 0,
     )
-    run = Run(design=design, training=training)
+    data = training_pictures(training)
+    run = Run(design=_design(data.labels, options), training=training)
     if options["epochs"] is not None:
-        steps = options["epochs"] * len(data.pictures) / training.batch
+        run = _with(
+            run, steps=max(1, round(options["epochs"] * len(data.pictures) / training.batch))
+        )
     elif options["minutes"] is not None:
         from mobiledet.training import seconds_per_step
 
         steps = options["minutes"] * 60 / seconds_per_step(run, data)
-    else:
-        return run
-    return _with_steps(run, max(1, round(steps)))
+        run = _with(run, steps=max(1, round(steps)))
+    return _with_start(run, options) if options["start"] else run
 
 
-def _with_steps(run: Run, steps: int) -> Run:
+def _design(labels: tuple[str, ...], options: dict[str, Any]) -> Design:
+    """The network by the options, or the one of the start."""
+    from mobiledet.design import Design
+    from mobiledet.start import design_from
+
+    if not options["start"]:
+        return Design(
+            labels=labels,
+            **{name: options[name] for name in ("backbone", "alpha", "size_px", "extra")},
+        )
+    for name in ("backbone", "alpha", "extra"):
+        if _is_given(name):
+            raise click.UsageError(f"--from and --{name}: the network is that of --from")
+    size_px = options["size_px"] if _is_given("size_px") else 0
+    return design_from(options["start"], labels, size_px)
+
+
+def _with_start(run: Run, options: dict[str, Any]) -> Run:
+    from mobiledet.run import COCO
+
+    start = options["start"]
+    return _with(
+        run,
+        start=start if start == COCO else str(Path(start).resolve()),
+        freeze_steps=round(options["freeze"] * run.training.steps),
+        learning_rate=HEADS_RATE,
+        thawed_rate=THAWED_RATE,
+    )
+
+
+def _is_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _with(run: Run, **changes: Any) -> Run:
+    """The run with changes of its training."""
     import msgspec
 
     replace = msgspec.structs.replace
-    return replace(run, training=replace(run.training, steps=steps))
+    return replace(run, training=replace(run.training, **changes))

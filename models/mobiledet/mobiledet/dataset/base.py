@@ -72,6 +72,18 @@ class Dataset:
     origins: tuple[Origin, ...] = ()
 
 
+def thinned(dataset: Dataset, count: int) -> Dataset:
+    """Up to `count` pictures of a dataset, evenly chosen.
+
+    Raises DatasetError if no object of a class is left.
+    """
+    total = len(dataset.pictures)
+    rows = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    return checked(
+        dataset.pictures[0].path.parent, dataset.labels, [dataset.pictures[row] for row in rows]
+    )
+
+
 def as_boxes(rows: Sequence[Sequence[float]]) -> Boxes:
     """(n, 4) float32, also for n = 0."""
     return np.array(rows, np.float32).reshape(-1, 4)
