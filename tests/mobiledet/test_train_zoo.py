@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -45,6 +46,25 @@ def test_the_family_as_json(monkeypatch):
     }  # fmt: skip
     assert rows[0]["counted"]["macs"] == zoo.counted(zoo.PUBLISHED[0]).macs
     assert rows[0]["measured"] is None
+
+
+def test_measured_figures_are_in_the_json_too(monkeypatch):
+    monkeypatch.setattr(zoo, "PUBLISHED", zoo.PUBLISHED[15:])
+    done = CliRunner().invoke(commands, ["zoo", "--json"])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    assert 400_000 < row["measured"]["size_bytes"] < 1_000_000
+    assert row["measured"]["latency_ms"] > 0
+
+
+def test_choose_prints_the_figures_of_its_choice(monkeypatch):
+    monkeypatch.setattr(zoo, "PUBLISHED", zoo.PUBLISHED[14:])
+    done = CliRunner().invoke(commands, ["choose", "--latency-ms", "10000", "--size-mb", "1"])
+    assert done.exit_code == 0, done.output
+    assert re.fullmatch(
+        r"alpha 0\.25, 160 px: [\d.]+ ms, 0\.\d\d MB int8, 21\.1 M MACs, published top-1 46\.0 %\n",
+        done.stdout,
+    )
 
 
 def test_choose_measures_and_takes_the_most_accurate_that_fits():

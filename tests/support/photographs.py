@@ -1,12 +1,13 @@
 """Photographs of animals with known names, from Debian's package `gcompris-qt-data`.
 
 They have several free licences and are not part of the project: tests read them where the package
-is installed.
+is installed. `python -m tests.support.photographs FOLDER` unpacks them.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 
 import cv2
@@ -35,14 +36,25 @@ def animals() -> dict[str, Photograph]:
     """(h, w, 3) RGB by name; skips the test where the package is not installed."""
     if not FOLDER.is_dir():
         pytest.skip("PHOTOGRAPHS ABSENT: gcompris-qt-data is not installed; this test was not run")
-    files = {name: data for part in PARTS for name, data in _resources(FOLDER / f"{part}.rcc")}
     return {
         Path(name).stem: np.asarray(
             cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1], np.uint8
         )
-        for name, data in files.items()
-        if name.endswith(".webp")
+        for name, data in _files().items()
     }
+
+
+def unpack(folder: Path) -> None:
+    """Writes the photographs as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in _files().items():
+        (folder / name).write_bytes(data)
+
+
+def _files() -> dict[str, bytes]:
+    """The photographs' files by name."""
+    files = {name: data for part in PARTS for name, data in _resources(FOLDER / f"{part}.rcc")}
+    return {name: data for name, data in files.items() if name.endswith(".webp")}
 
 
 def _resources(path: Path) -> list[tuple[str, bytes]]:
@@ -65,3 +77,7 @@ def _resources(path: Path) -> list[tuple[str, bytes]]:
         return [(name, data[at + 4 : at + 4 + size])]
 
     return walk(0)
+
+
+if __name__ == "__main__":
+    unpack(Path(sys.argv[1]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from mobiledet.dataset import Dataset
 from mobiledet.design import DEFAULT_SIZE_PX
 from mobiledet.evaluation import SCORE
-from mobiledet.export import Figures, Variant
+from mobiledet.export import FLOAT, Figures, Variant
 from mobiledet.run import COCO, COCO_MODEL, Run, Training
 
 LIMITS = (
@@ -51,6 +51,7 @@ def card(subject: Subject, figures: Figures) -> str:
             ("file", "mAP", "AP50", "precision", "recall", "F1", "MB", "ms", "times faster"),
             [_variant(variant, figures) for variant in figures.variants],
         ),
+        *_against_float(figures),
         f"By class, {figures.chosen}:",
         _table(("class", "objects", "AP50", "precision", "recall", "F1"), _classes(figures)),
         "## Limits",
@@ -93,6 +94,7 @@ def _facts(subject: Subject, figures: Figures) -> list[Row]:
         ),
         *_start(plan),
         ("measured on", f"{subject.measured_on}: {_content(subject.held_out)}"),
+        *_origins(subject),
         ("licence", subject.licence or "not stated"),
         ("made", f"{today:%Y-%m-%d}, {platform.machine()}, {platform.system()}"),
     ]
@@ -101,6 +103,19 @@ def _facts(subject: Subject, figures: Figures) -> list[Row]:
 def _loss(run: Run) -> str:
     """The loss where it can be chosen: the other heads have one each."""
     return f", loss {run.training.loss}" if run.design.head == "ssd" else ""
+
+
+def _origins(subject: Subject) -> list[Row]:
+    """A row for each origin of photographs that were pasted into the pictures."""
+    origins = dict.fromkeys(subject.training.origins + subject.held_out.origins)
+    return [
+        (
+            "photographs pasted",
+            f"{', '.join(origin.photographs)}: {origin.licence or 'licence not stated'}; on empty "
+            f"scenes of {', '.join(origin.scenes)}",
+        )
+        for origin in origins
+    ]
 
 
 def _start(plan: Training) -> list[Row]:
@@ -121,6 +136,15 @@ def _variant(variant: Variant, figures: Figures) -> Row:
         f"{variant.latency_ms:.2f}",
         f"{figures.reference_latency_ms / variant.latency_ms:.1f}",
     )
+
+
+def _against_float(figures: Figures) -> list[str]:
+    """A sentence on the price of int8, if float was measured too."""
+    reports = {variant.kind: variant.report for variant in figures.variants}
+    if FLOAT not in reports:
+        return []
+    change = reports[figures.chosen].map - reports[FLOAT].map
+    return [f"The mAP of this file is that of float {change:+.3f}."]
 
 
 def _classes(figures: Figures) -> list[Row]:

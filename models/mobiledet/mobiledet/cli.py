@@ -11,6 +11,7 @@ COMMANDS = {
     "zoo": "Count and measure sixteen MobileNet v1 networks.",
     "choose": "Choose the best of them within a latency and a size.",
     "harvest": "Make a dataset of the objects that move in footage of a fixed camera.",
+    "compose": "Add pictures of objects cut out of photographs to a dataset.",
     "label": "Name or reject whole tracks of a harvest.",
     "check": "Check a dataset and count its objects.",
     "distill": "Make a dataset of footage that a larger model labels.",

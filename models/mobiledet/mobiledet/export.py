@@ -1,4 +1,4 @@
-"""Makes model files from a training run: float32, int8 by calibration and int8 by training.
+"""Makes model files from a training run: float32, and int8 in three ways.
 
 The daemon's detector measures each of them, so that the figures are those of the file itself.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from edge.vision.detector import Detector
 from edge.vision.detector.model_file import DetectorSpec, attach
+from mobiledet.bias import corrected
 from mobiledet.blocks import FloatBlocks
 from mobiledet.cost import macs_by_layer, parameters
 from mobiledet.dataset import Dataset
@@ -34,7 +35,9 @@ from mobiledet.training import make_optimizer, prepare, take_steps
 # TensorFlow's guide to post-training quantization takes 100 to 500 samples.
 CALIBRATION_CANVASES = 128
 TUNING_RATE = 2e-4  # a tenth of the training's rate, as the weights are nearly right already
-FLOAT, CALIBRATED, TUNED = "float", "int8, post-training", "int8, quantization-aware"
+CORRECTION_CANVASES = 32  # of them; at 20, a map of one cell has enough values for a mean
+FLOAT, CALIBRATED = "float", "int8, post-training"
+CORRECTED, TUNED = "int8, bias-corrected", "int8, quantization-aware"
 
 
 class Variant(msgspec.Struct, frozen=True):
@@ -100,13 +103,18 @@ def tune(twin: Any, run: Run, dataset: Dataset, steps: int, progress: Progress) 
 def flatbuffers(
     folder: Path, run: Run, training: Dataset, tuning_steps: int, progress: Progress
 ) -> dict[str, bytes]:
-    """The flatbuffers by kind, without the quantization-aware one if `tuning_steps` is 0."""
+    """The flatbuffers by kind, without the quantization-aware one if `tuning_steps` is 0.
+
+    The corrected one is the calibrated one with other biases.
+    """
     prepare(run.training.seed)
     model = float_model(folder, run.design)
-    calibration = normalized(np.stack(canvases(training, run.design.size_px)))
-    twin = twin_of(model, run.design, calibration)
+    calibration = canvases(training, run.design.size_px)
+    twin = twin_of(model, run.design, normalized(np.stack(calibration)))
     whole = for_daemon(model, run.design, FloatBlocks())
     made = {FLOAT: to_float(whole), CALIBRATED: int8_of(twin, run.design)}
+    some = calibration[:: -(-len(calibration) // CORRECTION_CANVASES)]
+    made[CORRECTED] = corrected(made[CALIBRATED], made[FLOAT], some)
     if tuning_steps:
         tune(twin, run, training, tuning_steps, progress)
         made[TUNED] = int8_of(twin, run.design)

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 ROUNDING = 1e-6  # of a sum of three shares
 
 
-def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
+def percentages(
+    _ctx: click.Context, _option: click.Parameter, text: str, *, train: bool = True
+) -> Shares:
+    """The value of --split. train: whether the share of train must not be 0."""
     from mobiledet.harvest.splits import Shares
 
     try:
-        train, val, test = (float(part) / 100 for part in text.split("/"))
+        first, val, test = (float(part) / 100 for part in text.split("/"))
     except ValueError:
-        train = val = test = -1.0
-    if min(train, val, test) < 0 or train == 0 or abs(train + val + test - 1) > ROUNDING:
+        first = val = test = -1.0
+    missing = train and first == 0
+    if min(first, val, test) < 0 or missing or abs(first + val + test - 1) > ROUNDING:
         raise click.BadParameter(f"{text}: write three shares that add up to 100, such as 70/15/15")
-    return Shares(train, val, test)
+    return Shares(first, val, test)
 
 
 @click.command()
@@ -45,7 +49,7 @@ def _shares(_ctx: click.Context, _option: click.Parameter, text: str) -> Shares:
               metavar="S", help="Minimum time between two pictures, in seconds.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
               help="Take up to N pictures of each footage; 0 = all.")  # fmt: skip
-@click.option("--split", "shares", default="70/15/15", show_default=True, callback=_shares,
+@click.option("--split", "shares", default="70/15/15", show_default=True, callback=percentages,
               metavar="T/V/T", help="Time for train, val and test, in percent.")  # fmt: skip
 def harvest(
     config: Path | None,

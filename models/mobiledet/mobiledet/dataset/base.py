@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -51,12 +52,24 @@ class Picture:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where photographs that were pasted come from. licence: as given, "" if it was not stated."""
+
+    photographs: tuple[str, ...]
+    licence: str
+    scenes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Pictures and the names of their classes, by class id."""
+    """Pictures and the names of their classes, by class id.
+
+    origins: of the photographs in composed pictures.
+    """
 
     labels: tuple[str, ...]
     pictures: tuple[Picture, ...]
+    origins: tuple[Origin, ...] = ()
 
 
 def thinned(dataset: Dataset, count: int) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from mobiledet.dataset.base import (
     Dataset,
     DatasetError,
+    Origin,
     Picture,
     as_boxes,
     checked,
@@ -57,12 +59,16 @@ class Annotation(msgspec.Struct, omit_defaults=True):
 
 
 class Coco(msgspec.Struct, omit_defaults=True):
-    """A whole file. rejected, an addition of this project: boxes of rejected tracks."""
+    """A whole file. rejected and origins are additions of this project.
+
+    rejected: boxes of rejected tracks. origins: of the photographs in composed pictures.
+    """
 
     images: list[Image]
     annotations: list[Annotation]
     categories: list[Category]
     rejected: list[Annotation] = []
+    origins: list[Origin] = []
 
 
 def load(path: Path) -> Coco:
@@ -97,7 +103,9 @@ def read(path: Path, split: str = "") -> Dataset:
         for image in coco.images
         if not split or image.split == split
     ]
-    return checked(path, [category.name for category in coco.categories], pictures, split)
+    names = [category.name for category in coco.categories]
+    dataset = checked(path, names, pictures, split)
+    return dataclasses.replace(dataset, origins=tuple(coco.origins))
 
 
 def _check_unique(path: Path, kind: str, values: Sequence[object]) -> None:

@@ -105,4 +105,4 @@ def relabel(coco: Coco, labels: Mapping[int, str]) -> Coco:
         )
         (rejected if given[annotation.id] == REJECTED else annotations).append(changed)
     categories = [Category(number, name) for name, number in ids.items()]
-    return Coco(coco.images, annotations, categories, rejected)
+    return Coco(coco.images, annotations, categories, rejected, coco.origins)

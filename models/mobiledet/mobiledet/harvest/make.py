@@ -152,7 +152,7 @@ def _write_pictures(
     for frame in frames_at(settings, names.keys(), progress):
         write_picture(out, names[frame.index], frame.main.bgr())
         for track_id, box in views[frame.index]:
-            thumbs[track_id].append(_thumb(frame.main, box))
+            thumbs[track_id].append(thumbnail(frame.main, box))
     return thumbs
 
 
@@ -167,7 +167,7 @@ def _views(part: Part) -> dict[int, list[tuple[int, Box]]]:
     return views
 
 
-def _thumb(picture: Picture, box_xyxy: Box) -> str:
+def thumbnail(picture: Picture, box_xyxy: Box) -> str:
     """The box and its surroundings as a JPEG file in base64."""
     x0, y0, x1, y1 = box_xyxy
     side_px = THUMB_CONTEXT * max(x1 - x0, y1 - y0)
