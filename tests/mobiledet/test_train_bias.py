@@ -115,3 +115,25 @@ def test_another_network_is_refused(pair, canvases):
     model = build(Design(labels=("a", "b"), size_px=SIZE, alpha=0.25), FloatBlocks())
     with pytest.raises(ValueError, match="convolutions are not the"):
         bias.corrected(quantized, to_float(model), canvases)
+
+
+def test_values_that_int8_cannot_hold_do_not_count():
+    """A range may have been cut on purpose: what is outside it is no error of the rounding."""
+    expected = bias._Expected()
+    values = np.array([-9.0, 0.5, 1.0, 7.0], np.float32).reshape(1, 4, 1, 1)
+    expected.add(values, (values > -3) & (values < 6))
+    assert (expected.total.tolist(), expected.count.tolist()) == ([1.5], [2])
+    ours = np.array([-3.0, 0.25, 1.0, 6.0], np.float32).reshape(1, 4, 1, 1)
+    assert expected.counted(0, ours).tolist() == [1.25]
+
+
+def test_the_range_of_a_layer_is_that_of_its_int8_output(pair, canvases):
+    model = bias._unpacked(pair[0])
+    layers = bias._convolutions(model)
+    ranges = bias._ranges(model, layers)
+    assert all(low <= 0 < high for low, high in ranges)
+    assert ranges[0][0] == 0  # ReLU6
+    assert 0.5 < ranges[0][1] <= 6.05
+    (values,) = next(bias._outputs(model, [layers[37]], canvases))
+    low, high = ranges[37]
+    assert low <= values.min() < values.max() <= high

@@ -82,12 +82,12 @@ def test_the_card_has_the_figures_of_the_chosen_file_and_its_loss_against_float(
 
 
 def test_the_card_names_origin_and_licence_of_pasted_photographs():
-    mine = Origin(("photos/deer",), "own photographs, CC0", ("yard.jpg", "street.mp4"))
+    mine = Origin(("/home/me/deer",), "own photographs, CC0", ("yard.jpg", "/home/me/street.mp4"))
     other = Origin(("more",), "", ("yard.jpg",))
     training = Dataset(("deer",), (), (mine,))
     held_out = Dataset(("deer",), (), (mine, other))
     text = card(subject(training, held_out), figures(CALIBRATED, {CALIBRATED: 0.5}))
-    row = "photos/deer: own photographs, CC0; on empty scenes of yard.jpg, street.mp4"
+    row = "deer: own photographs, CC0; on empty scenes of yard.jpg, street.mp4"
     assert text.count(f"| photographs pasted | {row} |") == 1
     assert "| photographs pasted | more: licence not stated; on empty scenes of yard.jpg |" in text
     data = Dataset(("deer",), ())

@@ -2,7 +2,8 @@
 
 Rounding shifts the mean of each channel, and the shifts add up from layer to layer. The mean error
 of each channel against the float model, over some crops, is added to the channel's int32 bias, one
-layer after another, each with the corrections of the layers before it in effect. Source: Nagel et
+layer after another, each with the corrections of the layers before it in effect. Values that the
+int8 tensor can't hold don't count. Source: Nagel et
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019), section 4.2.
 """
 
@@ -20,10 +21,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from mobiledet.quantize import Canvas
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+Range = tuple[float, float]
 
 WITH_BIAS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
-RELU, RELU_6 = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6
-SATURATED = 6.0  # the upper end of RELU6
+LEVELS = np.iinfo(np.int8)
 MIN_VALUES = 20  # of a channel; the mean of fewer is chance
 
 
@@ -62,7 +63,7 @@ def corrected(quantized: bytes, floating: bytes, crops: Sequence[Canvas]) -> byt
         raise ValueError(
             f"the {len(layers)} quantized convolutions are not the {len(twins)} in float"
         )
-    wanted = _expected(theirs, twins, crops)
+    wanted = _expected(theirs, twins, _ranges(ours, layers), crops)
     for layer, expected in zip(layers, wanted, strict=True):
         _correct(ours, layer, expected, (row[0] for row in _outputs(ours, [layer], crops)))
     return _packed(ours)
@@ -90,24 +91,31 @@ def _shapes(model: Any, layers: Sequence[Any]) -> list[tuple[int, ...]]:
     return [tuple(tensors[layer.outputs[0]].shape) for layer in layers]
 
 
-def _expected(model: Any, layers: Sequence[Any], crops: Sequence[Canvas]) -> list[_Expected]:
-    """What each layer of the float model gives, from one pass over the crops."""
+def _expected(
+    model: Any, layers: Sequence[Any], ranges: Sequence[Range], crops: Sequence[Canvas]
+) -> list[_Expected]:
+    """What each layer of the float model gives, from one pass over the crops.
+
+    ranges: of the quantized layers. Values outside them don't count.
+    """
     expected = [_Expected() for _ in layers]
     for outputs in _outputs(model, layers, crops):
-        for each, layer, values in zip(expected, layers, outputs, strict=True):
-            each.add(values, _free(layer, values))
+        for each, (low, high), values in zip(expected, ranges, outputs, strict=True):
+            each.add(values, (values > low) & (values < high))
     return expected
 
 
-def _free(layer: Any, values: Array) -> npt.NDArray[np.bool_]:
-    """The values that the layer's activation has not saturated."""
-    activation = layer.builtinOptions.fusedActivationFunction
-    free = np.ones(values.shape, np.bool_)
-    if activation in (RELU, RELU_6):
-        free = values > 0
-    if activation == RELU_6:
-        free &= values < SATURATED
-    return free
+def _ranges(model: Any, layers: Sequence[Any]) -> list[Range]:
+    """The lowest and the highest value that each layer's int8 output can have.
+
+    The ends are those of its activation, too: an output of ReLU has no level below 0.
+    """
+    ends = []
+    for layer in layers:
+        quantization = model.subgraphs[0].tensors[layer.outputs[0]].quantization
+        scale, zero = float(quantization.scale[0]), int(quantization.zeroPoint[0])
+        ends.append(((LEVELS.min - zero) * scale, (LEVELS.max - zero) * scale))
+    return ends
 
 
 def _outputs(

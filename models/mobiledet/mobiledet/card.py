@@ -111,11 +111,15 @@ def _origins(subject: Subject) -> list[Row]:
     return [
         (
             "photographs pasted",
-            f"{', '.join(origin.photographs)}: {origin.licence or 'licence not stated'}; on empty "
-            f"scenes of {', '.join(origin.scenes)}",
+            f"{_names(origin.photographs)}: {origin.licence or 'licence not stated'}; on empty "
+            f"scenes of {_names(origin.scenes)}",
         )
         for origin in origins
     ]
+
+
+def _names(paths: tuple[str, ...]) -> str:
+    return ", ".join(Path(path).name for path in paths)
 
 
 def _start(plan: Training) -> list[Row]:
