@@ -37,11 +37,11 @@ HEADS_RATE, THAWED_RATE = 1e-3, 3e-4
 @click.option("--size-px", type=click.IntRange(64, 1024), default=DEFAULT_SIZE_PX,
               show_default=True, help="Side of the network's input.")  # fmt: skip
 @click.option(
-    "--backbone", type=click.Choice(get_args(Backbone)), default="mobilenet_v1",
+    "--backbone", type=click.Choice(get_args(Backbone)), default="mobilenet_v1_patches",
     show_default=True, help="Network that extracts the features.",
 )  # fmt: skip
 @click.option(
-    "--head", type=click.Choice(["ssd", "grid", "anchor_free"]), default="ssd",
+    "--head", type=click.Choice(["ssd", "grid", "anchor_free"]), default="anchor_free",
     show_default=True, help="Kind of the predictions.",
 )  # fmt: skip
 @click.option("--grid-maps", type=click.IntRange(1, 2), default=2, show_default=True,
