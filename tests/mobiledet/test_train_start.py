@@ -44,7 +44,7 @@ from mobiledet.start import coco_start, design_from, set_start
 from mobiledet.tensorflow import tf
 from mobiledet.training import make_optimizer, make_step, state
 from tests.support import drawn_objects
-from tests.support.training import completed, edge_train
+from tests.support.training import completed, edge_train, is_whole_in_xnnpack
 
 pytestmark = pytest.mark.timeout(900)  # two trainings and an export take a minute on an idle core
 
@@ -308,6 +308,9 @@ def test_the_settings_of_a_start_are_stored(fine):
 
 def test_the_exported_file_runs_in_the_daemons_detector_and_its_card_names_the_start(fine):
     detector = open_model(str(fine / "fine.tflite"))
+    interpreter = Interpreter(model_content=read_file(fine / "fine.tflite").flatbuffer)
+    interpreter.allocate_tensors()
+    assert is_whole_in_xnnpack(interpreter)
     assert (detector.labels, detector.input_size) == (drawn_objects.LABELS, (64, 64))
     text = (fine / "fine.md").read_text()
     assert "| started from | coco_ssdlite_mobilenet_v3_large_int8 (Apache-2.0); " in text

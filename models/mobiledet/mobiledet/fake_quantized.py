@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mobiledet.blocks import EPSILON, Activation, CommonBlocks, Tensor
+from mobiledet.blocks import EPSILON, HARD_SWISH_ADDEND, Activation, CommonBlocks, Tensor
 from mobiledet.design import Design
+from mobiledet.gate_ranges import cut_before_gates
 from mobiledet.network import build
 from mobiledet.rounded_layers import activation_layer, conv_layer, depthwise_layer
 from mobiledet.tensorflow import tf
@@ -118,7 +119,8 @@ def _uneven(bias: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _ranges(model: Any, names: list[str], images: npt.NDArray[np.float32]) -> dict[str, Range]:
     """Lowest and highest value of each activation, by its layer's name.
 
-    All box codes share one range, and so do all logits: each output is joined in one tensor.
+    All box codes share one range, and so do all logits: each output is joined in one tensor. A
+    tensor before hard-swish ends at -3, as everything below becomes 0.
     """
     outputs = [_layer(model, name).output for name in names]
     ops = tf().keras.ops
@@ -129,6 +131,10 @@ def _ranges(model: Any, names: list[str], images: npt.NDArray[np.float32]) -> di
         for name, value in zip(names, values, strict=True):
             low, high = np.asarray(value, np.float32)
             ranges[name] = _joined([ranges[name], np.array([low, high])])
+    for name in names:
+        if f"{name}.shifted" in ranges and f"{name}.product" in ranges:  # hard-swish follows
+            ranges[name] = ranges[name].clip(min=-HARD_SWISH_ADDEND)
+    cut_before_gates(model, ranges, images)
     for kind in model.output_names:
         joined = [name for name in names if name.startswith(kind) and "." not in name]
         ranges |= dict.fromkeys(joined, _joined([ranges[name] for name in joined]))
