@@ -77,10 +77,10 @@ def test_the_daemon_reads_the_networks_best_box_from_every_kind_of_file(head, co
             assert found.scores[0] == pytest.approx(scores.max(), abs=1e-3)
 
 
-@HEADS
-def test_a_head_learns_an_object(head):
+def test_the_grid_learns_an_object():
+    """The tests of `fit` train its default, the head without anchors."""
     tf().keras.utils.set_random_seed(1)
-    design = design_of(head, 3)
+    design = design_of("grid", 3)
     one, model = head_of(design), build(design, FloatBlocks())
     step = make_step(model, make_optimizer(model, 5e-3, 40), one)
     targets = one.targets(OBJECT, np.array([2]), np.zeros((0, 4), np.float32))
