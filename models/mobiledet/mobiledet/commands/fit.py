@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from mobiledet.run import Run
 
 DEFAULT_STEPS, DEFAULT_BATCH = 2500, 32
-COCO_STEPS, COCO_BATCH = (
-    200,
-    8,
-)  # of a start from COCO: enough for models/README.md, in 3 CPU minutes
+COCO_STEPS, COCO_BATCH = 200, 8  # of a start from COCO, 3 CPU minutes: see models/README.md
 # Highest learning rates of a training that starts from trained weights: of the heads while the
 # other layers are frozen, and of all layers afterwards.
 HEADS_RATE, THAWED_RATE = 1e-3, 3e-4
