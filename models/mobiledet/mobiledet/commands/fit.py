@@ -9,13 +9,18 @@ import click
 
 from edge.commands.options import FOLDER
 from mobiledet.design import DEFAULT_SIZE_PX, Backbone
+from mobiledet.run import COCO
 
 if TYPE_CHECKING:
     from mobiledet.dataset import Dataset
     from mobiledet.design import Design
     from mobiledet.run import Run
 
-DEFAULT_STEPS = 2500
+DEFAULT_STEPS, DEFAULT_BATCH = 2500, 32
+COCO_STEPS, COCO_BATCH = (
+    200,
+    8,
+)  # of a start from COCO: enough for models/README.md, in 3 CPU minutes
 # Highest learning rates of a training that starts from trained weights: of the heads while the
 # other layers are frozen, and of all layers afterwards.
 HEADS_RATE, THAWED_RATE = 1e-3, 3e-4
@@ -54,11 +59,14 @@ HEADS_RATE, THAWED_RATE = 1e-3, 3e-4
     "--loss", type=click.Choice(["hard-negative", "focal"]), default="hard-negative",
     show_default=True, help="Loss of the classes of the SSD head.",
 )  # fmt: skip
-@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True,
-              help="Canvases in a step.")  # fmt: skip
 @click.option(
-    "--steps", type=click.IntRange(min=1), help=f"Length in steps. Default: {DEFAULT_STEPS}."
-)
+    "--batch", type=click.IntRange(min=1),
+    help=f"Canvases in a step. Default: {DEFAULT_BATCH}; {COCO_BATCH} with --from {COCO}.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(min=1),
+    help=f"Length in steps. Default: {DEFAULT_STEPS}; {COCO_STEPS} with --from {COCO}.",
+)  # fmt: skip
 @click.option("--epochs", type=click.FloatRange(0, min_open=True),
               help="Length in epochs, instead of --steps.")  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(0, min_open=True),
@@ -112,10 +120,12 @@ def _new_run(dataset: Path, options: dict[str, Any]) -> Run:
     lengths = [name for name in ("steps", "epochs", "minutes") if options[name] is not None]
     if len(lengths) > 1:
         raise click.UsageError(f"--{lengths[0]} and --{lengths[1]}: give only one of them")
+    from_coco = options["start"] == COCO
     training = Training(
         dataset=str(dataset.resolve()),
-        steps=options["steps"] or DEFAULT_STEPS,
-        **{name: options[name] for name in ("split", "batch", "seed", "loss")},
+        steps=options["steps"] or (COCO_STEPS if from_coco else DEFAULT_STEPS),
+        batch=options["batch"] or (COCO_BATCH if from_coco else DEFAULT_BATCH),
+        **{name: options[name] for name in ("split", "seed", "loss")},
         pictures=options["pictures"] or 0,
     )
     data = training_pictures(training)
@@ -152,8 +162,6 @@ def _design(data: Dataset, options: dict[str, Any]) -> Design:
 
 
 def _with_start(run: Run, options: dict[str, Any]) -> Run:
-    from mobiledet.run import COCO
-
     start = options["start"]
     return _with(
         run,
