@@ -155,7 +155,7 @@ def test_post_training_rounding_keeps_the_scores_of_people(network, people):
         for x in (twin_of(model, design, image), model)
     )
     assert exact.max() > 0.6
-    assert np.corrcoef(rounded, exact)[0, 1] > 0.88  # measured: .91; the shipped file has .79
+    assert np.corrcoef(rounded, exact)[0, 1] > 0.97  # .983 measured; the shipped file has .79
 
 
 @pytest.mark.parametrize("labels", [("person", "deer", "cow", "boar"), ("cow", "person")])
