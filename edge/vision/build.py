@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edge.config.schema import MOTION_LABEL, Settings
 from edge.config.words import suggestion
@@ -12,6 +12,8 @@ from edge.vision.detector import Detector
 from edge.vision.detector.catalogue import find_model
 from edge.vision.pipeline import DetectorLike, Pipeline
 from edge.vision.types import SourceInfo
+
+MOST_LISTED = 12  # labels in an error; COCO has 90
 
 
 def build_detector(settings: Settings) -> Detector:
@@ -60,8 +62,16 @@ def check_labels(
     ]
     named.append(("privacy.blur", settings.privacy.blur))
     return [
-        f"{key}: the model {settings.model.file} has no label {label!r}" + suggestion(label, known)
+        f"{key}: the model {settings.model.file} has no label {label!r}"
+        + (suggestion(label, known) or _listed(known))
         for key, labels_ in named
         for label in labels_
         if label not in known
     ]
+
+
+def _listed(known: Sequence[str]) -> str:
+    """The labels of a model as the end of an error, or the command that prints so many."""
+    if len(known) > MOST_LISTED:
+        return "; `edge models info MODEL` lists its labels"
+    return f"; it has {', '.join(known)}"

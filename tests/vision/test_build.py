@@ -22,9 +22,11 @@ DOGS = Settings(triggers=(TriggerRule(name="dogs", labels=("dog", "persn")),))
 def test_an_unknown_label_is_an_error_that_suggests_the_nearest_one() -> None:
     unknown, misspelt = check_labels(DOGS, ["person"])
     assert "triggers[0].labels: the model" in unknown
-    assert "has no label 'dog'" in unknown
+    assert unknown.endswith("has no label 'dog'; it has person, motion")
     assert "did you mean person?" in misspelt
     assert check_labels(Settings(), ["person"]) == []
+    many = [f"class {number}" for number in range(90)]
+    assert check_labels(DOGS, many)[0].endswith("; `edge models info MODEL` lists its labels")
 
 
 def test_a_group_of_the_model_is_as_good_as_a_label() -> None:
