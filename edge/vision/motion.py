@@ -10,7 +10,6 @@ Lights and shadows: a change without edges is soft; an object has an outline.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import cv2
@@ -181,15 +180,16 @@ class MotionDetector:
         edges = cv2.norm(part, cv2.blur(part, SOFT_PX))
         return edges < SOFT * cv2.norm(part)
 
-    def _no_motion(self, changed: float) -> Motion:
-        return Motion(_NO_BLOBS, _NO_ACTIVITY, _NONE_SOFT, self._blobs.mask, changed)
+    def _no_motion(self, changed: float, *, scene_change: bool = False) -> Motion:
+        mask = self._blobs.mask
+        return Motion(_NO_BLOBS, _NO_ACTIVITY, _NONE_SOFT, mask, changed, scene_change)
 
     def _relearn(self, luma: Luma, timestamp_ns: int) -> Motion:
         self._earlier = self._background.relearn(luma, timestamp_ns)
         np.copyto(self._reference, luma)
         self._reference_ns = timestamp_ns
         self._blobs.mask[:] = 0
-        return dataclasses.replace(self._no_motion(1.0), scene_change=True)
+        return self._no_motion(1.0, scene_change=True)
 
     def _luma_boxes(self, boxes_xyxy: Boxes) -> npt.NDArray[np.intp]:
         """Main pixels to whole pixels of the plane, cut at its edges."""

@@ -50,7 +50,7 @@ def make_anchors(map_sizes: Sequence[int], scales: tuple[float, float]) -> Ancho
     for cells, side, next_side in zip(map_sizes, sides, sides[1:], strict=False):
         shapes = [(side / ratio**0.5, side * ratio**0.5) for ratio in RATIOS]
         shapes.append(((side * next_side) ** 0.5,) * 2)
-        parts.append(_in_each_cell(cells, shapes))
+        parts.append(in_each_cell(cells, shapes))
     return np.concatenate(parts)
 
 
@@ -66,11 +66,11 @@ def tensorflow_anchors(map_sizes: Sequence[int]) -> Anchors:
             shapes = [(TENSORFLOW_SMALLEST,) * 2, *shapes[1:TENSORFLOW_FIRST]]
         else:
             shapes.append(((side * next_side) ** 0.5,) * 2)
-        parts.append(_in_each_cell(cells, shapes))
+        parts.append(in_each_cell(cells, shapes))
     return np.concatenate(parts)
 
 
-def _in_each_cell(cells: int, shapes: Sequence[tuple[float, ...]]) -> Anchors:
+def in_each_cell(cells: int, shapes: Sequence[tuple[float, ...]]) -> Anchors:
     """Anchors of these heights and widths around the centre of each cell of a map."""
     centres = (np.arange(cells) + 0.5) / cells
     cy, cx = np.meshgrid(centres, centres, indexing="ij")
@@ -98,6 +98,24 @@ class Targets:
     classes: npt.NDArray[np.int32]
 
 
+def assigned(
+    anchors: Anchors,
+    boxes_xyxy: Boxes,
+    class_ids: npt.NDArray[np.int64],
+    owner: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.int32],
+) -> Targets:
+    """The targets where each anchor predicts its owner, a row of the boxes, or nothing for -1.
+
+    classes: (n,) BACKGROUND or IGNORED for the anchors without an owner; changed in place.
+    """
+    codes = np.zeros((len(anchors), 4), np.float32)
+    rows = np.flatnonzero(owner >= 0)
+    classes[rows] = class_ids[owner[rows]] + 1
+    codes[rows] = encode_boxes(boxes_xyxy[owner[rows]], anchors[rows], BOX_SCALES)
+    return Targets(codes, classes)
+
+
 def match(
     anchors: Anchors, boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes
 ) -> Targets:
@@ -108,11 +126,10 @@ def match(
     """
     anchors_xyxy = corners(anchors)
     classes = np.full(len(anchors), BACKGROUND, np.int32)
-    codes = np.zeros((len(anchors), 4), np.float32)
     if len(ignored_xyxy):
         classes[covered(anchors_xyxy, ignored_xyxy).max(axis=1) > MATCH_IOU] = IGNORED
     if len(boxes_xyxy) == 0:
-        return Targets(codes, classes)
+        return assigned(anchors, boxes_xyxy, class_ids, np.full(len(anchors), -1), classes)
     overlap = iou(anchors_xyxy, boxes_xyxy)
     for _ in range(len(boxes_xyxy)):  # the closest pair first, and no two objects get one anchor
         free = np.where(overlap.max(axis=1, keepdims=True) > 1, -1, overlap)
@@ -120,7 +137,5 @@ def match(
         overlap[np.unravel_index(free.argmax(), free.shape)] = 2.0
     owner, best = overlap.argmax(axis=1), overlap.max(axis=1)
     classes[(best >= NEAR_IOU) & (best < MATCH_IOU)] = IGNORED
-    rows = np.flatnonzero(best >= MATCH_IOU)
-    classes[rows] = class_ids[owner[rows]] + 1
-    codes[rows] = encode_boxes(boxes_xyxy[owner[rows]], anchors[rows], BOX_SCALES)
-    return Targets(codes, classes)
+    owner = np.where(best >= MATCH_IOU, owner, -1)
+    return assigned(anchors, boxes_xyxy, class_ids, owner, classes)

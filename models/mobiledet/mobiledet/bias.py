@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from mobiledet.quantize import Canvas
+from mobiledet.quantize import Canvas, normalized
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Range = tuple[float, float]
@@ -148,7 +148,7 @@ def _feed(interpreter: Interpreter, crop: Canvas) -> None:
     if details["dtype"] == np.int8:  # scale 2 / 255 and zero -1 (see `to_tflite`): all 256 levels
         values: Any = np.bitwise_xor(crop, 0x80).view(np.int8)
     else:
-        values = np.asarray(crop, np.float32) * (2 / 255) - 1
+        values = normalized(crop)
     interpreter.set_tensor(details["index"], values[None])
 
 

@@ -27,7 +27,7 @@ from mobiledet.heads import head_of
 from mobiledet.latency import latencies_ms
 from mobiledet.looks import Samples, measured_looks
 from mobiledet.models import open_model
-from mobiledet.network import float_network, for_daemon
+from mobiledet.network import float_network, for_daemon, trained_network
 from mobiledet.quantize import Canvas, normalized, to_float, to_int8
 from mobiledet.run import Run, load_checkpoint
 from mobiledet.training import make_optimizer, prepare, take_steps
@@ -59,13 +59,6 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     chosen: str
     reference: str
     reference_latency_ms: float
-
-
-def float_model(folder: Path, design: Design) -> Any:
-    """The network with the weights of the folder's last checkpoint. Raises RunError."""
-    model = float_network(design)
-    model.set_weights(load_checkpoint(folder).weights)
-    return model
 
 
 def canvases(dataset: Dataset, size_px: int, count: int = CALIBRATION_CANVASES) -> list[Canvas]:
@@ -108,7 +101,7 @@ def flatbuffers(
     The corrected one is the calibrated one with other biases.
     """
     prepare(run.training.seed)
-    model = float_model(folder, run.design)
+    model = trained_network(folder, run.design)
     calibration = canvases(training, run.design.size_px)
     twin = twin_of(model, run.design, normalized(np.stack(calibration)))
     whole = for_daemon(model, run.design, FloatBlocks())

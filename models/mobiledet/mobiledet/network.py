@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mobiledet.backbone import BACKBONES, filters, separable
 from mobiledet.blocks import Blocks, FloatBlocks, Tensor
 from mobiledet.design import Design
 from mobiledet.heads import head_of
+from mobiledet.run import load_checkpoint
 from mobiledet.tensorflow import tf
 
 # For the maps after the backbone's, at alpha 1, as in TensorFlow's SSD on MobileNet v1.
@@ -18,6 +20,13 @@ PRIOR_LOGIT = -4.6  # log(0.01 / 0.99): nearly all anchors are background (Lin e
 def float_network(design: Design) -> Any:
     """The network that is trained, with random weights."""
     return build(design, FloatBlocks(normalized=design.normalization == "batch"))
+
+
+def trained_network(folder: Path, design: Design) -> Any:
+    """The network with the weights of a run's last checkpoint. Raises RunError."""
+    model = float_network(design)
+    model.set_weights(load_checkpoint(folder).weights)
+    return model
 
 
 def build(design: Design, blocks: Blocks) -> Any:

@@ -19,8 +19,8 @@ from edge.vision.detector.model_file import LABELS, read_file
 from mobiledet.backbone_v3 import LARGE, NAME
 from mobiledet.blocks import HARD_SWISH_ADDEND
 from mobiledet.design import Design
-from mobiledet.network import float_network
-from mobiledet.run import COCO, COCO_MODEL, Arrays, Run, load, load_checkpoint
+from mobiledet.network import trained_network
+from mobiledet.run import COCO, COCO_MODEL, Arrays, Run, load
 from mobiledet.tflite_weights import convolutions
 
 COCO_SIZE_PX = 320
@@ -63,11 +63,12 @@ def set_start(model: Any, run: Run) -> None:
     Raises RunError or ModelError if they can't be read, PermanentError if they don't fit.
     """
     start = coco_start() if run.training.start == COCO else _of_run(Path(run.training.start))
+    of_classes = heads_of_classes(model)
     for layer in model.layers:
         if not layer.weights:
             continue
         weights = start.weights.get(layer.name)
-        if weights is not None and layer.name in heads_of_classes(model):
+        if weights is not None and layer.name in of_classes:
             weights = _with_columns(layer.get_weights(), weights, start, run.design)
         if weights is None or [w.shape for w in weights] != [tuple(w.shape) for w in layer.weights]:
             raise PermanentError(
@@ -105,8 +106,7 @@ def _with_columns(new: Arrays, old: Arrays, start: Start, design: Design) -> Arr
 
 def _of_run(folder: Path) -> Start:
     design = load(folder).design
-    model = float_network(design)
-    model.set_weights(load_checkpoint(folder).weights)
+    model = trained_network(folder, design)
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     columns = {label: design.first_class_column + i for i, label in enumerate(design.labels)}
     return Start(weights, columns, design.columns)

@@ -60,13 +60,13 @@ def _detector(model: str) -> Detector:
     if not Path(model).is_dir():
         return open_model(model)
     from mobiledet.blocks import FloatBlocks
-    from mobiledet.export import float_model, opened
-    from mobiledet.network import for_daemon
+    from mobiledet.export import opened
+    from mobiledet.network import for_daemon, trained_network
     from mobiledet.quantize import to_float
     from mobiledet.run import load
 
     design = load(Path(model)).design
-    network = for_daemon(float_model(Path(model), design), design, FloatBlocks())
+    network = for_daemon(trained_network(Path(model), design), design, FloatBlocks())
     return opened(to_float(network), design)
 
 

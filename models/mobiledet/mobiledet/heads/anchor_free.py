@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.vision.detector.layouts.ssd import encode_boxes
 from edge.vision.geometry import Boxes
-from mobiledet.anchors import BACKGROUND, IGNORED, Targets
+from mobiledet.anchors import BACKGROUND, IGNORED, Targets, assigned
 from mobiledet.blocks import Tensor
-from mobiledet.design import BOX_SCALES, Design
+from mobiledet.design import Design
 from mobiledet.heads.base import placed
 from mobiledet.heads.overlap import boxes_of, overlap
 from mobiledet.loss import wanted_columns
@@ -46,18 +45,14 @@ class AnchorFree:
         self, boxes_xyxy: Boxes, class_ids: npt.NDArray[np.int64], ignored_xyxy: Boxes
     ) -> Targets:
         classes = np.full(len(self.anchors), BACKGROUND, np.int32)
-        codes = np.zeros((len(self.anchors), 4), np.float32)
         classes[self._inside(ignored_xyxy).any(axis=1)] = IGNORED
-        if len(boxes_xyxy) == 0:
-            return Targets(codes, classes)
         owner = self._owners(boxes_xyxy)
-        rows = np.flatnonzero(owner >= 0)
-        classes[rows] = class_ids[owner[rows]] + 1
-        codes[rows] = encode_boxes(boxes_xyxy[owner[rows]], self.anchors[rows], BOX_SCALES)
-        return Targets(codes, classes)
+        return assigned(self.anchors, boxes_xyxy, class_ids, owner, classes)
 
     def _owners(self, boxes_xyxy: Boxes) -> npt.NDArray[np.int64]:
         """(n,) the object that each cell predicts, the smallest of several; -1 without one."""
+        if len(boxes_xyxy) == 0:
+            return np.full(len(self.anchors), -1)
         sides = np.sqrt((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1))
         centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
         away = np.abs(self.anchors[:, None, [1, 0]] - centres[None]).max(axis=2)

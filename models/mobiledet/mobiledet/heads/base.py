@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge.vision.detector.model_file import Anchors
 from edge.vision.geometry import Boxes
-from mobiledet.anchors import Targets
+from mobiledet.anchors import Targets, in_each_cell
 from mobiledet.blocks import Tensor
 
 Shapes = Sequence[tuple[float, float]]  # width and height, as shares of the input
@@ -57,12 +57,7 @@ class Head(Protocol):
 
 def placed(map_sizes: Sequence[int], shapes: Sequence[Shapes]) -> Anchors:
     """Anchors of the given shapes at the centre of each cell of each map: (n, 4) cy cx h w."""
-    parts = []
-    for cells, of_map in zip(map_sizes, shapes, strict=True):
-        centres = (np.arange(cells) + 0.5) / cells
-        cy, cx = np.meshgrid(centres, centres, indexing="ij")
-        grid = np.empty((cells, cells, len(of_map), 4), np.float32)
-        grid[..., 0], grid[..., 1] = cy[..., None], cx[..., None]
-        grid[..., 2:] = np.array(of_map, np.float32)[:, ::-1]
-        parts.append(grid.reshape(-1, 4))
-    return np.concatenate(parts)
+    return np.concatenate([
+        in_each_cell(cells, [(height, width) for width, height in of_map])
+        for cells, of_map in zip(map_sizes, shapes, strict=True)
+    ])  # fmt: skip

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge.vision.detector.layouts.ssd import encode_boxes
 from edge.vision.geometry import Boxes, covered, iou
-from mobiledet.anchors import BACKGROUND, IGNORED, Targets, corners
+from mobiledet.anchors import BACKGROUND, IGNORED, Targets, assigned, corners
 from mobiledet.blocks import Tensor
-from mobiledet.design import BOX_SCALES, Design
+from mobiledet.design import Design
 from mobiledet.heads.base import placed
 from mobiledet.heads.overlap import boxes_of, overlap
 from mobiledet.heads.shapes import shape_iou
@@ -47,17 +46,13 @@ class Grid:
     ) -> Targets:
         anchors_xyxy = corners(self.anchors)
         classes = np.full(len(self.anchors), BACKGROUND, np.int32)
-        codes = np.zeros((len(self.anchors), 4), np.float32)
         if len(ignored_xyxy):
             hidden = covered(anchors_xyxy, ignored_xyxy).max(axis=1)
             classes[hidden > MATCH_COVERED] = IGNORED
         if len(boxes_xyxy):
             classes[iou(anchors_xyxy, boxes_xyxy).max(axis=1) >= NEAR] = IGNORED
         owner = self._owners(boxes_xyxy)
-        rows = np.flatnonzero(owner >= 0)
-        classes[rows] = class_ids[owner[rows]] + 1
-        codes[rows] = encode_boxes(boxes_xyxy[owner[rows]], self.anchors[rows], BOX_SCALES)
-        return Targets(codes, classes)
+        return assigned(self.anchors, boxes_xyxy, class_ids, owner, classes)
 
     def _owners(self, boxes_xyxy: Boxes) -> npt.NDArray[np.int64]:
         """(n,) the object that each anchor predicts, -1 without one."""
